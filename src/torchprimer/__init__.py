@@ -1,0 +1,1 @@
+"""The classic first experiments of deep learning as one reproducible pipeline."""

@@ -1,0 +1,18 @@
+"""`python src/torchprimer STAGE ITEM`, as dvc.yaml calls it: always the code beside that dvc.yaml.
+
+DVC runs some experiments in a copy of the project; an installed `torchprimer` would be the main checkout's.
+"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])  # instead of this folder: its modules are no top-level ones
+    try:
+        from torchprimer.cli import main
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"torchprimer: {sys.executable} has no package '{error.name}': "
+            "activate the project's environment (source .venv/bin/activate), or make it with `make install`"
+        )
+    sys.exit(main())

@@ -1,0 +1,230 @@
+"""Labelled images: raw files -> split -> uint8 arrays N x C x H x W, decoded and scaled once, by all cores."""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from torchprimer.datasets.photos import BadImageError, Photos, decode
+from torchprimer.datasets.splits import split, without_duplicates
+from torchprimer.errors import UserError, did_you_mean
+from torchprimer.params import Images
+
+Bytes = npt.NDArray[np.uint8]
+Result = TypeVar("Result")
+
+
+class RawImages(Protocol):
+    """What a format has to offer: sorted ids, a label for each, and the images one by one."""
+
+    ids: list[str]
+    labels: list[str]
+    classes: list[str]
+    is_test: npt.NDArray[np.bool_]
+    unusable: dict[str, str]
+
+    @property
+    def channels(self) -> int: ...
+    def content(self, index: int) -> bytes: ...
+    def pixels(self, index: int, size: int) -> Bytes: ...
+
+
+class ImageArrays:
+    """Images that come as arrays already: MNIST's idx files, CIFAR-10's binary batches."""
+
+    def __init__(self, arrays: dict[str, tuple[Bytes, Bytes]], classes: list[str]) -> None:
+        """`arrays`: for each file, the official test split's named `t...`: images (N, C, H, W) and labels (N,)."""
+        self.images = np.concatenate([images for images, _ in arrays.values()])
+        numbers = np.concatenate([labels for _, labels in arrays.values()])
+        self.classes = classes
+        self.labels = [classes[number] for number in numbers]
+        self.ids = [f"{name}/{i:05d}" for name, (images, _) in arrays.items() for i in range(len(images))]
+        self.is_test = np.array([not name.startswith(("train", "data")) for name in self.ids])
+        self.unusable: dict[str, str] = {}
+
+    @property
+    def channels(self) -> int:
+        return int(self.images.shape[1])
+
+    def content(self, index: int) -> bytes:
+        return self.images[index].tobytes()
+
+    def pixels(self, index: int, size: int) -> Bytes:
+        image: Bytes = self.images[index]
+        if image.shape[1:] == (size, size):
+            return image
+        planes = [ImageOps.fit(Image.fromarray(plane), (size, size), Image.Resampling.BICUBIC) for plane in image]
+        return np.stack([np.asarray(plane) for plane in planes])
+
+
+def open_raw(folder: Path) -> RawImages:
+    """Opens data/raw/X: by its source.json, or as photos (a zip or image files) if it has none.
+
+    Raises:
+        UserError: not there, unreadable, or not the numbers of images, mean and deviation that were published.
+    """
+    if not folder.is_dir():
+        raise UserError(f"no raw data in {folder}: define it under downloads:, or bring photos: torchprimer add-photos")
+    description_file = folder / "source.json"
+    if not description_file.is_file():
+        zips = sorted(folder.glob("*.zip"))
+        return Photos(zips[0] if zips else folder)
+    description = json.loads(description_file.read_text("utf-8"))
+    read = {"idx": _read_idx, "cifar10": _read_cifar10}[description["format"]]
+    raw = ImageArrays(read(folder), description["classes"])
+    _compare_with_published(raw, description["expected"], folder.name)
+    return raw
+
+
+def _read_idx(folder: Path) -> dict[str, tuple[Bytes, Bytes]]:
+    """MNIST's files: a big-endian header (magic number, then the sizes), then the bytes."""
+    return {
+        name: (
+            np.fromfile(folder / f"{file}-images-idx3-ubyte", np.uint8)[16:].reshape(-1, 1, 28, 28),
+            np.fromfile(folder / f"{file}-labels-idx1-ubyte", np.uint8)[8:],
+        )
+        for name, file in (("train", "train"), ("test", "t10k"))
+    }
+
+
+def _read_cifar10(folder: Path) -> dict[str, tuple[Bytes, Bytes]]:
+    arrays = {}
+    for file in sorted(folder.glob("*.bin")):
+        records = np.fromfile(file, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
+        arrays[file.stem] = records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
+    return arrays
+
+
+def _compare_with_published(raw: ImageArrays, expected: dict[str, list[float]], name: str) -> None:
+    mean, std = mean_and_std([raw.images[~raw.is_test]])
+    found = {"train": int((~raw.is_test).sum()), "test": int(raw.is_test.sum()), "mean": mean, "std": std}
+    for key, value in found.items():
+        if not np.allclose(value, expected[key], rtol=0, atol=6e-5 if key in ("mean", "std") else 0):
+            raise UserError(f"raw data {name}: {key} is {value}, published: {expected[key]} (downloads.{name}.expected)")
+
+
+def mean_and_std(arrays: Iterable[Bytes]) -> tuple[list[float], list[float]]:
+    """Exact mean and standard deviation per channel, pixels scaled to 0..1, of uint8 arrays (N, C, H, W)."""
+    counts: npt.NDArray[np.int64] | None = None
+    for array in arrays:
+        histogram = np.stack([np.bincount(array[:, c].ravel(), minlength=256) for c in range(array.shape[1])])
+        counts = histogram if counts is None else counts + histogram
+    assert counts is not None
+    values = np.arange(256) / 255
+    total = counts.sum(1)
+    mean = (counts * values).sum(1) / total
+    std = np.sqrt((counts * values**2).sum(1) / total - mean**2)
+    return [round(float(m), 6) for m in mean], [round(float(s), 6) for s in std]
+
+
+def kept_classes(dataset: Images, available: Sequence[str]) -> list[str]:
+    """The classes of a dataset, in the order of its raw source."""
+    wanted = dataset.classes.get(dataset.raw)
+    if wanted is None:
+        return list(available)
+    for name in wanted:
+        if name not in available:
+            known = ", ".join(available)
+            raise UserError(f"raw data {dataset.raw} has no class {name!r}; it has: {known}.{did_you_mean(name, available)}")
+    return [name for name in available if name in wanted]
+
+
+def split_images(
+    raw: RawImages, dataset: Images, *, name: str, seed: int, limit: int | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Decides who is in which split.
+
+    Returns:
+        One row per sample (id, label, split), sorted by id; and one per file that was left out (id, reason).
+
+    Raises:
+        UserError: too few samples or classes, or too many that cannot be read.
+    """
+    classes = set(kept_classes(dataset, raw.classes))
+    members = [i for i, label in enumerate(raw.labels) if label in classes]
+
+    def examine(i: int) -> tuple[str, str]:
+        """SHA-256 of the content, and what is wrong with it."""
+        try:
+            content = raw.content(i)
+            if isinstance(raw, Photos):
+                decode(content, 1)
+        except BadImageError as error:
+            return "", str(error)
+        return hashlib.sha256(content).hexdigest(), ""
+
+    examined = _on_all_cores(examine, members, f"{name}: reading")
+    bad = {raw.ids[i]: reason for i, (_, reason) in zip(members, examined, strict=True) if reason}
+    if len(bad) > dataset.max_bad_share * len(members):
+        listed = "; ".join(f"{file}: {reason}" for file, reason in list(bad.items())[:3])
+        raise UserError(
+            f"dataset {name}: {len(bad)} of {len(members)} images cannot be read, more than max_bad_share: "
+            f"{dataset.max_bad_share:g} ({listed}{'; ...' if len(bad) > 3 else ''})"
+        )
+    good = np.array([i for i, (_, reason) in zip(members, examined, strict=True) if not reason], np.int64)
+    hashes = [sha for sha, reason in examined if not reason]
+    kept, dropped = without_duplicates(hashes, raw.is_test[good])
+    rejected = raw.unusable | bad | {raw.ids[good[i]]: f"duplicate of {raw.ids[good[j]]}" for i, j in dropped.items()}
+    labels = np.array(raw.labels)[good[kept]]
+    parts = split(
+        labels,
+        raw.is_test[good[kept]],
+        validation=dataset.validation,
+        test=dataset.test,
+        max_share=dataset.max_share,
+        limit=limit,
+        seed=seed,
+        name=name,
+    )
+    rows = pd.DataFrame({"id": np.array(raw.ids)[good[kept]], "label": labels, "split": parts})
+    rows = rows[rows["split"] != ""].sort_values("id", ignore_index=True)
+    return rows, pd.DataFrame(sorted(rejected.items()), columns=["id", "reason"])
+
+
+def prepare_images(raw: RawImages, dataset: Images, rows: pd.DataFrame, folder: Path) -> dict[str, object]:
+    """Writes {train,validation,test}_inputs.npy (uint8, N x C x H x W) and _targets.npy (int64, N) into `folder`.
+
+    Returns:
+        What training has to know: kind, shape (C, H, W), classes, mean and std per channel of the training split.
+    """
+    classes = kept_classes(dataset, raw.classes)
+    number = {label: i for i, label in enumerate(classes)}
+    position = {name: i for i, name in enumerate(raw.ids)}
+    shape = (raw.channels, dataset.image_size, dataset.image_size)
+    for part, members in rows.groupby("split"):
+        inputs = np.lib.format.open_memmap(
+            folder / f"{part}_inputs.npy", mode="w+", dtype=np.uint8, shape=(len(members), *shape)
+        )
+        where = [position[name] for name in members["id"]]
+
+        def fill(row: int, inputs: Bytes = inputs, where: list[int] = where) -> None:
+            inputs[row] = raw.pixels(where[row], dataset.image_size)
+
+        if isinstance(raw, ImageArrays) and raw.images.shape[1:] == shape:
+            inputs[:] = raw.images[where]
+        else:
+            _on_all_cores(fill, range(len(members)), f"{part}: decoding")
+        inputs.flush()
+        np.save(folder / f"{part}_targets.npy", members["label"].map(number).to_numpy(np.int64))
+    train = np.load(folder / "train_inputs.npy", mmap_mode="r")
+    mean, std = mean_and_std(train[start : start + 4096] for start in range(0, len(train), 4096))
+    if min(std) == 0:
+        raise UserError("every training image has the same colour in every pixel: there is nothing to learn from")
+    return {"kind": "images", "shape": list(shape), "classes": classes, "mean": mean, "std": std}
+
+
+def _on_all_cores(work: Callable[[int], Result], items: Sequence[int], title: str) -> list[Result]:
+    """`work` of each item, in order. Threads are enough: Pillow lets go of the interpreter while it decodes and scales."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        warnings.simplefilter("ignore")  # Pillow warns of every odd EXIF block; what cannot be read is reported anyway
+        return list(tqdm(pool.map(work, items), total=len(items), desc=title, delay=1, disable=None, leave=False))

@@ -1,0 +1,161 @@
+"""Photos as people keep them: a zip or a folder, the class in file names or in folder names.
+
+    train.zip                           flowers/
+      train/cat.0.jpg   -> cat            roses/first.jpg     -> roses
+      train/dog.0.jpg   -> dog            tulips/second.png   -> tulips
+
+A zip is read in place. Whatever a camera, an editor or a scanner made becomes upright RGB; what cannot be read is
+reported, not guessed.
+"""
+
+import io
+import re
+import struct
+import threading
+import zipfile
+import zlib
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from torchprimer.errors import UserError
+
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
+LABEL_IN_NAME = re.compile(r"^(?P<label>[^.]+)\.\d+\.[^.]+$")  # cat.12.jpg
+MAX_PIXELS = 100_000_000  # 300 MB as RGB; above that an image is a mistake or an attack
+MAX_BYTES = 200_000_000
+
+
+class BadImageError(Exception):
+    """An image that cannot be read; its text says why."""
+
+
+class Photos:
+    """A collection of photos with their labels, read one by one; safe to use from several threads.
+
+    Attributes:
+        ids: path of each photo inside the collection, sorted.
+        labels: class of each photo.
+        unusable: files that are no photos with a label, and why.
+    """
+
+    channels = 3
+
+    def __init__(self, place: Path) -> None:
+        """`place`: a zip file or a folder.
+
+        Raises:
+            UserError: not a zip, or one that is damaged, encrypted or reaches outside itself; no photos; no labels.
+        """
+        self.place = place
+        self._local = threading.local()
+        self.ids: list[str] = []
+        self.labels: list[str] = []
+        self.unusable: dict[str, str] = {}
+        names = self._zip_names() if place.is_file() else self._folder_names()
+        visible = [n for n in names if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(n).parts)]
+        photos = sorted(name for name in visible if PurePosixPath(name).suffix.lower() in SUFFIXES)
+        others = sorted(set(visible) - set(photos))
+        self.unusable.update({name: "not an image by its name" for name in others})
+        for name, label in _labels(photos).items():
+            if label is None:
+                self.unusable[name] = "no class in its name or its folder's"
+            else:
+                self.ids.append(name)
+                self.labels.append(label)
+        if not self.ids:
+            raise UserError(
+                f"{place}: no photos with a class found; name them like cat.12.jpg, or put each class into a folder "
+                f"of its own (cats/x.jpg); known endings: {' '.join(sorted(SUFFIXES))}"
+            )
+        self.classes = sorted(set(self.labels))
+        self.is_test = np.zeros(len(self.ids), np.bool_)
+
+    def content(self, index: int) -> bytes:
+        """The file as it is.
+
+        Raises:
+            BadImageError: it is damaged inside the zip, or too large.
+        """
+        name = self.ids[index]
+        try:
+            if not self.place.is_file():
+                return (self.place / name).read_bytes()
+            with self._zip().open(name) as stream:
+                content = stream.read(MAX_BYTES + 1)
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise BadImageError(f"cannot be taken out of {self.place.name}: {error}") from None
+        if len(content) > MAX_BYTES:
+            raise BadImageError(f"larger than {MAX_BYTES:,} bytes")
+        return content
+
+    def pixels(self, index: int, size: int) -> npt.NDArray[np.uint8]:
+        """Shape (3, size, size), uint8: upright RGB, scaled and cut from the middle to a square."""
+        image = ImageOps.fit(decode(self.content(index), size), (size, size), Image.Resampling.BICUBIC)
+        return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+    def _zip(self) -> zipfile.ZipFile:
+        if not hasattr(self._local, "zip"):
+            self._local.zip = zipfile.ZipFile(self.place)
+        archive: zipfile.ZipFile = self._local.zip
+        return archive
+
+    def _zip_names(self) -> list[str]:
+        try:
+            members = [member for member in self._zip().infolist() if not member.is_dir()]
+        except (zipfile.BadZipFile, OSError) as error:
+            raise UserError(f"{self.place} is not a zip that can be read: {error}") from None
+        for member in members:
+            path = PurePosixPath(member.filename.replace("\\", "/"))
+            if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+                raise UserError(f"{self.place} has a file with a path outside the zip: {member.filename!r}; not used")
+            if member.flag_bits & 1:
+                raise UserError(f"{self.place} is encrypted ({member.filename}): unpack it and add the folder instead")
+        return [member.filename for member in members]
+
+    def _folder_names(self) -> list[str]:
+        return [file.relative_to(self.place).as_posix() for file in self.place.rglob("*") if file.is_file()]
+
+
+def _labels(names: list[str]) -> dict[str, str | None]:
+    """Class of each file: from its name if most names have one and these differ, else from its folder's name."""
+    matches = {name: LABEL_IN_NAME.match(PurePosixPath(name).name) for name in names}
+    in_names = Counter(match["label"] for match in matches.values() if match)
+    if len(in_names) > 1 and in_names.total() > len(names) / 2:
+        return {name: match["label"] if match else None for name, match in matches.items()}
+    return {name: PurePosixPath(name).parent.name or None for name in names}
+
+
+def decode(content: bytes, size: int) -> Image.Image:
+    """An upright RGB image, not smaller than needed for `size` x `size` unless it was smaller.
+
+    Raises:
+        BadImageError: with the reason.
+    """
+    if not content:
+        raise BadImageError("empty file")
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise BadImageError(f"too large: {image.width} x {image.height} pixels")
+            image.draft("RGB", (2 * size, 2 * size))  # JPEG: decode at a half, quarter or eighth if that is enough
+            image.load()
+            return _rgb(ImageOps.exif_transpose(image))
+    except Image.UnidentifiedImageError:
+        raise BadImageError("not an image") from None
+    except Image.DecompressionBombError:
+        raise BadImageError("too large") from None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError) as error:
+        raise BadImageError(f"damaged: {error}") from None  # Pillow's decoders raise all of these on broken files
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits grey, which convert() would clip instead of scale
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:  # what shows through is white, not the colour that happens to lie beneath
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")

@@ -1,0 +1,111 @@
+"""Who is in train, validation and test: decided once, written down, the same for ever."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from torchprimer.errors import UserError
+
+Indices = npt.NDArray[np.int64]
+
+
+def without_duplicates(hashes: Sequence[str], is_test: npt.NDArray[np.bool_]) -> tuple[Indices, dict[int, int]]:
+    """Keeps one sample of each content: the official test one if there is one, else the first.
+
+    Args:
+        hashes: one per sample; equal hashes, equal content.
+        is_test: shape (N,); samples of the official test split, which loses nothing to the training split.
+
+    Returns:
+        The indices kept, ascending, and for each index dropped the one kept in its place.
+    """
+    order = sorted(range(len(hashes)), key=lambda i: (not is_test[i], i))
+    kept: dict[str, int] = {}
+    dropped: dict[int, int] = {}
+    for i in order:
+        if (first := kept.setdefault(hashes[i], i)) != i:
+            dropped[i] = first
+    return np.array(sorted(kept.values()), np.int64), dropped
+
+
+def stratified(labels: npt.NDArray[np.str_], count: int, random: np.random.Generator) -> Indices:
+    """Positions of `count` samples drawn so that each class keeps its share, and none is left out.
+
+    Args:
+        labels: shape (N,), at least `count` of them.
+        count: at least the number of classes.
+    """
+    classes, sizes = np.unique(labels, return_counts=True)
+    exact = sizes * (count / len(labels))
+    quota = np.maximum(np.floor(exact).astype(np.int64), 1)
+    while quota.sum() > count:
+        quota[np.argmax(quota - exact)] -= 1
+    while quota.sum() < count:
+        quota[np.argmax(np.where(quota < sizes, exact - quota, -np.inf))] += 1
+    drawn = [random.permutation(np.flatnonzero(labels == c))[:q] for c, q in zip(classes, quota, strict=True)]
+    return np.sort(np.concatenate(drawn))
+
+
+def split(
+    labels: npt.NDArray[np.str_],
+    is_test: npt.NDArray[np.bool_],
+    *,
+    validation: int,
+    test: int,
+    max_share: float | None,
+    limit: int | None,
+    seed: int,
+    name: str,
+) -> npt.NDArray[np.str_]:
+    """Gives each sample `train`, `validation`, `test`, or `` (cut off by `limit`).
+
+    Args:
+        labels: shape (N,), the class of each sample, in an order that does not change.
+        is_test: shape (N,); an official test split is used whole, and `test` does not count then.
+        max_share: validation and test each take at most this share of all samples; None: exactly what is asked for.
+        limit: at most this many samples in each split.
+        name: of the dataset, for messages.
+
+    Raises:
+        UserError: one class only, or fewer samples than the split asks for.
+    """
+    random = np.random.default_rng(seed)
+    classes, sizes = np.unique(labels, return_counts=True)
+    if len(classes) < 2:
+        found = f"only '{classes[0]}'" if len(classes) else "none"
+        raise UserError(f"dataset {name}: a classifier needs samples of two classes or more, and there is {found}")
+    if limit is not None and limit < len(classes):
+        raise UserError(f"limit: {limit} is too few for dataset {name}: at least one of each of {len(classes)} classes")
+    most = int(max_share * len(labels)) if max_share else len(labels)
+    counts = {"validation": min(validation, most)}
+    if not is_test.any():
+        counts["test"] = min(test, most)
+    rest = np.flatnonzero(~is_test)
+    rarest = np.argmin(sizes)
+    for part, count in counts.items():
+        if count < len(classes):
+            raise UserError(
+                f"dataset {name}: {count} samples for {part} are too few for {len(classes)} classes ({len(labels)} "
+                f"samples in all): add samples, or raise datasets.{name}.{part} or its max_share"
+            )
+    if len(rest) - sum(counts.values()) < len(classes) or sizes[rarest] < len(counts) + 1:
+        asked = " and ".join(f"{count} for {part}" for part, count in counts.items())
+        raise UserError(
+            f"dataset {name}: {len(rest)} samples ({sizes[rarest]} of '{classes[rarest]}') are fewer than the split asks "
+            f"for: {asked}, and some of each class left to train on; add samples, or lower datasets.{name}.validation"
+        )
+    parts = np.full(len(labels), "train", dtype="<U10")
+    parts[is_test] = "test"
+    for part, count in counts.items():
+        drawn = rest[stratified(labels[rest], count, random)]
+        parts[drawn] = part
+        rest = np.setdiff1d(rest, drawn)
+    if limit is not None:
+        for part in ("train", "validation", "test"):
+            members = np.flatnonzero(parts == part)
+            if len(members) > limit:
+                kept = members[stratified(labels[members], limit, random)]
+                parts[np.setdiff1d(members, kept)] = ""
+    return parts
+

