@@ -68,6 +68,8 @@ def _parser() -> Parser:
     photos = commands.add_parser("add-photos", parents=[common], help="bring photos of your own: a zip or a folder")
     photos.add_argument("place", type=Path, metavar="ZIP_OR_FOLDER", help="cat.12.jpg ..., or a folder per class")
     photos.add_argument("--name", default="photos", help="their name under data/raw (default: photos)")
+    watch = commands.add_parser("watch")  # not for people: see tracking.py
+    watch.add_argument("run_id")
     commands.add_parser("sync", parents=[common], help="log to MLflow what the workspace has and MLflow lacks")
     return parser
 
@@ -79,10 +81,13 @@ def _run(arguments: argparse.Namespace) -> None:
 
         add_photos(arguments.place, arguments.name)
         return
-    if command == "sync":
-        from torchprimer.tracking import sync
+    if command in ("sync", "watch"):
+        from torchprimer import tracking
 
-        sync()
+        if command == "sync":
+            tracking.sync()
+        else:
+            tracking.watch(arguments.run_id)
         return
 
     from torchprimer.params import load

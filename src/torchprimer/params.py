@@ -173,9 +173,17 @@ class Supervised(Section):
     def _momentum_is_taken(self) -> "Supervised":
         if self.momentum is not None and self.optimizer not in self.takes_momentum:
             raise PydanticCustomError(
-                "unknown_key",
+                "wrong_key",
                 "{optimizer} takes no momentum (SGD and RMSprop do): set it to null",
                 {"key": "momentum", "optimizer": self.optimizer},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _batch_norm_has_a_batch(self) -> "Supervised":
+        if getattr(self, "batch_norm", False) and self.batch_size < 2:
+            raise PydanticCustomError(
+                "wrong_key", "batch norm needs batches of 2 samples or more", {"key": "batch_size"}
             )
         return self
 
@@ -272,7 +280,7 @@ def _describe(error: ValidationError, given: Any) -> str:
     context: dict[str, Any] = first.get("ctx", {})
     kind = first["type"]
     path, value = _locate(first["loc"], given, missing=kind == "missing")
-    if kind == "unknown_key":
+    if kind in ("unknown_key", "wrong_key"):
         path, text = f"{path}.{context['key']}".lstrip("."), first["msg"]
         if (model := value.get("model") if isinstance(value, dict) else None) is not None:
             text = text.replace("unknown key", f"model '{model}' takes no such key")

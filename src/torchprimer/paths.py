@@ -1,9 +1,6 @@
 """Where each stage reads and writes. No other file knows."""
 
-import contextlib
 import os
-import shutil
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -69,24 +66,6 @@ def checkpoint(experiment: str, fingerprint: str) -> Path:
     return root() / ".checkpoints" / f"{experiment}-{fingerprint[:16]}.pt"
 
 
-@contextlib.contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target`, to be written as file or folder; renamed to `target` only if all went well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    remove(partial)
-    try:
-        yield partial
-        if target.is_dir():
-            remove(target)  # a folder cannot be renamed over another one that has files in it
-        partial.replace(target)
-    finally:
-        remove(partial)
-
-
-def remove(path: Path) -> None:
-    """Deletes a file or a folder with all in it, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def tensorboard(experiment: str, run: str) -> Path:
+    """Events of one run, beside its history; no output of the stage, since they differ each time."""
+    return root() / "metrics" / experiment / "tensorboard" / run

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from torchprimer import paths
+from torchprimer.files import remove
 from torchprimer.errors import UserError
 from torchprimer.params import Address, Download, RegistryPackage
 
@@ -42,7 +43,7 @@ def fetch(download: Download, folder: Path) -> str:
             raise UserError(f"could not get {', '.join(missing)}; " + "; ".join(reasons))
     for stranger in folder.iterdir():
         if stranger.name not in download.files:
-            paths.remove(stranger)
+            remove(stranger)
     description = download.model_dump(include={"format", "classes", "expected"})
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", "utf-8")
     return origin

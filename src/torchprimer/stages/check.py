@@ -5,6 +5,7 @@ always the same, so that nothing reruns because of it.
 """
 
 from torchprimer import paths
+from torchprimer.files import replacing
 from torchprimer.params import Params
 
 
@@ -13,5 +14,5 @@ def run(params: Params) -> None:
         from torchprimer.training.device import select_device
 
         select_device(params.device)
-    with paths.replacing(paths.params_checked()) as file:
+    with replacing(paths.params_checked()) as file:
         file.write_text("params.yaml was read and checked\n", "utf-8")

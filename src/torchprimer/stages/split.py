@@ -1,6 +1,7 @@
 """Writes data/splits/D.csv: one row per sample (id, label, split), and beside it what was left out and why."""
 
 from torchprimer import paths
+from torchprimer.files import replacing
 from torchprimer.datasets.images import open_raw, split_images
 from torchprimer.params import Params
 
@@ -9,9 +10,9 @@ def run(params: Params, name: str) -> None:
     dataset = params.datasets[name]
     raw = open_raw(paths.raw(dataset.raw))
     rows, rejected = split_images(raw, dataset, name=name, seed=params.seed, limit=params.limit)
-    with paths.replacing(paths.split(name)) as file:
+    with replacing(paths.split(name)) as file:
         rows.to_csv(file, index=False)
-    with paths.replacing(paths.rejected(name)) as file:
+    with replacing(paths.rejected(name)) as file:
         rejected.to_csv(file, index=False)
     counts = rows["split"].value_counts()
     print(f"{name}: " + ", ".join(f"{counts[part]:,} {part}" for part in ("train", "validation", "test")))

@@ -1,0 +1,84 @@
+"""Pictures of what a classifier does on the test split; each function returns a figure, `save` writes it."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from torchprimer.evaluation.metrics import Floats, Integers
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Writes a PNG whose bytes depend on the picture alone."""
+    with mpl.rc_context({"font.family": ["DejaVu Sans"]}):
+        figure.savefig(file, dpi=120, metadata={"Software": None})
+
+
+def confusion(targets: Integers, predictions: Integers, classes: list[str], title: str) -> Figure:
+    """How often each true class (rows) was taken for each class (columns), counts and shares of the row."""
+    counts = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, (targets, predictions), 1)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    side = max(4.0, 0.62 * len(classes) + 1.4)
+    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, label="share of the true class", fraction=0.046, pad=0.03)
+    for row, column in np.ndindex(counts.shape):
+        colour = "white" if share[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=9)
+    slanted = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 4 and len(classes) > 4 else {}
+    axes.set_xticks(range(len(classes)), classes, **slanted)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    return figure
+
+
+def roc(points: pd.DataFrame, areas: dict[str, float], title: str) -> Figure:
+    """True against false positive rate, a line per class; `areas`: the area under each."""
+    figure = Figure(figsize=(5.6, 5.0), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1, label="chance")
+    colours = mpl.colormaps["tab10"]
+    for number, (name, curve) in enumerate(points.groupby("class", sort=False)):
+        label = f"{name} (area {areas[str(name)]:.4f})"
+        axes.plot("false_positive_rate", "true_positive_rate", data=curve, color=colours(number % 10), label=label)
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
+    axes.legend(loc="lower right", fontsize=8)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def areas_under(points: pd.DataFrame) -> dict[str, float]:
+    """Area under each class's curve, by trapezoids."""
+    return {
+        str(name): float(np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"]))
+        for name, curve in points.groupby("class", sort=False)
+    }
+
+
+def worst_mistakes(
+    images: npt.NDArray[np.uint8], targets: Integers, probabilities: Floats, classes: list[str], title: str
+) -> Figure:
+    """Up to 20 wrong answers, the surest first: the image, what it is, what it was taken for.
+
+    Args:
+        images: shape (N, C, H, W).
+    """
+    predictions = probabilities.argmax(1)
+    wrong = np.flatnonzero(predictions != targets)
+    worst = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:20]
+    rows = max(1, -(-len(worst) // 5))
+    figure = Figure(figsize=(8.5, 1.95 * rows + 0.5), layout="constrained")
+    figure.suptitle(title if len(worst) else f"{title}: none", fontsize=11)
+    for position, i in enumerate(worst, 1):
+        axes = figure.add_subplot(rows, 5, position)
+        image = images[i].transpose(1, 2, 0)
+        axes.imshow(image.squeeze(), cmap="gray_r" if image.shape[2] == 1 else None)
+        sure = probabilities[i].max()
+        axes.set_title(f"{classes[targets[i]]}, taken for\n{classes[predictions[i]]} ({sure:.1%} sure)", fontsize=8)
+        axes.axis("off")
+    return figure

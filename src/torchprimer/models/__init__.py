@@ -1,0 +1,70 @@
+"""Models by name: built from their params, saved to a folder, rebuilt from that folder alone.
+
+A model takes inputs as they are prepared (images: uint8) and returns logits; `normalize`, its first layer, holds the
+training split's mean and deviation, so that they travel with the weights and into every export.
+"""
+
+import json
+from collections import OrderedDict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+WEIGHTS, RECORD = "model.safetensors", "experiment.json"
+
+
+class Normalize(nn.Module):
+    """uint8 images, N x C x H x W -> float32, (pixel / 255 - mean) / std per channel."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (images.float() / 255 - self.mean) / self.std
+
+
+def build(params: dict[str, Any], data: dict[str, Any]) -> nn.Module:
+    """The model that `params` ask for, with fresh weights from PyTorch's random state.
+
+    Args:
+        params: an experiment of params.yaml; `model` names the file of this folder that builds it.
+        data: meta.json of the prepared dataset.
+
+    Raises:
+        UserError: the architecture does not fit the data.
+    """
+    family = import_module(f"{__name__}.{params['model']}")
+    net: nn.Module = family.build(params, tuple(data["shape"]), len(data["classes"]))
+    return nn.Sequential(OrderedDict(normalize=Normalize(data["mean"], data["std"]), net=net))
+
+
+def save(weights: dict[str, torch.Tensor], record: dict[str, Any], folder: Path) -> None:
+    """Writes weights and record (`params`, `data`, ...) into an existing folder."""
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
+    (folder / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def load(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Rebuilds a trained model, in eval mode on the CPU, and its record, from nothing but the folder."""
+    from safetensors.torch import load_file
+
+    record = load_record(folder)
+    model = build(record["params"], record["data"])
+    model.load_state_dict(load_file(folder / WEIGHTS))
+    return model.eval(), record
+
+
+def load_record(folder: Path) -> dict[str, Any]:
+    """What the folder says of its model: experiment, params, run control, data, fingerprint, versions."""
+    record: dict[str, Any] = json.loads((folder / RECORD).read_text("utf-8"))
+    return record

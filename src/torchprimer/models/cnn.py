@@ -1,0 +1,49 @@
+"""Convolutional network: blocks of convolution, ReLU and pooling, then linear layers.
+
+What it teaches: the same small filter looks everywhere, so far fewer weights see far more. LeCun, Bottou, Bengio,
+Haffner 1998; batch norm: Ioffe, Szegedy 2015; dropout: Srivastava et al. 2014.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from torchprimer.errors import UserError
+
+
+class ChannelsLast(nn.Module):
+    """Same values, stored pixel by pixel: convolutions on a CPU and on tensor cores are up to twice as fast."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+def build(params: dict[str, Any], shape: tuple[int, int, int], outputs: int) -> nn.Sequential:
+    """Images of `shape` (C, H, W) -> a block for each of `channels` -> each width of `hidden` -> `outputs` logits.
+
+    Raises:
+        UserError: the images are too small for so many blocks.
+    """
+    channels, height, width = shape
+    layers: list[nn.Module] = [ChannelsLast()]
+    for block, filters in enumerate(params["channels"], 1):
+        layers.append(nn.Conv2d(channels, filters, params["kernel_size"], padding=params["padding"]))
+        if params["batch_norm"]:
+            layers.append(nn.BatchNorm2d(filters))
+        layers += [nn.MaxPool2d(2), nn.ReLU()]  # in this order the result is the same, and ReLU has a quarter to do
+        height, width = ((side + 2 * params["padding"] - params["kernel_size"] + 1) // 2 for side in (height, width))
+        channels = filters
+        if min(height, width) < 1:
+            raise UserError(
+                f"model cnn: images of {shape[1]} x {shape[2]} pixels are used up after block {block} of "
+                f"{len(params['channels'])}: fewer channels, a smaller kernel_size, or more padding"
+            )
+    layers.append(nn.Flatten())
+    features = channels * height * width
+    for hidden in params["hidden"]:
+        layers += [nn.Linear(features, hidden), nn.ReLU()]
+        if params["dropout"]:
+            layers.append(nn.Dropout(params["dropout"]))
+        features = hidden
+    return nn.Sequential(*layers, nn.Linear(features, outputs)).to(memory_format=torch.channels_last)

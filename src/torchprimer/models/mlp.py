@@ -1,0 +1,28 @@
+"""Multilayer perceptron: linear layers with a nonlinearity between them.
+
+What it teaches: it sees an image as a row of numbers and knows nothing of neighbours; depth helps only because of the
+nonlinearity. Rumelhart, Hinton, Williams 1986; ReLU: Nair, Hinton 2010.
+"""
+
+from typing import Any
+
+from torch import nn
+
+ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+
+
+def build(params: dict[str, Any], shape: tuple[int, ...], outputs: int) -> nn.Sequential:
+    """Input of `shape`, flattened -> each width of `hidden` -> `outputs` logits."""
+    width = 1
+    for size in shape:
+        width *= size
+    layers: list[nn.Module] = [nn.Flatten()]
+    for hidden in params["hidden"]:
+        layers.append(nn.Linear(width, hidden))
+        if params["batch_norm"]:
+            layers.append(nn.BatchNorm1d(hidden))
+        layers.append(ACTIVATIONS[params["activation"]]())
+        if params["dropout"]:
+            layers.append(nn.Dropout(params["dropout"]))
+        width = hidden
+    return nn.Sequential(*layers, nn.Linear(width, outputs))

@@ -1,0 +1,48 @@
+"""Which device, and in which precision: decided once, before anything is trained."""
+
+import os
+import random
+
+import numpy as np
+import torch
+
+from torchprimer.errors import UserError
+
+
+def select_device(name: str) -> torch.device:
+    """`auto`: this machine's accelerator (`torch.accelerator`) if it has one, else the CPU; otherwise the one named.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if name == "auto":
+        return accelerator or torch.device("cpu")
+    kind, _, index = name.partition(":")
+    available = ["cpu"] if accelerator is None else ["cpu", accelerator.type]
+    count = torch.accelerator.device_count() if accelerator and kind == accelerator.type else 1
+    if kind not in available or int(index or 0) >= count:
+        found = "cpu only" if accelerator is None else f"cpu, {count} x {accelerator.type}"
+        raise UserError(f"device: {name} was asked for, and this machine has {found}; set device: auto, or -S device=cpu")
+    return torch.device(name)
+
+
+def select_precision(name: str, device: torch.device) -> torch.dtype:
+    """`auto`: bfloat16 where the hardware multiplies bfloat16 matrices (a GPU that says so, a CPU with AMX)."""
+    if name == "auto":
+        if device.type == "cuda":
+            fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            fast = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+        return torch.bfloat16 if fast else torch.float32
+    return {"float32": torch.float32, "bf16": torch.bfloat16}[name]
+
+
+def seed_everything(seed: int) -> None:
+    """Makes all that follows repeatable: same seed, same machine, same weights to the bit."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may differ from run to run
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
