@@ -1,0 +1,65 @@
+"""`torchprimer add-photos`: photos of your own, checked and put under data/raw/, where DVC keeps them."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from torchprimer import paths
+from torchprimer.datasets.photos import Photos
+from torchprimer.errors import UserError
+from torchprimer.files import replacing
+
+
+def add_photos(place: Path, name: str) -> None:
+    """Copies a zip (as it is) or a folder (the photos in it) to data/raw/<name>/ and gives it to `dvc add`.
+
+    Raises:
+        UserError: nothing usable there, one class only, or a name that a download has.
+    """
+    from torchprimer.params import load
+
+    place = place.expanduser()
+    if not place.exists():
+        raise UserError(f"{place} does not exist: give a zip or a folder of photos")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise UserError(f"--name {name}: letters, digits and _ only, a letter first")
+    if name in load().downloads:
+        raise UserError(f"--name {name}: data/raw/{name} comes from downloads: in params.yaml; choose another name")
+    photos = Photos(place)
+    if len(photos.classes) < 2:
+        raise UserError(
+            f"{place} has photos of one class only ('{photos.classes[0]}'): name them like cat.12.jpg and dog.7.jpg, "
+            "or put each class into a folder of its own"
+        )
+    target = paths.raw(name)
+    if target.resolve() in (place.resolve(), *place.resolve().parents):
+        raise UserError(f"{place} lies in {target}, where it would be copied to: give the photos from elsewhere")
+    with replacing(target) as folder:
+        folder.mkdir()
+        if place.is_file():
+            shutil.copyfile(place, folder / "photos.zip")
+        else:
+            for file in tqdm(photos.ids, desc="copying", delay=1, disable=None, leave=False):
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(place / file, folder / file)
+    shown = target.relative_to(paths.project())
+    command = [sys.executable, "-m", "dvc", "add", "--quiet", str(shown)]
+    added = subprocess.run(command, cwd=paths.project(), capture_output=True, text=True, check=False)
+    if added.returncode != 0:
+        raise UserError(f"the photos are in {shown}, but `dvc add` failed: {added.stderr.strip()}")
+
+    counts = Counter(photos.labels)
+    listed = ", ".join(f"{count:,} {label}" for label, count in sorted(counts.items()))
+    print(f"{len(photos.ids):,} photos in {shown}: {listed}")
+    if photos.unusable:
+        endings = Counter(PurePosixPath(file).suffix or "no ending" for file in photos.unusable)
+        print(f"{len(photos.unusable):,} other files left out: {', '.join(f'{n} {e}' for e, n in endings.most_common(5))}")
+    print(
+        f"next: git add data/raw/{name}.dvc, then train on them, for example\n"
+        f"  dvc exp run -S datasets.dogs_vs_cats.raw={name} -S datasets.dogs_vs_cats.image_size=128"
+    )

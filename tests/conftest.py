@@ -1,0 +1,109 @@
+"""What the tests share: real data, fetched once, and throw-away copies of the whole project."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from torchprimer import params, paths
+from torchprimer.sources import fetch
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def clean_environment() -> dict[str, str]:
+    """The caller's environment without what would lead a run elsewhere, and this Python first."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "GIT_"))}
+    who = {f"GIT_{role}_{part}": f"tests{at}" for role in ("AUTHOR", "COMMITTER") for part, at in (("NAME", ""), ("EMAIL", "@localhost"))}  # fmt: skip # noqa: E501
+    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
+    return kept | who | {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+class Clone:
+    """A copy of the project, with a git history and a DVC cache of its own, that a test may do anything to."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder = folder
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=PROJECT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        for name in filter(None, listed.stdout.split("\0")):
+            if (PROJECT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(PROJECT / name, folder / name)
+        self("git init -q -b main")
+        self("git add -A")
+        self("git commit -q -m start")
+        self(f"dvc config --local cache.dir {cache}")
+
+    def __call__(self, command: str, *, fails: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs a shell command in the copy; the test fails if its exit code is not as expected."""
+        done = subprocess.run(
+            command, shell=True, cwd=self.folder, env=clean_environment() | environment,
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        assert (done.returncode != 0) == fails, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def replace(self, file: str, old: str, new: str) -> None:
+        """Edits a file of the copy; what is replaced has to be there."""
+        text = (self.folder / file).read_text("utf-8")
+        assert old in text, f"{old!r} is not in {file}"
+        (self.folder / file).write_text(text.replace(old, new, 1), "utf-8")
+
+
+@pytest.fixture(scope="session")
+def dvc_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One DVC cache for all copies: what one has downloaded, the next restores."""
+    return tmp_path_factory.mktemp("dvc_cache")
+
+
+@pytest.fixture
+def make_clone(tmp_path: Path, dvc_cache: Path) -> Callable[[], Clone]:
+    """Makes copies of the project; one test may need several."""
+
+    def make() -> Clone:
+        folder = tmp_path / f"clone{len(list(tmp_path.glob('clone*')))}"
+        folder.mkdir()
+        return Clone(folder, dvc_cache)
+
+    return make
+
+
+@pytest.fixture
+def clone(make_clone: Callable[[], Clone]) -> Clone:
+    return make_clone()
+
+
+@pytest.fixture(scope="session")
+def real_raw(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a raw source of params.yaml, as published: from data/raw if it is there, else fetched."""
+    fetched: dict[str, Path] = {}
+
+    def get(name: str) -> Path:
+        if name not in fetched:
+            os.chdir(PROJECT)
+            here = paths.raw(name)
+            fetched[name] = here if (here / "source.json").is_file() else tmp_path_factory.mktemp("raw") / name
+            if fetched[name] != here:
+                fetch(params.load().downloads[name], fetched[name])
+        return fetched[name]
+
+    return get
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test starts in the project's folder, unaware of any DVC run around it."""
+    monkeypatch.chdir(PROJECT)
+    for name in list(os.environ):
+        if name.startswith(("DVC_", "MLFLOW_")):
+            monkeypatch.delenv(name)
+    paths.project.cache_clear()
+    yield
+    paths.project.cache_clear()
