@@ -1,0 +1,62 @@
+# What people do with the project; `make help` lists it. Everything works from a fresh clone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install repro quick test lint types bench ui clean
+
+help:  ## list these commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+install: $(VENV)/installed  ## make .venv with everything the pipeline needs
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+repro: install  ## rebuild the whole pipeline on real data: `dvc repro`
+	dvc repro
+	@echo
+	@echo "Done: models/, metrics/ and the MLflow store are up to date. Next:"
+	@echo "  make ui                          compare the runs in MLflow"
+	@echo "  source $(BIN)/activate           then, for example:"
+	@echo "  dvc metrics show                 all scores"
+	@echo "  dvc exp run -S lr=0.01           train everything again with this learning rate"
+	@echo "  dvc exp show                     compare the experiments"
+
+quick: install  ## the whole pipeline, reduced to a few minutes: 1,000 samples, 1 epoch, in a copy of the workspace
+	dvc exp run --temp -S limit=1000 -S epochs=1
+	@echo
+	@echo "Done; the workspace is as it was. Next: dvc exp show, or make ui"
+
+test: $(VENV)/installed-dev  ## run all tests
+	python -m pytest
+	@echo
+	@echo "All tests passed. Next: make repro"
+
+lint: $(VENV)/installed-dev  ## what ruff has to say
+	ruff check .
+	ruff format --check .
+
+types: $(VENV)/installed-dev  ## what mypy has to say
+	mypy
+
+bench: $(VENV)/installed-dev  ## measure speeds side by side with tutorial code
+	python -m bench
+
+ui: install  ## MLflow on http://127.0.0.1:5000 (another port: make ui PORT=5001)
+	@echo "MLflow: http://127.0.0.1:$(or $(PORT),5000)/?workflowType=machine_learning   (Ctrl-C ends it)"
+	@MLFLOW_DISABLE_TELEMETRY=true mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) \
+	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
+
+clean:  ## delete the environment (data, models and runs stay)
+	rm -rf $(VENV)
