@@ -4,6 +4,8 @@
 (`lr`, `epochs`) applied. Nothing here has a default that changes a result: an optional key left out means "not used".
 """
 
+import json
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError, model_validator
@@ -12,14 +14,23 @@ from pydantic_core import PydanticCustomError
 from torchprimer import paths
 from torchprimer.errors import UserError, did_you_mean
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+SHA256, NAME, DEVICE, ADDRESS = r"^[0-9a-f]{64}$", r"^[A-Za-z][A-Za-z0-9_]*$", r"^[a-z]+(:\d+)?$", r"^https?://"
+PATTERNS = {  # what each asks for, in words
+    SHA256: "should be a SHA-256: 64 digits of 0-9 and a-f",
+    NAME: "should have letters, digits and _ only, a letter first",
+    DEVICE: "should be auto, cpu, or a device as PyTorch names it: cuda, cuda:1, mps, xpu, npu",
+    ADDRESS: "should be an address: http://... or https://...",
+}
+
+Sha256 = Annotated[str, Field(pattern=SHA256)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(gt=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=NAME)]
+Device = Annotated[str, Field(pattern=DEVICE)]
 
 
 class Section(BaseModel):
@@ -59,7 +70,7 @@ class Address(Section):
     """The publisher's own address: one file (`{file}` stands for its name), or an archive that holds them all."""
 
     kind: Literal["url"]
-    url: Annotated[str, Field(pattern=r"^https?://")]
+    url: Annotated[str, Field(pattern=ADDRESS)]
     folder: str | None = None  # given: the address is an archive, and its files lie in this folder
 
 
@@ -175,7 +186,7 @@ class Supervised(Section):
             raise PydanticCustomError(
                 "wrong_key",
                 "{optimizer} takes no momentum (SGD and RMSprop do): set it to null",
-                {"key": "momentum", "optimizer": self.optimizer},
+                {"key": "momentum", "given": self.momentum, "optimizer": self.optimizer},
             )
         return self
 
@@ -183,7 +194,9 @@ class Supervised(Section):
     def _batch_norm_has_a_batch(self) -> "Supervised":
         if getattr(self, "batch_norm", False) and self.batch_size < 2:
             raise PydanticCustomError(
-                "wrong_key", "batch norm needs batches of 2 samples or more", {"key": "batch_size"}
+                "wrong_key",
+                "batch norm needs batches of 2 samples or more",
+                {"key": "batch_size", "given": self.batch_size},
             )
         return self
 
@@ -223,7 +236,7 @@ class Params(Section):
     lr: Positive | None
     epochs: Count | None
     limit: Count | None
-    device: Annotated[str, Field(pattern=r"^[a-z]+(:\d+)?$")]
+    device: Device
     precision: Literal["float32", "bf16", "auto"]
     tensorboard: bool
     downloads: dict[Name, Download]
@@ -237,11 +250,26 @@ class Params(Section):
                 allowed = ", ".join(self.datasets)
                 guess = did_you_mean(experiment.dataset, self.datasets)
                 raise PydanticCustomError(
-                    "unknown_dataset",
+                    "unknown_name",
                     "no such dataset; defined under datasets: {allowed}.{guess}",
                     {"path": f"experiments.{name}.dataset", "allowed": allowed, "guess": guess,
                      "given": experiment.dataset},
                 )  # fmt: skip
+        return self
+
+    @model_validator(mode="after")
+    def _classes_exist(self) -> "Params":
+        for name, dataset in self.datasets.items():
+            for raw, wanted in dataset.classes.items():
+                known = self.downloads[raw].classes if raw in self.downloads else wanted  # photos: seen when read
+                for label in set(wanted) - set(known):
+                    allowed = ", ".join(known)
+                    raise PydanticCustomError(
+                        "unknown_name",
+                        "no such class; {raw} has: {allowed}.{guess}",
+                        {"path": f"datasets.{name}.classes.{raw}", "given": label, "raw": raw,
+                         "allowed": allowed, "guess": did_you_mean(label, known)},
+                    )  # fmt: skip
         return self
 
     def resolve(self, experiment: str) -> Experiment:
@@ -256,7 +284,8 @@ def load() -> Params:
     Raises:
         UserError: the first mistake: its full path, what was given, what is allowed, and a guess at the typo.
     """
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     file = paths.params()
     try:
@@ -265,6 +294,10 @@ def load() -> Params:
         given = YAML(typ="safe").load(file.read_text("utf-8"))
     except FileNotFoundError:
         raise UserError(f"{file.name} is missing beside dvc.yaml in {file.parent}") from None
+    except MarkedYAMLError as error:
+        at = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: " if error.problem_mark else ""
+        what = " ".join(f"{error.problem} {error.context or ''}".split())
+        raise UserError(f"{file.name} is not valid YAML: {at}{what}") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{file.name} is not valid YAML: {' '.join(str(error).split())}") from None
     try:
@@ -284,22 +317,37 @@ def _describe(error: ValidationError, given: Any) -> str:
         path, text = f"{path}.{context['key']}".lstrip("."), first["msg"]
         if (model := value.get("model") if isinstance(value, dict) else None) is not None:
             text = text.replace("unknown key", f"model '{model}' takes no such key")
-    elif kind == "unknown_dataset":
-        path, text = context["path"], f"{context['given']!r}: {first['msg']}"
+        if "given" in context:
+            text = f"{_shown(context['given'])}: {text}"
+    elif kind == "unknown_name":
+        path, text = context["path"], f"{_shown(context['given'])}: {first['msg']}"
     elif kind == "missing":
         text = "is missing"
     elif kind == "union_tag_not_found":
-        text = f"{context['discriminator']} is missing"
+        path, text = f"{path}.{context['discriminator']}".replace("'", ""), "is missing"
     elif kind in ("literal_error", "union_tag_invalid"):
         allowed = str(context.get("expected") or context["expected_tags"]).replace(" or ", ", ").replace("'", "")
         if kind == "union_tag_invalid":
             key = context["discriminator"].strip("'")
             path, value = f"{path}.{key}", value[key]
-        text = f"{value!r} is not allowed; one of: {allowed}.{did_you_mean(value, allowed.split(', '))}"
+        text = f"{_shown(value)} is not allowed; one of: {allowed}.{did_you_mean(value, allowed.split(', '))}"
+    elif first["loc"][-1:] == ("[key]",):
+        text = f"as a name, it {PATTERNS[NAME]}"
+    elif kind in ("dict_type", "model_type", "model_attributes_type"):
+        text = f"{_shown(value)}: should be a mapping, `key: value` on each line"
+    elif kind == "string_pattern_mismatch":
+        text = f"{_shown(value)}: {PATTERNS[context['pattern']]}"
     else:
-        text = f"{value!r}: {first['msg'].replace('Input should', 'should').replace('String should', 'should')}"
+        says = re.sub(r"^(Input|String|List) | after validation, not \d+$", "", first["msg"])
+        text = f"{_shown(value)}: {says}"
     more = len(details) - 1
-    return f"{path}: {text}" + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
+    return (f"{path}: " if path else "") + text + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
+
+
+def _shown(value: object) -> str:
+    """A value as one writes it in YAML, and not more of it than fits into a message."""
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _locate(location: tuple[int | str, ...], given: Any, *, missing: bool) -> tuple[str, Any]:

@@ -5,11 +5,19 @@ always the same, so that nothing reruns because of it.
 """
 
 from torchprimer import paths
+from torchprimer.errors import UserError, did_you_mean
 from torchprimer.files import replacing
 from torchprimer.params import Params
 
 
 def run(params: Params) -> None:
+    for name, dataset in params.datasets.items():
+        folder = paths.raw(dataset.raw)
+        if dataset.raw not in params.downloads and not folder.exists() and not folder.with_suffix(".dvc").exists():
+            raise UserError(
+                f"params.yaml: datasets.{name}.raw: {dataset.raw!r}: neither under downloads: ({', '.join(params.downloads)}) "
+                f"nor in data/raw (torchprimer add-photos brings photos there).{did_you_mean(dataset.raw, params.downloads)}"
+            )
     if params.device not in ("auto", "cpu"):
         from torchprimer.training.device import select_device
 
