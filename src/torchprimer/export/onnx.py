@@ -11,8 +11,6 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from torchprimer.evaluation.metrics import Floats
-
 INPUT, OUTPUT = "images", "probabilities"
 TOLERANCE = 1e-4
 
@@ -59,7 +57,7 @@ def prove_parity(model: nn.Module, file: Path, inputs: torch.Tensor) -> float:
     largest = 0.0
     for batch in inputs.split(500):
         with torch.inference_mode():
-            expected: Floats = model(batch).softmax(1).numpy()
+            expected: npt.NDArray[np.float32] = model(batch).softmax(1).numpy()
         got: npt.NDArray[np.float32] = session.run([OUTPUT], {INPUT: batch.numpy()})[0]
         largest = max(largest, float(np.abs(got - expected).max()))
         if largest > TOLERANCE or (got.argmax(1) != expected.argmax(1)).any():

@@ -1,0 +1,251 @@
+"""The supervised loop and what belongs to it, on real digits: numbers against independent ones, resuming, repeating."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from torchprimer import models, params
+from torchprimer.datasets.prepared import Split
+from torchprimer.errors import UserError
+from torchprimer.training.augment import augment
+from torchprimer.training.device import seed_everything, select_device, select_precision
+from torchprimer.training.optimizers import build_optimizer, build_scheduler
+from torchprimer.training.supervised import Row, best_epoch, score, stopped_early, train
+
+CPU = torch.device("cpu")
+DIGITS = {"shape": [1, 28, 28], "classes": [str(i) for i in range(10)], "mean": [0.1307], "std": [0.3081]}
+SCHEDULERS: list[dict[str, Any] | None] = [
+    None,
+    {"name": "StepLR", "step_size": 2, "gamma": 0.1},
+    {"name": "MultiStepLR", "milestones": [1, 3], "gamma": 0.5},
+    {"name": "ExponentialLR", "gamma": 0.9},
+    {"name": "ReduceLROnPlateau", "factor": 0.5, "patience": 0},
+    {"name": "OneCycleLR"},
+    {"name": "CosineAnnealingLR"},
+]
+
+
+@pytest.fixture(scope="module")
+def digits(real_raw: Any) -> tuple[Split, Split]:
+    """600 training and 300 validation digits."""
+    folder = real_raw("mnist")
+    images = np.fromfile(folder / "train-images-idx3-ubyte", np.uint8)[16:].reshape(-1, 1, 28, 28)
+    labels = np.fromfile(folder / "train-labels-idx1-ubyte", np.uint8)[8:].astype(np.int64)
+    cut = [
+        Split(torch.from_numpy(images[a:b].copy()), torch.from_numpy(labels[a:b])) for a, b in ((0, 600), (600, 900))
+    ]
+    return cut[0], cut[1]
+
+
+def settings(name: str = "mnist_mlp", **changes: Any) -> dict[str, Any]:
+    return params.load().resolve(name).model_dump() | {"epochs": 3} | changes
+
+
+def fit(
+    digits: tuple[Split, Split], given: dict[str, Any], checkpoint: Path | None = None, on_epoch: Any = lambda row: None
+) -> tuple[dict[str, torch.Tensor], list[Row], nn.Module]:
+    seed_everything(0)
+    model = models.build(given, DIGITS)
+    weights, history = train(
+        model, *digits, given, device=CPU, precision=torch.float32, on_epoch=on_epoch, checkpoint=checkpoint
+    )
+    return weights, history, model
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_one_step_of_sgd_is_the_formula(digits: tuple[Split, Split]) -> None:
+    """A single full batch: weights minus lr times the gradient of the mean cross-entropy, computed by hand."""
+    training = Split(digits[0].inputs[:50], digits[0].targets[:50])
+    given = settings(hidden=[], batch_size=50, epochs=1, momentum=0.0, lr=0.1)
+    seed_everything(0)
+    start = models.build(given, DIGITS).state_dict()
+    weights, _, _ = fit((training, digits[1]), given)
+    x = ((training.inputs.double().flatten(1) / 255 - 0.1307) / 0.3081).numpy()
+    w, b = start["net.1.weight"].double().numpy(), start["net.1.bias"].double().numpy()
+    z = x @ w.T + b
+    p = np.exp(z - z.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    error = (p - np.eye(10)[training.targets.numpy()]) / 50
+    np.testing.assert_allclose(weights["net.1.weight"], w - 0.1 * error.T @ x, atol=1e-6)
+    np.testing.assert_allclose(weights["net.1.bias"], b - 0.1 * error.sum(0), atol=1e-6)
+
+
+def test_history_is_what_happened(digits: tuple[Split, Split]) -> None:
+    heard: list[Row] = []
+    weights, history, model = fit(digits, settings(lr=0.1), on_epoch=heard.append)
+    assert heard == history
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert history[2]["train_loss"] < history[0]["train_loss"]
+    loss, accuracy = score(model, digits[1], nn.functional.cross_entropy, CPU, torch.float32)
+    assert (loss, accuracy) == (history[-1]["validation_loss"], history[-1]["validation_accuracy"])
+    with torch.no_grad():
+        logits = model(digits[1].inputs)
+    assert accuracy == (logits.argmax(1) == digits[1].targets).double().mean().item()
+    assert loss == pytest.approx(nn.functional.cross_entropy(logits, digits[1].targets).item(), rel=1e-5)
+    model.load_state_dict(weights)
+    best = history[best_epoch(history) - 1]
+    assert score(model, digits[1], nn.functional.cross_entropy, CPU, torch.float32)[1] == best["validation_accuracy"]
+
+
+def test_every_sample_is_seen_once_an_epoch(digits: tuple[Split, Split]) -> None:
+    """257 samples in batches of at most 64: no sample left out or seen twice, and no batch of a single one."""
+    seen: list[torch.Tensor] = []
+
+    class Spy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.line = nn.Linear(1, 10)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                seen.append(inputs.flatten())
+            return self.line(inputs.float())
+
+    numbers = torch.arange(257).unsqueeze(1)
+    data = Split(numbers, torch.zeros(257, dtype=torch.int64))
+    train(Spy(), data, data, settings(epochs=1, lr=1e-6), device=CPU, precision=torch.float32, on_epoch=lambda row: None)
+    assert torch.equal(torch.cat(seen).sort().values, numbers.flatten())
+    assert {len(batch) for batch in seen} <= {51, 52}
+    assert not torch.equal(torch.cat(seen), numbers.flatten())
+
+
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn"])
+def test_same_seed_same_weights(digits: tuple[Split, Split], name: str) -> None:
+    given = settings(name, epochs=2, dropout=0.2, batch_norm=True, augment={"flip": True, "shift": 2})
+    first, second = fit(digits, given)[0], fit(digits, given)[0]
+    assert same(first, second)
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS, ids=lambda s: s["name"] if s else "constant")
+def test_interrupted_training_ends_with_the_same_weights(
+    digits: tuple[Split, Split], scheduler: dict[str, Any] | None, tmp_path: Path
+) -> None:
+    """Dropout, batch norm, augmentation, momentum and scheduler all go on where they were."""
+    given = settings(
+        "mnist_cnn", epochs=5, lr=0.05, dropout=0.2, hidden=[32], batch_norm=True, scheduler=scheduler,
+        augment={"flip": True, "shift": 2},
+    )  # fmt: skip
+    whole, history, _ = fit(digits, given)
+
+    def interrupt(row: Row) -> None:
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    file = tmp_path / "state.pt"
+    with pytest.raises(KeyboardInterrupt):
+        fit(digits, given, file, interrupt)
+    heard: list[Row] = []
+    resumed, resumed_history, _ = fit(digits, given, file, heard.append)
+    assert [row["epoch"] for row in heard] == [3, 4, 5]
+    assert same(whole, resumed)
+    for one, other in zip(history, resumed_history, strict=True):
+        assert {k: v for k, v in one.items() if k != "seconds"} == {k: v for k, v in other.items() if k != "seconds"}
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop"])
+def test_every_optimizer_learns(digits: tuple[Split, Split], optimizer: str) -> None:
+    given = settings(hidden=[64], optimizer=optimizer, lr=0.05 if optimizer == "SGD" else 0.002, momentum=None, epochs=4)
+    history = fit(digits, given)[1]
+    assert history[-1]["validation_accuracy"] > 0.5
+    assert type(build_optimizer(given, nn.Linear(1, 1))).__name__ == optimizer
+
+
+def test_frozen_parameters_are_not_given_to_the_optimizer() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    model[0].requires_grad_(False)
+    optimizer = build_optimizer(settings(), model)
+    assert [id(p) for group in optimizer.param_groups for p in group["params"]] == [id(p) for p in model[1].parameters()]
+
+
+def test_learning_rates_follow_their_schedule(digits: tuple[Split, Split]) -> None:
+    """The rates of the history against the closed forms."""
+    expected = {
+        "StepLR": [0.1, 0.1, 0.01, 0.01],
+        "MultiStepLR": [0.1, 0.05, 0.05, 0.025],
+        "ExponentialLR": [0.1 * 0.9**e for e in range(4)],
+        "CosineAnnealingLR": [0.05 * (1 + np.cos(np.pi * e / 4)) for e in range(4)],
+    }
+    for scheduler in SCHEDULERS:
+        if scheduler and scheduler["name"] in expected:
+            history = fit(digits, settings(lr=0.1, epochs=4, hidden=[], scheduler=scheduler))[1]
+            assert [row["lr"] for row in history] == pytest.approx(expected[scheduler["name"]])
+
+
+def test_one_cycle_ends_after_the_last_step() -> None:
+    given = settings(lr=0.1, epochs=3, scheduler={"name": "OneCycleLR"})
+    optimizer = build_optimizer(given, nn.Linear(1, 1))
+    scheduler = build_scheduler(given, optimizer, steps_per_epoch=7)
+    rates = []
+    for _ in range(21):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        assert scheduler is not None
+        scheduler.step() if len(rates) < 21 else None
+    assert max(rates) == pytest.approx(0.1, rel=0.05)
+    assert rates[-1] < 1e-5
+
+
+def test_early_stopping(digits: tuple[Split, Split]) -> None:
+    history = fit(digits, settings(lr=1e-9, epochs=20, early_stopping=2))[1]
+    assert len(history) == best_epoch(history) + 2 < 20
+    assert not stopped_early([], 1)
+
+
+def test_best_epoch_is_by_accuracy_then_by_loss() -> None:
+    rows = [(0.9, 0.30), (0.95, 0.40), (0.95, 0.35), (0.94, 0.10)]
+    history = [{"epoch": i, "validation_accuracy": a, "validation_loss": b} for i, (a, b) in enumerate(rows, 1)]
+    assert best_epoch(history) == 3
+
+
+def test_diverging_training_says_so(digits: tuple[Split, Split]) -> None:
+    with pytest.raises(UserError, match=r"diverged; lower lr"):
+        fit(digits, settings("mnist_cnn", lr=1e10))
+
+
+def test_augmented_images_are_the_same_images_moved(digits: tuple[Split, Split]) -> None:
+    images = digits[0].inputs[:40]
+    torch.manual_seed(0)
+    changed = augment(images, flip=True, shift=3)
+    assert (changed.shape, changed.dtype) == (images.shape, images.dtype)
+    padded = nn.functional.pad(images, (3, 3, 3, 3))
+    kinds = set()
+    for image, result in zip(padded, changed, strict=True):
+        found = [
+            (mirrored, down, right)
+            for mirrored in (False, True)
+            for down in range(7)
+            for right in range(7)
+            if torch.equal((image.flip(2) if mirrored else image)[:, down : down + 28, right : right + 28], result)
+        ]
+        assert found, "not a flip and a shift of the image"
+        kinds.add(found[0])
+    assert len(kinds) > 20
+    assert torch.equal(augment(images, flip=False, shift=0), images)
+
+
+def test_bfloat16_trains_too(digits: tuple[Split, Split]) -> None:
+    given = settings("mnist_cnn", lr=0.05)
+    seed_everything(0)
+    model = models.build(given, DIGITS)
+    weights, history = train(
+        model, *digits, given, device=CPU, precision=torch.bfloat16, on_epoch=lambda row: None
+    )  # fmt: skip
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert weights["net.1.weight"].dtype == torch.float32
+
+
+def test_device_that_is_not_there() -> None:
+    missing = "mps" if torch.cuda.is_available() else "cuda"
+    with pytest.raises(UserError, match=rf"device: {missing} was asked for, and this machine has .*set device: auto"):
+        select_device(missing)
+    assert select_device("cpu") == CPU
+    assert select_precision("bf16", CPU) == torch.bfloat16
+    assert select_precision("float32", CPU) == torch.float32
+    assert select_precision("auto", CPU) in (torch.float32, torch.bfloat16)
