@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, Clone
 
+from tests.conftest import PROJECT, Clone
 from torchprimer import params, paths
 from torchprimer.errors import UserError, did_you_mean
 

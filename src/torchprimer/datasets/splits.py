@@ -29,20 +29,22 @@ def without_duplicates(hashes: Sequence[str], is_test: npt.NDArray[np.bool_]) ->
     return np.array(sorted(kept.values()), np.int64), dropped
 
 
-def stratified(labels: npt.NDArray[np.str_], count: int, random: np.random.Generator) -> Indices:
+def stratified(labels: npt.NDArray[np.str_], count: int, random: np.random.Generator, *, leave: int = 0) -> Indices:
     """Positions of `count` samples drawn so that each class keeps its share, and none is left out.
 
     Args:
-        labels: shape (N,), at least `count` of them.
-        count: at least the number of classes.
+        labels: shape (N,).
+        count: at least the number of classes; at most N - `leave` x the number of classes.
+        leave: so many of each class are not drawn, however rare it is; each class has more than that.
     """
     classes, sizes = np.unique(labels, return_counts=True)
     exact = sizes * (count / len(labels))
-    quota = np.maximum(np.floor(exact).astype(np.int64), 1)
+    most = sizes - leave
+    quota = np.clip(np.floor(exact).astype(np.int64), 1, most)
     while quota.sum() > count:
-        quota[np.argmax(quota - exact)] -= 1
+        quota[np.argmax(np.where(quota > 1, quota - exact, -np.inf))] -= 1
     while quota.sum() < count:
-        quota[np.argmax(np.where(quota < sizes, exact - quota, -np.inf))] += 1
+        quota[np.argmax(np.where(quota < most, exact - quota, -np.inf))] += 1
     drawn = [random.permutation(np.flatnonzero(labels == c))[:q] for c, q in zip(classes, quota, strict=True)]
     return np.sort(np.concatenate(drawn))
 
@@ -71,7 +73,7 @@ def split(
         UserError: one class only, or fewer samples than the split asks for.
     """
     random = np.random.default_rng(seed)
-    classes, sizes = np.unique(labels, return_counts=True)
+    classes = np.unique(labels)
     if len(classes) < 2:
         found = f"only '{classes[0]}'" if len(classes) else "none"
         raise UserError(f"dataset {name}: a classifier needs samples of two classes or more, and there is {found}")
@@ -82,6 +84,7 @@ def split(
     if not is_test.any():
         counts["test"] = min(test, most)
     rest = np.flatnonzero(~is_test)
+    sizes = np.array([np.count_nonzero(labels[rest] == c) for c in classes])  # without the official test split
     rarest = np.argmin(sizes)
     for part, count in counts.items():
         if count < len(classes):
@@ -97,8 +100,8 @@ def split(
         )
     parts = np.full(len(labels), "train", dtype="<U10")
     parts[is_test] = "test"
-    for part, count in counts.items():
-        drawn = rest[stratified(labels[rest], count, random)]
+    for left, (part, count) in zip(range(len(counts), 0, -1), counts.items(), strict=True):
+        drawn = rest[stratified(labels[rest], count, random, leave=left)]
         parts[drawn] = part
         rest = np.setdiff1d(rest, drawn)
     if limit is not None:
