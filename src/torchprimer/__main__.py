@@ -10,9 +10,10 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])  # instead of this folder: its modules are no top-level ones
     try:
         from torchprimer.cli import main
+
+        sys.exit(main())
     except ModuleNotFoundError as error:
         sys.exit(
             f"torchprimer: {sys.executable} has no package '{error.name}': "
             "activate the project's environment (source .venv/bin/activate), or make it with `make install`"
         )
-    sys.exit(main())

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbose = "-v" in given or "--verbose" in given
     signal.signal(signal.SIGTERM, _interrupt)  # so that a run that is told to stop can still say so to MLflow
     try:
-        _run(_parser().parse_args(given))
+        _run(_parse(given))
     except UserError as error:
         if verbose:
             raise
@@ -56,7 +56,17 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _parser() -> Parser:
+def _parse(given: list[str]) -> argparse.Namespace:
+    parser, choices = _parser()
+    word = next((argument for argument in given if not argument.startswith("-")), None)
+    if word is not None and word not in choices:
+        commands = [name for name in choices if not name.startswith("_")]
+        raise UserError(f"no command '{word}'; there are: {', '.join(commands)}.{did_you_mean(word, commands)}")
+    return parser.parse_args(given)
+
+
+def _parser() -> tuple[Parser, list[str]]:
+    """The parser and its commands; those that begin with _ are not for people."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
     parser = Parser(prog="torchprimer", description="The stages of the pipeline, and what goes with it.")
@@ -68,10 +78,10 @@ def _parser() -> Parser:
     photos = commands.add_parser("add-photos", parents=[common], help="bring photos of your own: a zip or a folder")
     photos.add_argument("place", type=Path, metavar="ZIP_OR_FOLDER", help="cat.12.jpg ..., or a folder per class")
     photos.add_argument("--name", default="photos", help="their name under data/raw (default: photos)")
-    watch = commands.add_parser("watch")  # not for people: see tracking.py
+    watch = commands.add_parser("_watch")  # see tracking.py
     watch.add_argument("run_id")
     commands.add_parser("sync", parents=[common], help="log to MLflow what the workspace has and MLflow lacks")
-    return parser
+    return parser, list(commands.choices)
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -81,7 +91,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
         add_photos(arguments.place, arguments.name)
         return
-    if command in ("sync", "watch"):
+    if command in ("sync", "_watch"):
         from torchprimer import tracking
 
         if command == "sync":

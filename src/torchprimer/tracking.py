@@ -39,6 +39,7 @@ class Store:
         self.lock = FileLock(paths.root() / ".mlflow.lock")
         import mlflow
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # it tells of its tables and of GPUs that are not there
         given = os.environ.get("MLFLOW_TRACKING_URI")
@@ -51,7 +52,7 @@ class Store:
                 self.experiment: str = (
                     found.experiment_id if found else self.client.create_experiment(EXPERIMENT, artifacts)
                 )
-        except MlflowException as error:
+        except (MlflowException, SQLAlchemyError) as error:
             where = given or "mlflow.db"
             raise UserError(f"MLflow's store {where} cannot be used: {str(error).splitlines()[0]}") from error
         mlflow.set_experiment(experiment_id=self.experiment)
@@ -305,7 +306,7 @@ def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 @contextmanager
 def _watched(run_id: str) -> Iterator[Any]:
     """A small process that outlives this one, even kill -9, and then ends its run as KILLED."""
-    command = [sys.executable, str(Path(__file__).parent), "watch", run_id]
+    command = [sys.executable, str(Path(__file__).parent), "_watch", run_id]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True) as watcher:
 

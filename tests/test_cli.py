@@ -1,0 +1,68 @@
+"""What a person types: help, typing mistakes, a Python without the packages."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT, clean_environment
+
+
+def torchprimer(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(PROJECT / "src" / "torchprimer"), *arguments],
+        cwd=cwd, env=clean_environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "required: COMMAND"),
+        (("trian", "mnist_cnn"), "Did you mean 'train'?"),
+        (("train", "mnist_cn"), "Did you mean 'mnist_cnn'?"),
+        (("split", "mnits"), "Did you mean 'mnist'?"),
+        (("train",), "required: ITEM"),
+        (("train", "mnist_cnn", "--fast"), "unrecognized arguments: --fast"),
+        (("add-photos", "nowhere.zip"), "nowhere.zip does not exist"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: tuple[str, ...], expected: str) -> None:
+    done = torchprimer(*arguments)
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+    assert "Traceback" not in done.stderr
+
+
+def test_verbose_shows_where() -> None:
+    done = torchprimer("train", "mnist_cn", "-v")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "Did you mean 'mnist_cnn'?" in done.stderr
+
+
+def test_outside_a_project(tmp_path: Path) -> None:
+    done = torchprimer("check", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "no dvc.yaml in" in done.stderr
+
+
+def test_help_names_every_command() -> None:
+    done = torchprimer("--help")
+    assert done.returncode == 0
+    for command in ("check", "download", "split", "preprocess", "train", "evaluate", "export", "add-photos", "sync"):
+        assert command in done.stdout
+    assert "_watch" not in done.stdout
+
+
+def test_python_without_the_packages_says_what_to_do() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", str(PROJECT / "src" / "torchprimer"), "check"],
+        cwd=PROJECT, env=clean_environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "has no package" in done.stderr
+    assert "make install" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,335 @@
+"""The whole pipeline, reduced, run by DVC in a copy of the project: what it writes, what it reruns, what MLflow sees."""
+
+import ast
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import PROJECT, Clone, clean_environment
+
+EXPERIMENTS = ["mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn"]
+REDUCED = "-S limit=256 -S epochs=1"
+
+
+@pytest.fixture(scope="module")
+def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
+    """A copy of the project in which `dvc exp run` has run the reduced pipeline from nothing."""
+    clone = Clone(tmp_path_factory.mktemp("reduced"), dvc_cache)
+    done = clone(f"dvc exp run {REDUCED} -n small 2>&1", PYTHONPROFILEIMPORTTIME="1")
+    (clone.folder / ".git" / "output").write_text(done.stdout)  # for the test of the imports
+    clone("git add -A && git commit -q -m reduced")
+    return clone
+
+
+@pytest.fixture
+def unchanged(reduced: Clone) -> Iterator[Clone]:
+    """The reduced pipeline; whatever a test changes in tracked files is taken back afterwards."""
+    yield reduced
+    reduced("git checkout -q . && dvc checkout -q")
+
+
+def runs(clone: Clone) -> list[Any]:
+    """All runs of the copy's MLflow store, oldest first."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{clone.folder / 'mlflow.db'}")
+    found = client.get_experiment_by_name("torchprimer")
+    assert found is not None
+    return list(client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"]))
+
+
+def executed(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def changed(clone: Clone) -> set[str]:
+    """The stages that DVC would run because something they declare has changed."""
+    status = json.loads(clone("dvc status --json").stdout)
+    return {
+        stage
+        for stage, changes in status.items()
+        if any("changed deps" in change for change in changes if isinstance(change, dict))
+    }
+
+
+def test_all_stages_write_what_they_declare(reduced: Clone) -> None:
+    assert reduced("dvc status").stdout.strip() == "Data and pipelines are up to date."
+    assert "Running" not in reduced("dvc repro").stdout
+    lock = YAML(typ="safe").load((reduced.folder / "dvc.lock").read_text())["stages"]
+    assert len(lock) == 1 + 2 + 2 * 2 + 3 * len(EXPERIMENTS)
+    for stage in lock.values():
+        for out in stage["outs"]:
+            assert (reduced.folder / out["path"]).exists()
+    assert not list(reduced.folder.rglob("*.partial"))
+    assert not list((reduced.folder / ".checkpoints").glob("*"))
+    assert reduced("git status --porcelain").stdout == ""
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_metrics_agree_with_the_predictions(reduced: Clone, name: str) -> None:
+    from sklearn.metrics import accuracy_score, f1_score
+
+    folder = reduced.folder / "metrics" / name
+    test, training = (json.loads((folder / f"{part}.json").read_text()) for part in ("test", "train"))
+    table = pd.read_csv(folder / "test" / "predictions.csv", dtype={"label": str, "prediction": str})
+    assert len(table) == 256
+    assert test["accuracy"] == pytest.approx(accuracy_score(table["label"], table["prediction"]))
+    assert test["f1_macro"] == pytest.approx(f1_score(table["label"], table["prediction"], average="macro"))
+    assert all(isinstance(value, int | float) for value in (test | training).values())
+    history = pd.read_csv(folder / "history.csv")
+    assert training["validation_accuracy_best"] == history["validation_accuracy"].max()
+    split = pd.read_csv(reduced.folder / "data" / "splits" / f"{'mnist' if 'mnist' in name else 'dogs_vs_cats'}.csv")
+    assert list(split.query("split == 'test'")["id"]) == list(table["id"])
+    if name == "dogs_vs_cats_cnn":
+        assert test["true_positives"] + test["false_negatives"] == (table["label"] == "dog").sum()
+        assert test["true_positives"] == ((table["label"] == "dog") & (table["prediction"] == "dog")).sum()
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_model_is_rebuilt_from_its_folder_alone(reduced: Clone, name: str, tmp_path: Path) -> None:
+    """Loaded elsewhere, by a process that knows nothing else, it answers as `evaluate` wrote down."""
+    (tmp_path / "model").mkdir()
+    for file in (reduced.folder / "models" / name).iterdir():
+        (tmp_path / "model" / file.name).write_bytes(file.read_bytes())
+    inputs = reduced.folder / "data" / "prepared" / ("mnist" if "mnist" in name else "dogs_vs_cats") / "test_inputs.npy"
+    script = (
+        "import sys, numpy, torch; from pathlib import Path; from torchprimer import models\n"
+        "model, record = models.load(Path('model'))\n"
+        f"print(*model(torch.from_numpy(numpy.load('{inputs}'))).argmax(1).tolist())"
+    )
+    environment = clean_environment() | {"PYTHONPATH": str(PROJECT / "src")}
+    done = subprocess.run(
+        ["python", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )  # fmt: skip
+    classes = json.loads((tmp_path / "model" / "experiment.json").read_text())["data"]["classes"]
+    table = pd.read_csv(reduced.folder / "metrics" / name / "test" / "predictions.csv", dtype=str)
+    assert [classes[int(number)] for number in done.stdout.split()] == list(table["prediction"])
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_exported_model_answers_for_any_batch(reduced: Clone, name: str) -> None:
+    import numpy as np
+    import onnxruntime
+
+    folder = reduced.folder / "models" / f"{name}.export"
+    description = json.loads((folder / "model.json").read_text())
+    assert description["largest_difference_to_pytorch"] <= 1e-4
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    images = np.load(reduced.folder / "data" / "prepared" / description["dataset"] / "test_inputs.npy")
+    table = pd.read_csv(reduced.folder / "metrics" / name / "test" / "predictions.csv", dtype={"prediction": str})
+    expected = table[[f"p_{label}" for label in description["classes"]]].to_numpy()
+    for size in (1, 7, 256):
+        (got,) = session.run(None, {"images": images[:size]})
+        assert got.dtype == np.float32
+        assert np.abs(got - expected[:size]).max() <= 1e-4
+
+
+def test_mlflow_has_one_finished_run_per_experiment(reduced: Clone) -> None:
+    from mlflow import MlflowClient
+
+    found = runs(reduced)
+    assert [run.info.run_name for run in found] == EXPERIMENTS
+    client = MlflowClient(f"sqlite:///{reduced.folder / 'mlflow.db'}")
+    for run in found:
+        name, tags, data = run.info.run_name, run.data.tags, run.data
+        assert run.info.status == "FINISHED"
+        assert (tags["DVC_EXP_NAME"], tags["DVC_STAGE"]) == ("small", f"train@{name}")
+        assert tags["DVC_EXP_BASELINE_REV"] == reduced("git rev-parse HEAD~1").stdout.strip()
+        assert tags["dataset"] == ("mnist" if "mnist" in name else "dogs_vs_cats")
+        assert len(tags["fingerprint"]) == 64
+        assert (data.params["epochs"], data.params["limit"], data.params["samples_train"]) == ("1", "256", "256")
+        assert data.params["optimizer"] in ("SGD", "AdamW")
+        test = json.loads((reduced.folder / "metrics" / name / "test.json").read_text())
+        assert data.metrics["test_accuracy"] == test["accuracy"]
+        history = client.get_metric_history(run.info.run_id, "validation_loss")
+        assert [metric.step for metric in history] == [1]
+        artifacts = {item.path for item in client.list_artifacts(run.info.run_id, "test")}
+        assert {"test/confusion.png", "test/roc.png", "test/mistakes.png", "test/predictions.csv"} <= artifacts
+        assert str(reduced.folder / "mlartifacts") in run.info.artifact_uri
+    for dataset, among in (("mnist", {"mnist_mlp", "mnist_cnn"}), ("dogs_vs_cats", {"dogs_vs_cats_cnn"})):
+        versions = client.search_model_versions(f"name = '{dataset}'")
+        assert {version.tags["experiment"] for version in versions} == among
+        best = max(float(version.tags["validation_accuracy"]) for version in versions)
+        champion = client.get_model_version_by_alias(dataset, "champion")
+        assert float(champion.tags["validation_accuracy"]) == best
+
+
+def test_registered_champion_is_loaded_by_mlflow(reduced: Clone) -> None:
+    import numpy as np
+
+    script = (
+        "import sys, numpy, mlflow; mlflow.set_tracking_uri(sys.argv[1])\n"
+        "model = mlflow.pyfunc.load_model('models:/mnist@champion')\n"
+        "print(model.predict(model.input_example)['probabilities'].sum(1).tolist())"
+    )
+    (reduced.folder / ".git" / "load.py").write_text(script)
+    done = reduced(f"python -W ignore .git/load.py sqlite:///{reduced.folder / 'mlflow.db'}")
+    np.testing.assert_allclose(json.loads(done.stdout.strip().splitlines()[-1]), 1, atol=1e-5)
+
+
+def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
+    """What a stage imports from the rooms of the package is among its deps in dvc.lock."""
+    lock = YAML(typ="safe").load((reduced.folder / "dvc.lock").read_text())["stages"]
+    plumbing = {f"src/torchprimer/{name}.py" for name in ("__main__", "cli", "errors", "files", "paths", "params", "tracking")}
+    _, *stages = re.split(r"Running stage '([^']+)'", (reduced.folder / ".git" / "output").read_text())
+    assert set(stages[::2]) == set(lock)
+    for stage, output in zip(stages[::2], stages[1::2], strict=True):
+        files = set()
+        for module in re.findall(r"\| +(torchprimer[\w.]*)$", output, re.MULTILINE):
+            base = "src/" + module.replace(".", "/")
+            file = f"{base}.py" if (reduced.folder / f"{base}.py").is_file() else f"{base}/__init__.py"
+            if len(ast.parse((reduced.folder / file).read_text()).body) > 1:  # more than a docstring
+                files.add(file)
+        assert f"src/torchprimer/stages/{stage.split('@')[0]}.py" in files
+        assert files - plumbing - {dep["path"] for dep in lock[stage]["deps"]} == set(), f"not among the deps of {stage}"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("src/torchprimer/models/cnn.py", "    layers:", "    # a comment\n    layers:", {"mnist_cnn", "dogs_vs_cats_cnn"}),
+        ("src/torchprimer/models/mlp.py", "    layers:", "    # a comment\n    layers:", {"mnist_mlp"}),
+        ("README.md", "\n", "\n\n", set()),
+        ("params.yaml", "\nlr:", "\nlr: 0.01", set(EXPERIMENTS)),
+        ("params.yaml", "- 10\n    - 20", "- 10\n    - 21", {"mnist_cnn"}),
+        ("params.yaml", "# Seed of", "# seed of", set()),
+    ],
+)
+def test_only_what_depends_on_a_change_trains_again(
+    unchanged: Clone, file: str, old: str, new: str, expected: set[str]
+) -> None:
+    unchanged.replace(file, old, new)
+    stages = changed(unchanged)
+    assert {stage.removeprefix("train@") for stage in stages if stage.startswith("train@")} == expected
+    assert not {stage for stage in stages if stage.startswith(("download", "split", "preprocess"))}
+
+
+def test_one_experiment_alone(unchanged: Clone) -> None:
+    done = unchanged("dvc exp run -S experiments.mnist_cnn.lr=0.05")
+    assert executed(done.stdout) == {"check", "train@mnist_cnn", "evaluate@mnist_cnn", "export@mnist_cnn"}
+    unchanged("dvc exp run -S experiments.mnist_cnn.lr=0.00001 check")  # DVC writes 1e-05, a string to PyYAML
+
+
+def test_a_mistake_stops_before_any_work_and_loses_nothing(unchanged: Clone) -> None:
+    before = sorted(file.name for file in (unchanged.folder / "models").iterdir())
+    count = len(runs(unchanged))
+    done = unchanged("dvc exp run -S experiments.mnist_cnn.optimizer=Adm -S seed=1", fails=True)
+    assert executed(done.stdout) == {"check"}
+    assert "experiments.mnist_cnn.optimizer: 'Adm' is not allowed; one of: SGD, Adam" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert sorted(file.name for file in (unchanged.folder / "models").iterdir()) == before
+    assert len(runs(unchanged)) == count
+
+
+def test_sync_brings_back_a_deleted_store(unchanged: Clone) -> None:
+    from mlflow import MlflowClient
+
+    def content() -> dict[str, Any]:
+        client = MlflowClient(f"sqlite:///{unchanged.folder / 'mlflow.db'}")
+        fingerprints = {
+            json.loads((unchanged.folder / "models" / name / "experiment.json").read_text())["fingerprint"]
+            for name in EXPERIMENTS
+        }
+        found = {}
+        for run in runs(unchanged):
+            if run.data.tags["fingerprint"] in fingerprints:
+                paths = {
+                    item.path
+                    for folder in ("training", "test", "export")
+                    for item in client.list_artifacts(run.info.run_id, folder)
+                }
+                history = [
+                    (m.step, m.value) for m in client.get_metric_history(run.info.run_id, "validation_accuracy")
+                ]
+                found[run.info.run_name] = run.data.params, run.data.metrics, sorted(paths), history, run.info.status
+        return found
+
+    unchanged("dvc repro")
+    unchanged("python src/torchprimer sync")
+    before = content()
+    assert set(before) == set(EXPERIMENTS)
+    assert "nothing to do" in unchanged("python src/torchprimer sync").stdout
+    for file in unchanged.folder.glob("mlflow.db*"):
+        file.unlink()
+    assert "3 runs logged" in unchanged("python src/torchprimer sync").stdout
+    assert content() == before
+    count = len(runs(unchanged))
+    assert "nothing to do" in unchanged("python src/torchprimer sync").stdout
+    assert len(runs(unchanged)) == count
+
+
+def test_what_dvc_restores_is_synced(unchanged: Clone) -> None:
+    """A training restored from the run cache runs no code, and MLflow sees nothing until `sync`."""
+    for file in unchanged.folder.glob("mlflow.db*"):
+        file.unlink()
+    (unchanged.folder / "dvc.lock").unlink()
+    done = unchanged("dvc repro")
+    assert executed(done.stdout) == set()
+    assert not (unchanged.folder / "mlflow.db").exists()
+    assert "3 runs logged" in unchanged("python src/torchprimer sync").stdout
+
+
+def wait_for(condition: Any, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGKILL, "KILLED"), (signal.SIGTERM, "KILLED")])
+def test_a_killed_training_goes_on_to_the_same_weights(unchanged: Clone, how: signal.Signals, status: str) -> None:
+    """Batch norm, dropout, augmentation, AdamW, one-cycle schedule: killed half-way, finished by the next repro."""
+    seed = 7 + how
+    unchanged.replace("params.yaml", "epochs: 1", "epochs: 25")
+    unchanged.replace("params.yaml", "seed: 0", f"seed: {seed}")
+    checkpoints = unchanged.folder / ".checkpoints"
+    unchanged("dvc repro preprocess")
+    with subprocess.Popen(
+        ["dvc", "repro", "train@dogs_vs_cats_cnn"], cwd=unchanged.folder, env=clean_environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        wait_for(lambda: list(checkpoints.glob("*.pt")), 60)
+        time.sleep(0.5)
+        tagged = runs(unchanged)[-1]
+        assert tagged.info.status == "RUNNING"
+        os.kill(int(tagged.data.tags["pid"]), how)
+        assert process.wait() != 0
+    wait_for(lambda: runs(unchanged)[-1].info.status == status, 20)
+    assert not (unchanged.folder / "models" / "dogs_vs_cats_cnn").exists()
+    resumed = unchanged("dvc repro train@dogs_vs_cats_cnn")
+    assert "goes on from the last finished epoch" in resumed.stdout
+    weights = (unchanged.folder / "models" / "dogs_vs_cats_cnn" / "model.safetensors").read_bytes()
+    assert len(pd.read_csv(unchanged.folder / "metrics" / "dogs_vs_cats_cnn" / "history.csv")) == 25
+    assert not list(checkpoints.glob("*.pt"))
+    undisturbed = unchanged("dvc repro -f -s train@dogs_vs_cats_cnn")
+    assert "goes on" not in undisturbed.stdout
+    assert (unchanged.folder / "models" / "dogs_vs_cats_cnn" / "model.safetensors").read_bytes() == weights
+    assert [run.info.status for run in runs(unchanged)[-3:]] == [status, "FINISHED", "FINISHED"]
+
+
+def test_queue_and_temporary_runs_share_one_store(unchanged: Clone) -> None:
+    """Two workers start at once on no store at all; their working folders are thrown away, their runs stay."""
+    for file in unchanged.folder.glob("mlflow.db*"):
+        file.unlink()
+    for name, lr in (("one", 0.02), ("two", 0.03)):
+        unchanged(f"dvc exp run --queue -S experiments.mnist_mlp.lr={lr} -n {name} train@mnist_mlp")
+    unchanged("dvc queue start --jobs 2")
+    wait_for(lambda: not re.search("Running|Queued", unchanged("dvc queue status").stdout), 120)
+    unchanged("dvc exp run --temp -S experiments.mnist_mlp.lr=0.04 -n three train@mnist_mlp")
+    found = {run.data.tags["DVC_EXP_NAME"]: run for run in runs(unchanged)}
+    assert set(found) == {"one", "two", "three"}
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
+    assert {float(run.data.params["lr"]) for run in found.values()} == {0.02, 0.03, 0.04}
+    assert all("mlartifacts" in run.info.artifact_uri for run in found.values())
+    shown = unchanged("dvc exp show --csv").stdout
+    assert all(name in shown for name in found)
