@@ -46,6 +46,8 @@ class ImageArrays:
         """`arrays`: for each file, the official test split's named `t...`: images (N, C, H, W) and labels (N,)."""
         self.images = np.concatenate([images for images, _ in arrays.values()])
         numbers = np.concatenate([labels for _, labels in arrays.values()])
+        if len(self.images) != len(numbers):
+            raise ValueError(f"{len(self.images)} images and {len(numbers)} labels")
         self.classes = classes
         self.labels = [classes[number] for number in numbers]
         self.ids = [f"{name}/{i:05d}" for name, (images, _) in arrays.items() for i in range(len(images))]
@@ -57,7 +59,8 @@ class ImageArrays:
         return int(self.images.shape[1])
 
     def content(self, index: int) -> bytes:
-        return self.images[index].tobytes()
+        content: bytes = self.images[index].tobytes()
+        return content
 
     def pixels(self, index: int, size: int) -> Bytes:
         image: Bytes = self.images[index]
@@ -81,7 +84,12 @@ def open_raw(folder: Path) -> RawImages:
         return Photos(zips[0] if zips else folder)
     description = json.loads(description_file.read_text("utf-8"))
     read = {"idx": _read_idx, "cifar10": _read_cifar10}[description["format"]]
-    raw = ImageArrays(read(folder), description["classes"])
+    try:
+        raw = ImageArrays(read(folder), description["classes"])
+    except (ValueError, IndexError) as error:
+        raise UserError(
+            f"raw data {folder.name} is damaged ({error}): delete {folder} and run dvc repro download@{folder.name}"
+        ) from None
     _compare_with_published(raw, description["expected"], folder.name)
     return raw
 
@@ -106,8 +114,9 @@ def _read_cifar10(folder: Path) -> dict[str, tuple[Bytes, Bytes]]:
 
 
 def _compare_with_published(raw: ImageArrays, expected: dict[str, list[float]], name: str) -> None:
-    mean, std = mean_and_std([raw.images[~raw.is_test]])
-    found = {"train": int((~raw.is_test).sum()), "test": int(raw.is_test.sum()), "mean": mean, "std": std}
+    found: dict[str, int | list[float]] = {"train": int((~raw.is_test).sum()), "test": int(raw.is_test.sum())}
+    if found["train"]:
+        found["mean"], found["std"] = mean_and_std([raw.images[~raw.is_test]])
     for key, value in found.items():
         if not np.allclose(value, expected[key], rtol=0, atol=6e-5 if key in ("mean", "std") else 0):
             raise UserError(f"raw data {name}: {key} is {value}, published: {expected[key]} (downloads.{name}.expected)")
@@ -176,6 +185,8 @@ def split_images(
     kept, dropped = without_duplicates(hashes, raw.is_test[good])
     rejected = raw.unusable | bad | {raw.ids[good[i]]: f"duplicate of {raw.ids[good[j]]}" for i, j in dropped.items()}
     labels = np.array(raw.labels)[good[kept]]
+    if lost := sorted(classes - set(labels)):
+        raise UserError(f"dataset {name}: no image of class {lost[0]!r} can be read, or each is a duplicate of another's")
     parts = split(
         labels,
         raw.is_test[good[kept]],
@@ -200,6 +211,8 @@ def prepare_images(raw: RawImages, dataset: Images, rows: pd.DataFrame, folder: 
     classes = kept_classes(dataset, raw.classes)
     number = {label: i for i, label in enumerate(classes)}
     position = {name: i for i, name in enumerate(raw.ids)}
+    if gone := sorted(set(rows["id"]) - set(position)):
+        raise UserError(f"raw data {dataset.raw} no longer has {gone[0]!r}, which the split names: run `dvc repro split`")
     shape = (raw.channels, dataset.image_size, dataset.image_size)
     for part, members in rows.groupby("split"):
         inputs = np.lib.format.open_memmap(
@@ -208,7 +221,10 @@ def prepare_images(raw: RawImages, dataset: Images, rows: pd.DataFrame, folder: 
         where = [position[name] for name in members["id"]]
 
         def fill(row: int, inputs: Bytes = inputs, where: list[int] = where) -> None:
-            inputs[row] = raw.pixels(where[row], dataset.image_size)
+            try:
+                inputs[row] = raw.pixels(where[row], dataset.image_size)
+            except BadImageError as error:
+                raise UserError(f"{raw.ids[where[row]]}: {error}; it was readable for the split: run `dvc repro split`") from None
 
         if isinstance(raw, ImageArrays) and raw.images.shape[1:] == shape:
             inputs[:] = raw.images[where]

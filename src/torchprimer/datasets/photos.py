@@ -10,21 +10,21 @@ reported, not guessed.
 
 import io
 import re
-import struct
 import threading
 import zipfile
-import zlib
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from torchprimer.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF")  # no PostScript: it is a program
 LABEL_IN_NAME = re.compile(r"^(?P<label>[^.]+)\.\d+\.[^.]+$")  # cat.12.jpg
+SURROGATE = re.compile(r"[\ud800-\udfff]")  # what Python makes of bytes in a file name that are not UTF-8
 MAX_PIXELS = 100_000_000  # 300 MB as RGB; above that an image is a mistake or an attack
 MAX_BYTES = 200_000_000
 
@@ -54,12 +54,14 @@ class Photos:
         self._local = threading.local()
         self.ids: list[str] = []
         self.labels: list[str] = []
-        self.unusable: dict[str, str] = {}
         names = self._zip_names() if place.is_file() else self._folder_names()
         visible = [n for n in names if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(n).parts)]
+        unwritable = {name for name in visible if SURROGATE.search(name)}
+        self.unusable = {ascii(name): "its name is not UTF-8" for name in unwritable}
+        visible = [name for name in visible if name not in unwritable]
         photos = sorted(name for name in visible if PurePosixPath(name).suffix.lower() in SUFFIXES)
         others = sorted(set(visible) - set(photos))
-        self.unusable.update({name: "not an image by its name" for name in others})
+        self.unusable |= dict.fromkeys(others, "not an image by its name")
         for name, label in _labels(photos).items():
             if label is None:
                 self.unusable[name] = "no class in its name or its folder's"
@@ -86,7 +88,7 @@ class Photos:
                 return (self.place / name).read_bytes()
             with self._zip().open(name) as stream:
                 content = stream.read(MAX_BYTES + 1)
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except Exception as error:  # each way of compressing has exceptions of its own for damaged data
             raise BadImageError(f"cannot be taken out of {self.place.name}: {error}") from None
         if len(content) > MAX_BYTES:
             raise BadImageError(f"larger than {MAX_BYTES:,} bytes")
@@ -106,11 +108,11 @@ class Photos:
     def _zip_names(self) -> list[str]:
         try:
             members = [member for member in self._zip().infolist() if not member.is_dir()]
-        except (zipfile.BadZipFile, OSError) as error:
+        except Exception as error:  # BadZipFile, and whatever else a damaged directory leads to
             raise UserError(f"{self.place} is not a zip that can be read: {error}") from None
         for member in members:
             path = PurePosixPath(member.filename.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            if path.is_absolute() or ".." in path.parts or ":" in str(path).partition("/")[0]:
                 raise UserError(f"{self.place} has a file with a path outside the zip: {member.filename!r}; not used")
             if member.flag_bits & 1:
                 raise UserError(f"{self.place} is encrypted ({member.filename}): unpack it and add the folder instead")
@@ -138,18 +140,20 @@ def decode(content: bytes, size: int) -> Image.Image:
     if not content:
         raise BadImageError("empty file")
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadImageError(f"too large: {image.width} x {image.height} pixels")
             image.draft("RGB", (2 * size, 2 * size))  # JPEG: decode at a half, quarter or eighth if that is enough
             image.load()
             return _rgb(ImageOps.exif_transpose(image))
-    except Image.UnidentifiedImageError:
+    except BadImageError:
+        raise
+    except UnidentifiedImageError:
         raise BadImageError("not an image") from None
     except Image.DecompressionBombError:
         raise BadImageError("too large") from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError) as error:
-        raise BadImageError(f"damaged: {error}") from None  # Pillow's decoders raise all of these on broken files
+    except Exception as error:  # on broken files Pillow's decoders raise almost anything
+        raise BadImageError(f"damaged: {error}") from None
 
 
 def _rgb(image: Image.Image) -> Image.Image:

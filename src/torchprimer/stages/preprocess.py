@@ -3,9 +3,9 @@
 import pandas as pd
 
 from torchprimer import paths
-from torchprimer.files import replacing
 from torchprimer.datasets.images import open_raw, prepare_images
 from torchprimer.datasets.meta import write_meta
+from torchprimer.files import replacing
 from torchprimer.params import Params
 
 

@@ -1,8 +1,8 @@
 """Writes data/splits/D.csv: one row per sample (id, label, split), and beside it what was left out and why."""
 
 from torchprimer import paths
-from torchprimer.files import replacing
 from torchprimer.datasets.images import open_raw, split_images
+from torchprimer.files import replacing
 from torchprimer.params import Params
 
 
