@@ -67,7 +67,7 @@ def _parse(given: list[str]) -> argparse.Namespace:
 
 def _parser() -> tuple[Parser, list[str]]:
     """The parser and its commands; those that begin with _ are not for people."""
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
     parser = Parser(prog="torchprimer", description="The stages of the pipeline, and what goes with it.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

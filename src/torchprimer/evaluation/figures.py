@@ -30,8 +30,9 @@ def confusion(targets: Integers, predictions: Integers, classes: list[str], titl
     for row, column in np.ndindex(counts.shape):
         colour = "white" if share[row, column] > 0.5 else "black"
         axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=9)
-    slanted = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 4 and len(classes) > 4 else {}
-    axes.set_xticks(range(len(classes)), classes, **slanted)
+    axes.set_xticks(range(len(classes)), classes)
+    if len(classes) > 4 and max(map(len, classes)) > 4:
+        axes.tick_params(axis="x", labelrotation=45)
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="predicted", ylabel="true", title=title)
     return figure
@@ -45,8 +46,10 @@ def roc(points: pd.DataFrame, areas: dict[str, float], title: str) -> Figure:
     colours = mpl.colormaps["tab10"]
     for number, (name, curve) in enumerate(points.groupby("class", sort=False)):
         label = f"{name} (area {areas[str(name)]:.4f})"
-        axes.plot("false_positive_rate", "true_positive_rate", data=curve, color=colours(number % 10), label=label)
+        axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], color=colours(number % 10), label=label)
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
+    if min(areas.values()) > 0.99:  # nothing to see but the corner: look closer
+        axes.set(xlim=(-0.001, 0.05), ylim=(0.9, 1.002), title=f"{title} (upper left corner)")
     axes.legend(loc="lower right", fontsize=8)
     axes.grid(alpha=0.3)
     return figure

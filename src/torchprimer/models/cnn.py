@@ -46,4 +46,6 @@ def build(params: dict[str, Any], shape: tuple[int, int, int], outputs: int) -> 
         if params["dropout"]:
             layers.append(nn.Dropout(params["dropout"]))
         features = hidden
-    return nn.Sequential(*layers, nn.Linear(features, outputs)).to(memory_format=torch.channels_last)
+    net = nn.Sequential(*layers, nn.Linear(features, outputs))
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own stub
+    return net
