@@ -1,0 +1,77 @@
+"""2,000 photos at 128 pixels: an epoch of batches against ImageFolder's; `preprocess` against one worker."""
+
+import os
+from pathlib import Path
+from unittest import mock
+
+import pandas as pd
+import torch
+
+from bench.data import PHOTOS, SIZE, chosen, photo_collection
+from bench.measure import Options, Result, compare, seconds_of, take_turns
+from bench.reference import photos as tutorial
+from torchprimer import params
+from torchprimer.datasets.images import prepare_images
+from torchprimer.datasets.photos import Photos
+from torchprimer.datasets.prepared import load_split
+from torchprimer.models import Normalize
+from torchprimer.training.augment import augment
+
+BATCH = 64
+
+
+def photos(options: Options) -> Result:
+    """Batches in random order, normalised; ours also mirrored and shifted, which the reference is spared."""
+    given, folders = photo_collection(options)
+    prepared = options.temporary / "photos128"
+    meta = _prepare(given, prepared)
+    normalize = Normalize(meta["mean"], meta["std"])
+
+    def ours() -> float:
+        return seconds_of(lambda: _epoch(prepared, normalize))
+
+    def reference() -> float:
+        return seconds_of(lambda: tutorial.epoch(folders, SIZE, BATCH))
+
+    mine, theirs = take_turns(ours, reference, options.repeat)
+    note = f"{PHOTOS:,} photos of {SIZE} x {SIZE}, {'yours' if options.photos else 'made of CIFAR-10'}"
+    return compare("photos", min(mine), min(theirs), at_least=10.0, note=note)
+
+
+def preprocess(options: Options) -> Result:
+    """`prepare_images` with all cores, and with a single worker."""
+    given, _ = photo_collection(options)
+    folder = options.temporary / "preprocess"
+    cores = os.cpu_count()
+
+    def all_cores() -> float:
+        return seconds_of(lambda: _prepare(given, folder))
+
+    def one_worker() -> float:
+        with mock.patch.object(os, "cpu_count", return_value=1):
+            return all_cores()
+
+    mine, theirs = take_turns(all_cores, one_worker, options.repeat)
+    note = f"the same photos decoded by {cores} workers, and by 1"
+    return compare("preprocess", min(mine), min(theirs), at_least=1.6, note=note)
+
+
+def _prepare(given: Path, folder: Path) -> dict[str, list[float]]:
+    """All 2,000 as one training split."""
+    collection = Photos(given)
+    dataset = params.load().datasets["dogs_vs_cats"].model_copy(update={"raw": "photos", "image_size": SIZE})
+    which = chosen(collection)
+    rows = pd.DataFrame({"id": [collection.ids[i] for i in which], "label": [collection.labels[i] for i in which]})
+    folder.mkdir(exist_ok=True)
+    meta = prepare_images(collection, dataset, rows.assign(split="train"), folder)
+    return {key: value for key, value in meta.items() if isinstance(value, list)}
+
+
+def _epoch(prepared: Path, normalize: Normalize) -> None:
+    """The data side of `training.supervised`, one pass."""
+    split = load_split(prepared, "train")
+    seen = 0
+    for batch in torch.randperm(len(split)).tensor_split(-(-len(split) // BATCH)):
+        inputs, targets = split.inputs[batch], split.targets[batch]
+        seen += len(normalize(augment(inputs, flip=True, shift=4))) * (len(targets) > 0)
+    assert seen == PHOTOS

@@ -1,0 +1,149 @@
+"""An epoch of `mnist_mlp` and `mnist_cnn` against a tutorial's; the training loop against its bare steps."""
+
+import contextlib
+import io
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import nn
+
+from bench.data import mnist, raw
+from bench.measure import Options, Result, compare, take_turns
+from bench.reference import bare
+from bench.reference import mnist as tutorial
+from torchprimer import models, params, tracking
+from torchprimer.datasets.meta import load_meta
+from torchprimer.datasets.prepared import load_split
+from torchprimer.errors import UserError
+from torchprimer.training.device import seed_everything
+from torchprimer.training.supervised import Row, train
+
+CPU = torch.device("cpu")
+LOOP_EPOCHS = 4
+
+
+def epoch(name: str) -> Callable[[Options], Result]:
+    """The line of one experiment: seconds of an epoch, training and validation, of the same model."""
+
+    def line(options: Options) -> Result:
+        experiment = _experiment(name, options.epochs)
+        folder, rows = mnist(options)
+        batch_size, lr, momentum = (experiment[key] for key in ("batch_size", "lr", "momentum"))
+
+        def ours() -> tuple[float, float]:
+            with _as_a_stage():
+                model = models.build(experiment, load_meta(folder))
+                history = _train(model, experiment, options, lambda _: None)
+            return min(row["seconds"] for row in history), history[-1]["validation_accuracy"]
+
+        def reference() -> tuple[float, float]:
+            torch.manual_seed(0)
+            model = tutorial.MODELS[name]()
+            _same_size(model, models.build(experiment, load_meta(folder)), name)
+            loaders = tutorial.loaders(raw("mnist", options), options.temporary / "tutorial", rows, batch_size)
+            epochs = tutorial.train(model, *loaders, epochs=options.epochs, lr=lr, momentum=momentum)
+            return min(seconds for seconds, _ in epochs), epochs[-1][1]
+
+        mine, theirs = take_turns(ours, reference, options.repeat)
+        accuracy, expected = (max(accuracy for _, accuracy in side) for side in (mine, theirs))
+        return compare(
+            name,
+            min(seconds for seconds, _ in mine),
+            min(seconds for seconds, _ in theirs),
+            at_least=2.0,
+            note=f"validation accuracy {accuracy:.4f}, reference {expected:.4f}, in epoch {options.epochs}",
+            fair=accuracy > expected - 0.01,
+        )
+
+    return line
+
+
+def loop(options: Options) -> Result:
+    """`train` as in a pipeline (history, checkpoint, MLflow, progress bar) against its steps and validations.
+
+    The smallest model is the hardest case: what surrounds a step costs the same for every model.
+    """
+    experiment = _experiment("mnist_mlp", LOOP_EPOCHS)
+    folder, _ = mnist(options)
+    data = load_meta(folder)
+    record = {
+        "experiment": "mnist_mlp",
+        "params": experiment,
+        "run": {"seed": 0},
+        "data": data,
+        "data_digest": "bench",
+        "fingerprint": "bench",
+        "versions": {},
+    }
+    store = {"DVC_ROOT": str(options.temporary)}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
+
+    def ours() -> float:
+        with (
+            _as_a_stage(),
+            mock.patch.dict(os.environ, kept | store, clear=True),
+            tracking.training_run(record) as run,
+        ):
+            model = models.build(experiment, data)
+            with contextlib.redirect_stderr(Terminal()):
+                started = time.perf_counter()
+                _train(model, experiment, options, run.log_epoch)
+                run.send()
+            return time.perf_counter() - started
+
+    def reference() -> float:
+        with _as_a_stage():
+            model = models.build(experiment, data)
+            training, validation = load_split(folder, "train"), load_split(folder, "validation")
+            started = time.perf_counter()
+            bare.train(model, training, validation, experiment)
+            return time.perf_counter() - started
+
+    mine, theirs = take_turns(ours, reference, options.repeat)
+    note = f"{LOOP_EPOCHS} epochs of mnist_mlp; at most 5 % slower than its bare steps"
+    return compare("loop", min(mine), min(theirs), at_least=1 / 1.05, note=note)
+
+
+class Terminal(io.StringIO):
+    """Where a progress bar believes that somebody looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def _experiment(name: str, epochs: int) -> dict[str, Any]:
+    return params.load().experiments[name].model_dump() | {"epochs": epochs, "early_stopping": None}
+
+
+def _train(
+    model: nn.Module, experiment: dict[str, Any], options: Options, on_epoch: Callable[[Row], None]
+) -> list[Row]:
+    folder, _ = mnist(options)
+    checkpoint = options.temporary / "checkpoint.pt"
+    checkpoint.unlink(missing_ok=True)
+    training, validation = load_split(folder, "train"), load_split(folder, "validation")
+    _, history = train(
+        model, training, validation, experiment,
+        device=CPU, precision=torch.float32, on_epoch=on_epoch, checkpoint=checkpoint, title="bench",
+    )  # fmt: skip
+    return history
+
+
+@contextlib.contextmanager
+def _as_a_stage() -> Iterator[None]:
+    """Seeded and deterministic as `train` is; afterwards as PyTorch is by itself."""
+    seed_everything(0)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def _same_size(one: nn.Module, other: nn.Module, name: str) -> None:
+    counts = [sum(parameter.numel() for parameter in model.parameters()) for model in (one, other)]
+    if counts[0] != counts[1]:
+        raise UserError(f"{name} has {counts[1]:,} parameters in params.yaml, {counts[0]:,} in bench/reference")
