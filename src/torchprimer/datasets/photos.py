@@ -22,7 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torchprimer.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF")  # no PostScript: it is a program
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF")  # not PostScript: that is run
 LABEL_IN_NAME = re.compile(r"^(?P<label>[^.]+)\.\d+\.[^.]+$")  # cat.12.jpg
 SURROGATE = re.compile(r"[\ud800-\udfff]")  # what Python makes of bytes in a file name that are not UTF-8
 MAX_PIXELS = 100_000_000  # 300 MB as RGB; above that an image is a mistake or an attack
@@ -140,7 +140,9 @@ def decode(content: bytes, size: int) -> Image.Image:
     if not content:
         raise BadImageError("empty file")
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.format not in FORMATS:
+                raise BadImageError(f"not a photo, but {image.format}")
             if image.width * image.height > MAX_PIXELS:
                 raise BadImageError(f"too large: {image.width} x {image.height} pixels")
             image.draft("RGB", (2 * size, 2 * size))  # JPEG: decode at a half, quarter or eighth if that is enough
