@@ -48,10 +48,11 @@ def add_photos(place: Path, name: str) -> None:
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(place / file, folder / file)
     shown = target.relative_to(paths.project())
-    command = [sys.executable, "-m", "dvc", "add", "--quiet", str(shown)]
+    command = [sys.executable, "-m", "dvc", "add", str(shown)]
     added = subprocess.run(command, cwd=paths.project(), capture_output=True, text=True, check=False)
     if added.returncode != 0:
-        raise UserError(f"the photos are in {shown}, but `dvc add` failed: {added.stderr.strip()}")
+        reason = " ".join(line for line in added.stderr.splitlines() if line.startswith("ERROR")) or added.stderr.strip()
+        raise UserError(f"the photos are in {shown}, but `dvc add` failed: {reason}")
 
     counts = Counter(photos.labels)
     listed = ", ".join(f"{count:,} {label}" for label, count in sorted(counts.items()))
