@@ -421,7 +421,7 @@ def test_add_photos(clone: Clone, tmp_path: Path, cat: Image.Image, as_zip: bool
 MISTAKES: list[tuple[str, str, str]] = [  # what is given, under which name, the message
     ("nothing", "photos", "{place} does not exist: give a zip or a folder of photos"),
     ("one.zip", "photos",
-     "{place} has photos of one class only ('train'): name them like cat.12.jpg and dog.7.jpg, or put each class into "
+     "{place} has photos of one class only ('cat'): name them like cat.12.jpg and dog.7.jpg, or put each class into "
      "a folder of its own"),
     ("text.txt", "photos", "{place} is not a zip that can be read: File is not a zip file"),
     ("good.zip", "mnist",
@@ -432,7 +432,7 @@ MISTAKES: list[tuple[str, str, str]] = [  # what is given, under which name, the
 
 
 def prepared_mistakes(folder: Path, cat: Image.Image) -> None:
-    zipped(folder / "one.zip", {"train/1.png": encoded(cat), "train/2.png": encoded(cat)})
+    zipped(folder / "one.zip", {"train/cat.1.png": encoded(cat), "train/cat.2.png": encoded(cat)})
     (folder / "text.txt").write_text("no photos")
     zipped(folder / "good.zip", four(cat))
 

@@ -172,7 +172,10 @@ def split_images(
             return "", str(error)
         return hashlib.sha256(content).hexdigest(), ""
 
-    examined = _on_all_cores(examine, members, f"{name}: reading")
+    if isinstance(raw, Photos):
+        examined = _on_all_cores(examine, members, f"{name}: reading")
+    else:
+        examined = [examine(i) for i in members]  # nothing to decode: threads would cost more than they bring
     bad = {raw.ids[i]: reason for i, (_, reason) in zip(members, examined, strict=True) if reason}
     if len(bad) > dataset.max_bad_share * len(members):
         listed = "; ".join(f"{file}: {reason}" for file, reason in list(bad.items())[:3])

@@ -123,10 +123,11 @@ class Photos:
 
 
 def _labels(names: list[str]) -> dict[str, str | None]:
-    """Class of each file: from its name if most names have one and these differ, else from its folder's name."""
+    """Class of each file: from its name if most have one and these differ (or all lie in one folder), else its folder's."""
     matches = {name: LABEL_IN_NAME.match(PurePosixPath(name).name) for name in names}
     in_names = Counter(match["label"] for match in matches.values() if match)
-    if len(in_names) > 1 and in_names.total() > len(names) / 2:
+    folders = {PurePosixPath(name).parent for name in names}
+    if in_names.total() > len(names) / 2 and (len(in_names) > 1 or len(folders) == 1):
         return {name: match["label"] if match else None for name, match in matches.items()}
     return {name: PurePosixPath(name).parent.name or None for name in names}
 
