@@ -16,7 +16,7 @@ def _compiled_part_loads() -> bool:
         return True  # not installed: the import below says so
     try:
         for library in Path(found.origin).parent.glob("_C.*"):
-            torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
+            torch.ops.load_library(str(library))
     except OSError:
         return False
     return True
