@@ -135,7 +135,7 @@ def test_published_mean_and_std(mnist: RawImages, cifar10: RawImages) -> None:
         (mnist, 28, [0.1307], [0.3081]),
         (cifar10, 32, [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
     ):
-        training = np.stack([raw.pixels(i, size) for i in np.flatnonzero(~raw.is_test)])
+        training = np.stack([raw.pixels(int(i), size) for i in np.flatnonzero(~raw.is_test)])
         found = mean_and_std([training])
         assert found[0] == pytest.approx(mean, abs=6e-5)
         assert found[1] == pytest.approx(std, abs=6e-5)

@@ -186,9 +186,7 @@ def test_the_projects_own_file_is_right() -> None:
         assert download.sources[0].kind in ("npm", "pip"), "packages of the registries come first"
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"), MISTAKES, ids=[new.strip()[:50] for _, new, _ in MISTAKES]
-)
+@pytest.mark.parametrize(("old", "new", "message"), MISTAKES, ids=[new.strip()[:50] for _, new, _ in MISTAKES])
 def test_mistake(load: Load, old: str, new: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         load(edited(old, new))
@@ -286,7 +284,9 @@ def test_command_line(clone: Clone) -> None:
     checked.unlink()
 
     clone.replace("params.yaml", "optimizer: SGD", "optimizer: SDG")
-    message = f"params.yaml: {MLP}.optimizer: 'SDG' is not allowed; one of: SGD, Adam, AdamW, RMSprop. Did you mean 'SGD'?"
+    message = (
+        f"params.yaml: {MLP}.optimizer: 'SDG' is not allowed; one of: SGD, Adam, AdamW, RMSprop. Did you mean 'SGD'?"
+    )
     done = clone(check, fails=True)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"torchprimer: {message}\n")
     done = clone(f"{check} -v", fails=True)

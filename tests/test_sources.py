@@ -25,8 +25,7 @@ from torchprimer.sources.cifar10 import binary_batches
 
 CLOSED = "http://127.0.0.1:9"  # nobody listens there
 FILES = {
-    name: np.random.default_rng(seed).bytes(17_500).hex().encode()
-    for seed, name in enumerate(("index.js", "LICENSE"))
+    name: np.random.default_rng(seed).bytes(17_500).hex().encode() for seed, name in enumerate(("index.js", "LICENSE"))
 }
 
 # Two packages of a few kilobytes, and what is in them; looked up with sha256sum.
@@ -184,9 +183,7 @@ def test_wrong_checksum_of_an_archive(tmp_path: Path, source: dict[str, Any]) ->
     with pytest.raises(UserError) as caught:
         fetch(download(source | {"sha256": WRONG}, files=NPM_FILES), tmp_path / "raw")
     message = str(caught.value)
-    assert message.startswith(
-        f"could not get index.js, LICENSE; {source['kind']} package {source['package']} "
-    )
+    assert message.startswith(f"could not get index.js, LICENSE; {source['kind']} package {source['package']} ")
     assert f"is {source['sha256']}, expected {WRONG}; the file was not kept" in message
     assert "\n" not in message
     assert list((tmp_path / "raw").iterdir()) == []
@@ -247,9 +244,7 @@ def test_no_network(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_npm")
 def test_no_npm(tmp_path: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"npm package isarray 2.0.5: npm is not installed \(it comes with Node.js\)$"
-    ):
+    with pytest.raises(UserError, match=r"npm package isarray 2.0.5: npm is not installed \(it comes with Node.js\)$"):
         fetch(download(NPM), tmp_path / "raw")
 
 
@@ -304,9 +299,7 @@ def as_zip() -> bytes:
 
 @pytest.mark.parametrize(("name", "pack"), [("all.tar.gz", as_tar), ("all.zip", as_zip)])
 @pytest.mark.usefixtures("no_npm")
-def test_archive_of_the_publisher(
-    tmp_path: Path, server: Server, name: str, pack: Callable[[], bytes]
-) -> None:
+def test_archive_of_the_publisher(tmp_path: Path, server: Server, name: str, pack: Callable[[], bytes]) -> None:
     """Only the files of the one folder, wherever others want to go."""
     server.has[name] = pack()
     fetch(download(NPM, server.url(name, folder="deep")), tmp_path / "raw")
@@ -317,11 +310,7 @@ def test_archive_of_the_publisher(
 def damaged(content: bytes, at: float = 0.5) -> bytes:
     """Sixteen bytes in the middle turned round."""
     middle = int(len(content) * at)
-    return (
-        content[:middle]
-        + bytes(255 - byte for byte in content[middle : middle + 16])
-        + content[middle + 16 :]
-    )
+    return content[:middle] + bytes(255 - byte for byte in content[middle : middle + 16]) + content[middle + 16 :]
 
 
 @pytest.mark.parametrize(
@@ -392,9 +381,7 @@ def test_wrong_file_does_not_stay_when_no_source_helps(tmp_path: Path, server: S
 
 def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
-    assert (
-        sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    )  # FIPS 180-2
+    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2
     assert sha256(tmp_path / "none") is None
     assert sha256(tmp_path) is None
 

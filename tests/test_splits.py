@@ -20,9 +20,7 @@ def labels_of(**counts: int) -> npt.NDArray[np.str_]:
     return np.random.default_rng(99).permutation(labels)
 
 
-def split_up(
-    labels: npt.NDArray[np.str_], is_test: npt.NDArray[np.bool_] | None = None, **changed: Any
-) -> Any:
+def split_up(labels: npt.NDArray[np.str_], is_test: npt.NDArray[np.bool_] | None = None, **changed: Any) -> Any:
     given = {
         "validation": 200,
         "test": 100,
@@ -50,9 +48,7 @@ def test_sizes_are_exact_and_shares_are_kept() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize(
-    "sizes", [(101, 57), (333, 333, 334), (500, 251, 127, 66, 33), (17, 13, 11, 7, 5, 3)]
-)
+@pytest.mark.parametrize("sizes", [(101, 57), (333, 333, 334), (500, 251, 127, 66, 33), (17, 13, 11, 7, 5, 3)])
 def test_class_counts_agree_with_scikit_learn(sizes: tuple[int, ...], seed: int) -> None:
     labels = labels_of(**{f"class{i}": size for i, size in enumerate(sizes)})
     drawn = max(len(sizes), len(labels) // 5)

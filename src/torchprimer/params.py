@@ -295,7 +295,11 @@ def load() -> Params:
     except FileNotFoundError:
         raise UserError(f"{file.name} is missing beside dvc.yaml in {file.parent}") from None
     except MarkedYAMLError as error:
-        at = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: " if error.problem_mark else ""
+        at = (
+            f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: "
+            if error.problem_mark
+            else ""
+        )
         what = " ".join(f"{error.problem} {error.context or ''}".split())
         raise UserError(f"{file.name} is not valid YAML: {at}{what}") from None
     except (YAMLError, UnicodeDecodeError) as error:
@@ -341,7 +345,9 @@ def _describe(error: ValidationError, given: Any) -> str:
         says = re.sub(r"^(Input|String|List) | after validation, not \d+$", "", first["msg"])
         text = f"{_shown(value)}: {says}"
     more = len(details) - 1
-    return (f"{path}: " if path else "") + text + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
+    return (
+        (f"{path}: " if path else "") + text + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
+    )
 
 
 def _shown(value: object) -> str:

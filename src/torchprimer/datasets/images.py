@@ -119,7 +119,9 @@ def _compare_with_published(raw: ImageArrays, expected: dict[str, list[float]], 
         found["mean"], found["std"] = mean_and_std([raw.images[~raw.is_test]])
     for key, value in found.items():
         if not np.allclose(value, expected[key], rtol=0, atol=6e-5 if key in ("mean", "std") else 0):
-            raise UserError(f"raw data {name}: {key} is {value}, published: {expected[key]} (downloads.{name}.expected)")
+            raise UserError(
+                f"raw data {name}: {key} is {value}, published: {expected[key]} (downloads.{name}.expected)"
+            )
 
 
 def mean_and_std(arrays: Iterable[Bytes]) -> tuple[list[float], list[float]]:
@@ -144,7 +146,9 @@ def kept_classes(dataset: Images, available: Sequence[str]) -> list[str]:
     for name in wanted:
         if name not in available:
             known = ", ".join(available)
-            raise UserError(f"raw data {dataset.raw} has no class {name!r}; it has: {known}.{did_you_mean(name, available)}")
+            raise UserError(
+                f"raw data {dataset.raw} has no class {name!r}; it has: {known}.{did_you_mean(name, available)}"
+            )
     return [name for name in available if name in wanted]
 
 
@@ -189,7 +193,9 @@ def split_images(
     rejected = raw.unusable | bad | {raw.ids[good[i]]: f"duplicate of {raw.ids[good[j]]}" for i, j in dropped.items()}
     labels = np.array(raw.labels)[good[kept]]
     if lost := sorted(classes - set(labels)):
-        raise UserError(f"dataset {name}: no image of class {lost[0]!r} can be read, or each is a duplicate of another's")
+        raise UserError(
+            f"dataset {name}: no image of class {lost[0]!r} can be read, or each is a duplicate of another's"
+        )
     parts = split(
         labels,
         raw.is_test[good[kept]],
@@ -215,7 +221,9 @@ def prepare_images(raw: RawImages, dataset: Images, rows: pd.DataFrame, folder: 
     number = {label: i for i, label in enumerate(classes)}
     position = {name: i for i, name in enumerate(raw.ids)}
     if gone := sorted(set(rows["id"]) - set(position)):
-        raise UserError(f"raw data {dataset.raw} no longer has {gone[0]!r}, which the split names: run `dvc repro split`")
+        raise UserError(
+            f"raw data {dataset.raw} no longer has {gone[0]!r}, which the split names: run `dvc repro split`"
+        )
     shape = (raw.channels, dataset.image_size, dataset.image_size)
     for part, members in rows.groupby("split"):
         inputs = np.lib.format.open_memmap(
@@ -227,7 +235,8 @@ def prepare_images(raw: RawImages, dataset: Images, rows: pd.DataFrame, folder: 
             try:
                 inputs[row] = raw.pixels(where[row], dataset.image_size)
             except BadImageError as error:
-                raise UserError(f"{raw.ids[where[row]]}: {error}; it was readable for the split: run `dvc repro split`") from None
+                name = raw.ids[where[row]]
+                raise UserError(f"{name}: {error}; it was readable for the split: run `dvc repro split`") from None
 
         if isinstance(raw, ImageArrays) and raw.images.shape[1:] == shape:
             inputs[:] = raw.images[where]
@@ -243,7 +252,7 @@ def prepare_images(raw: RawImages, dataset: Images, rows: pd.DataFrame, folder: 
 
 
 def _on_all_cores(work: Callable[[int], Result], items: Sequence[int], title: str) -> list[Result]:
-    """`work` of each item, in order. Threads are enough: Pillow lets go of the interpreter while it decodes and scales."""
+    """`work` of each item, in order. Threads are enough: Pillow lets go of the interpreter while it decodes."""
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of every odd EXIF block; what cannot be read is reported anyway
         return list(tqdm(pool.map(work, items), total=len(items), desc=title, delay=1, disable=None, leave=False))

@@ -95,8 +95,9 @@ def split(
     if len(rest) - sum(counts.values()) < len(classes) or sizes[rarest] < len(counts) + 1:
         asked = " and ".join(f"{count} for {part}" for part, count in counts.items())
         raise UserError(
-            f"dataset {name}: {len(rest)} samples ({sizes[rarest]} of '{classes[rarest]}') are fewer than the split asks "
-            f"for: {asked}, and some of each class left to train on; add samples, or lower datasets.{name}.validation"
+            f"dataset {name}: {len(rest)} samples ({sizes[rarest]} of '{classes[rarest]}') are fewer than the split "
+            f"asks for: {asked}, and some of each class left to train on; add samples, or lower "
+            f"datasets.{name}.validation"
         )
     parts = np.full(len(labels), "train", dtype="<U10")
     parts[is_test] = "test"
@@ -111,4 +112,3 @@ def split(
                 kept = members[stratified(labels[members], limit, random)]
                 parts[np.setdiff1d(members, kept)] = ""
     return parts
-

@@ -41,7 +41,9 @@ def _download(url: str, target: Path) -> None:
     try:
         with urllib.request.urlopen(request, timeout=60) as response, target.open("wb") as file:
             total = int(response.headers.get("Content-Length") or 0) or None
-            with tqdm(total=total, desc=target.name, unit="B", unit_scale=True, delay=1, disable=None, leave=False) as bar:
+            with tqdm(
+                total=total, desc=target.name, unit="B", unit_scale=True, delay=1, disable=None, leave=False
+            ) as bar:
                 while chunk := response.read(1 << 20):
                     file.write(chunk)
                     bar.update(len(chunk))

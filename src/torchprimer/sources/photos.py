@@ -51,7 +51,9 @@ def add_photos(place: Path, name: str) -> None:
     command = [sys.executable, "-m", "dvc", "add", str(shown)]
     added = subprocess.run(command, cwd=paths.project(), capture_output=True, text=True, check=False)
     if added.returncode != 0:
-        reason = " ".join(line for line in added.stderr.splitlines() if line.startswith("ERROR")) or added.stderr.strip()
+        reason = (
+            " ".join(line for line in added.stderr.splitlines() if line.startswith("ERROR")) or added.stderr.strip()
+        )
         raise UserError(f"the photos are in {shown}, but `dvc add` failed: {reason}")
 
     counts = Counter(photos.labels)
@@ -59,7 +61,9 @@ def add_photos(place: Path, name: str) -> None:
     print(f"{len(photos.ids):,} photos in {shown}: {listed}")
     if photos.unusable:
         endings = Counter(PurePosixPath(file).suffix or "no ending" for file in photos.unusable)
-        print(f"{len(photos.unusable):,} other files left out: {', '.join(f'{n} {e}' for e, n in endings.most_common(5))}")
+        print(
+            f"{len(photos.unusable):,} other files left out: {', '.join(f'{n} {e}' for e, n in endings.most_common(5))}"
+        )
     print(
         f"next: git add data/raw/{name}.dvc, then train on them, for example\n"
         f"  dvc exp run -S datasets.dogs_vs_cats.raw={name} -S datasets.dogs_vs_cats.image_size=128"

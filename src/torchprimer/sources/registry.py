@@ -57,8 +57,9 @@ def _pip_download(source: RegistryPackage, archives: Path) -> None:
 
 def _run(command: list[str], source: RegistryPackage, growing: Path) -> None:
     """Runs a client with a progress bar of the bytes that it has put into `growing`."""
+    unit = {"unit": "B", "unit_scale": True}
     with (
-        tqdm(total=source.bytes, desc=source.package, unit="B", unit_scale=True, delay=1, disable=None, leave=False) as bar,
+        tqdm(total=source.bytes, desc=source.package, delay=1, disable=None, leave=False, **unit) as bar,
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,  # a pipe could fill up
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said) as process,
     ):  # fmt: skip

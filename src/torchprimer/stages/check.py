@@ -14,9 +14,10 @@ def run(params: Params) -> None:
     for name, dataset in params.datasets.items():
         folder = paths.raw(dataset.raw)
         if dataset.raw not in params.downloads and not folder.exists() and not folder.with_suffix(".dvc").exists():
+            known, guess = ", ".join(params.downloads), did_you_mean(dataset.raw, params.downloads)
             raise UserError(
-                f"params.yaml: datasets.{name}.raw: {dataset.raw!r}: neither under downloads: ({', '.join(params.downloads)}) "
-                f"nor in data/raw (torchprimer add-photos brings photos there).{did_you_mean(dataset.raw, params.downloads)}"
+                f"params.yaml: datasets.{name}.raw: {dataset.raw!r}: neither under downloads: ({known}) nor in "
+                f"data/raw (torchprimer add-photos brings photos there).{guess}"
             )
     if params.device not in ("auto", "cpu"):
         from torchprimer.training.device import select_device
