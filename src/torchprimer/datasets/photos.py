@@ -123,7 +123,7 @@ class Photos:
 
 
 def _labels(names: list[str]) -> dict[str, str | None]:
-    """Class of each file: from its name if most have one and these differ (or all share a folder), else its folder's."""
+    """Class of each file: from its name if most have one and these differ, or all share a folder, else its folder's."""
     matches = {name: LABEL_IN_NAME.match(PurePosixPath(name).name) for name in names}
     in_names = Counter(match["label"] for match in matches.values() if match)
     folders = {PurePosixPath(name).parent for name in names}
