@@ -3,10 +3,12 @@
 DVC runs some experiments in a copy of the project; an installed `torchprimer` would be the main checkout's.
 """
 
+import gc
 import sys
 from pathlib import Path
 
 if __name__ == "__main__":
+    gc.set_threshold(100_000, 20, 20)  # importing torch and MLflow makes objects by the million, and no garbage
     sys.path[0] = str(Path(__file__).resolve().parents[1])  # instead of this folder: its modules are no top-level ones
     try:
         from torchprimer.cli import main

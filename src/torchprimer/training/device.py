@@ -45,4 +45,5 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # every empty tensor: a cost, and nobody reads one
     torch.backends.cudnn.benchmark = False
