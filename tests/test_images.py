@@ -147,7 +147,7 @@ def damaged_mnist(folder: Path, real: Path, damage: str) -> None:
     description = json.loads((folder / "source.json").read_text("utf-8"))
     labels, images = folder / "t10k-labels-idx1-ubyte", folder / "t10k-images-idx3-ubyte"
     if damage == "mean":
-        description["expected"]["mean"] = [0.1309]
+        description["expected"]["pixels"]["mean"] = [0.1309]
     elif damage == "classes":
         description["classes"] = description["classes"][:9]
     elif damage == "cut":
@@ -242,7 +242,7 @@ def test_cats_and_dogs(project: Project) -> None:
 def test_mnist_limited(project: Project, mnist: RawImages, capsys: pytest.CaptureFixture[str]) -> None:
     """Stratified; run again, the same to the byte; with another seed, not."""
     project.link("mnist")
-    project.edit("limit: null", "limit: 200")
+    project.edit("limit:\n", "limit: 200\n")
     rows = project.split("mnist")
     assert capsys.readouterr().out.startswith("mnist: 200 train, 200 validation, 200 test\n")
     assert rows["split"].value_counts().to_dict() == dict.fromkeys(PARTS, 200)
@@ -271,7 +271,7 @@ def test_scaled_images_are_pillows(
     """All cores against one image after the other; to a larger and to a smaller size."""
     raw = mnist if name == "mnist" else cifar10
     project.link("mnist" if name == "mnist" else "cifar10")
-    project.edit("limit: null", "limit: 40")
+    project.edit("limit:\n", "limit: 40\n")
     project.edit(f"image_size: {size}", f"image_size: {other}")
     rows, folder = project.split(name), project.preprocess(name)
     for part in PARTS:

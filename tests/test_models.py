@@ -16,7 +16,12 @@ from torchprimer.evaluation.metrics import classification_metrics, per_class, ro
 from torchprimer.export.onnx import ParityError, export_onnx, prove_parity
 
 DIGITS: dict[str, Any] = {"shape": [1, 28, 28], "classes": list("0123456789"), "mean": [0.1307], "std": [0.3081]}
-PETS: dict[str, Any] = {"shape": [3, 32, 32], "classes": ["cat", "dog"], "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.3]}
+PETS: dict[str, Any] = {
+    "shape": [3, 32, 32],
+    "classes": ["cat", "dog"],
+    "mean": [0.5, 0.4, 0.3],
+    "std": [0.2, 0.2, 0.3],
+}
 
 
 def built(name: str, data: dict[str, Any], **changes: Any) -> nn.Module:

@@ -20,7 +20,7 @@ MLP = "experiments.mnist_mlp"
 CATS = "experiments.dogs_vs_cats_cnn"
 ONE_CYCLE = "scheduler: {name: OneCycleLR}"
 AUGMENT = "augment: {flip: true, shift: 4}"
-HIDDEN = "hidden: [512, 256, 128, 64]"
+HIDDEN = "hidden:\n    - 512\n    - 256\n    - 128\n    - 64"
 SPELLED_CLASSES = "classes: {cifar10: [cat, dog]}"
 TAKES_NO_SUCH_KEY = (
     "takes no such key; allowed here: activation, augment, batch_norm, batch_size, dataset, dropout, early_stopping, "
@@ -36,7 +36,7 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
     ("format: idx", "format: idx\n    clases: 1",
      "downloads.mnist.clases: unknown key; allowed here: classes, expected, files, format, sources. Did you mean 'classes'?"),
     ("train: 60000", "trian: 60000",
-     "downloads.mnist.expected.trian: unknown key; allowed here: mean, std, test, train. Did you mean 'train'?"),
+     "downloads.mnist.expected.trian: unknown key; allowed here: pixels, test, train. Did you mean 'train'?"),
     ("version: 1.2.6", "verson: 1.2.6",
      "downloads.mnist.sources.0.verson: unknown key; allowed here: bytes, folder, kind, package, sha256, version. "
      "Did you mean 'version'?"),
@@ -51,10 +51,10 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
      f"{CATS}.augment.shfit: unknown key; allowed here: flip, shift. Did you mean 'shift'?"),
     # what the chosen model or optimizer does not take
     ("activation: relu", "activation: relu\n    kernel_size: 3", f"{MLP}.kernel_size: model 'mlp' {TAKES_NO_SUCH_KEY}"),
-    ("momentum: null", "momentum: 0.9",
+    ("momentum:\n", "momentum: 0.9\n",
      f"{CATS}.momentum: 0.9: AdamW takes no momentum (SGD and RMSprop do): set it to null"),
-    ("batch_size: 64\n    epochs: 20\n    early_stopping: null\n    augment: {",
-     "batch_size: 1\n    epochs: 20\n    early_stopping: null\n    augment: {",
+    ("batch_size: 64\n    epochs: 20\n    early_stopping:\n    augment: {",
+     "batch_size: 1\n    epochs: 20\n    early_stopping:\n    augment: {",
      f"{CATS}.batch_size: 1: batch norm needs batches of 2 samples or more"),
     # names
     ("optimizer: SGD", "optimizer: sgd",
@@ -116,20 +116,20 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
     ("batch_size: 64", "batch_size: 0", f"{MLP}.batch_size: 0: should be greater than or equal to 1"),
     ("seed: 0", "seed: -1", "seed: -1: should be greater than or equal to 0"),
     ("seed: 0", "seed: 4294967296", "seed: 4294967296: should be less than 4294967296"),
-    ("limit: null", "limit: 0", "limit: 0: should be greater than or equal to 1"),
+    ("limit:\n", "limit: 0\n", "limit: 0: should be greater than or equal to 1"),
     ("device: auto", "device: GPU",
      "device: 'GPU': should be auto, cpu, or a device as PyTorch names it: cuda, cuda:1, mps, xpu, npu"),
     ("image_size: 28", "image_size: 4", "datasets.mnist.image_size: 4: should be greater than or equal to 8"),
     ("max_share: 0.2", "max_share: 0.5", "datasets.mnist.max_share: 0.5: should be less than 0.5"),
     ("max_bad_share: 0.01", "max_bad_share: 1.1",
      "datasets.dogs_vs_cats.max_bad_share: 1.1: should be less than or equal to 1"),
-    ("channels: [10, 20]", "channels: []", "experiments.mnist_cnn.channels: []: should have at least 1 item"),
+    ("channels:\n    - 10\n    - 20", "channels: []", "experiments.mnist_cnn.channels: []: should have at least 1 item"),
     (SPELLED_CLASSES, "classes: {cifar10: [cat]}",
      "datasets.dogs_vs_cats.classes.cifar10: ['cat']: should have at least 2 items"),
     ("raw: cifar10", "raw: ../elsewhere",
      "datasets.dogs_vs_cats.raw: '../elsewhere': should have letters, digits and _ only, a letter first"),
-    ("train-images-idx3-ubyte: ba89", "train-images-idx3-ubyte: BA89",
-     "downloads.mnist.files.train-images-idx3-ubyte: 'BA891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db': "
+    ("sha256: ba89", "sha256: BA89",
+     "downloads.mnist.files.0.sha256: 'BA891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db': "
      "should be a SHA-256: 64 digits of 0-9 and a-f"),
     ("url: http://", "url: ftp://",
      "downloads.mnist.sources.2.url: 'ftp://yann.lecun.com/exdb/mnist/{file}.gz': should be an address: http://... or "
@@ -258,7 +258,7 @@ def test_schedulers_as_the_comment_has_them(load: Load, scheduler: str) -> None:
 
 
 def test_run_control_replaces_each_experiments_own(load: Load) -> None:
-    text = edited("\nlr: null", "\nlr: 0.25").replace("\nepochs: null", "\nepochs: 3")
+    text = edited("\nlr:\n", "\nlr: 0.25\n").replace("\nepochs:\n", "\nepochs: 3\n")
     for loaded, lr, epochs in ((load(text), 0.25, 3), (load(edited("seed: 0", "seed: 0")), 0.01, 20)):
         resolved = loaded.resolve("mnist_mlp")
         assert (resolved.lr, resolved.epochs) == (lr, epochs)
@@ -328,3 +328,12 @@ def test_device_that_is_not_here(clone: Clone) -> None:
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("torchprimer: device: ")
     assert done.stderr.count("\n") <= 2
+
+
+def test_dvc_changes_the_value_it_is_told_to_and_nothing_else(clone: Clone) -> None:
+    """`-S` makes DVC rewrite params.yaml: layout and comments survive only in the form that DVC itself writes."""
+    before = (clone.folder / "params.yaml").read_text("utf-8")
+    clone("dvc exp run -S experiments.mnist_cnn.lr=0.05 check")
+    after = (clone.folder / "params.yaml").read_text("utf-8")
+    changed = [pair for pair in zip(before.splitlines(), after.splitlines(), strict=True) if pair[0] != pair[1]]
+    assert changed == [("    lr: 0.01", "    lr: 0.05")]

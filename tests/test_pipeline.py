@@ -180,7 +180,9 @@ def test_registered_champion_is_loaded_by_mlflow(reduced: Clone) -> None:
 def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
     """What a stage imports from the rooms of the package is among its deps in dvc.lock."""
     lock = YAML(typ="safe").load((reduced.folder / "dvc.lock").read_text())["stages"]
-    plumbing = {f"src/torchprimer/{name}.py" for name in ("__main__", "cli", "errors", "files", "paths", "params", "tracking")}
+    plumbing = {
+        f"src/torchprimer/{name}.py" for name in ("__main__", "cli", "errors", "files", "paths", "params", "tracking")
+    }
     _, *stages = re.split(r"Running stage '([^']+)'", (reduced.folder / ".git" / "output").read_text())
     assert set(stages[::2]) == set(lock)
     for stage, output in zip(stages[::2], stages[1::2], strict=True):
@@ -191,13 +193,20 @@ def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
             if len(ast.parse((reduced.folder / file).read_text()).body) > 1:  # more than a docstring
                 files.add(file)
         assert f"src/torchprimer/stages/{stage.split('@')[0]}.py" in files
-        assert files - plumbing - {dep["path"] for dep in lock[stage]["deps"]} == set(), f"not among the deps of {stage}"
+        assert files - plumbing - {dep["path"] for dep in lock[stage]["deps"]} == set(), (
+            f"not among the deps of {stage}"
+        )
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        ("src/torchprimer/models/cnn.py", "    layers:", "    # a comment\n    layers:", {"mnist_cnn", "dogs_vs_cats_cnn"}),
+        (
+            "src/torchprimer/models/cnn.py",
+            "    layers:",
+            "    # a comment\n    layers:",
+            {"mnist_cnn", "dogs_vs_cats_cnn"},
+        ),
         ("src/torchprimer/models/mlp.py", "    layers:", "    # a comment\n    layers:", {"mnist_mlp"}),
         ("README.md", "\n", "\n\n", set()),
         ("params.yaml", "\nlr:", "\nlr: 0.01", set(EXPERIMENTS)),
@@ -248,9 +257,7 @@ def test_sync_brings_back_a_deleted_store(unchanged: Clone) -> None:
                     for folder in ("training", "test", "export")
                     for item in client.list_artifacts(run.info.run_id, folder)
                 }
-                history = [
-                    (m.step, m.value) for m in client.get_metric_history(run.info.run_id, "validation_accuracy")
-                ]
+                history = [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "validation_accuracy")]
                 found[run.info.run_name] = run.data.params, run.data.metrics, sorted(paths), history, run.info.status
         return found
 

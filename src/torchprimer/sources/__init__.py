@@ -26,7 +26,7 @@ def fetch(download: Download, folder: Path) -> str:
         UserError: no source gave the right bytes; nothing wrong stays behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = {name: sha for name, sha in download.files.items() if sha256(folder / name) != sha}
+    missing = {name: sha for name, sha in download.checksums.items() if sha256(folder / name) != sha}
     for name in [*missing, DESCRIPTION] if missing else []:
         remove(folder / name)  # a wrong file does not stay, whatever comes of the sources
     origin = "already there"
@@ -43,7 +43,7 @@ def fetch(download: Download, folder: Path) -> str:
         if missing:
             raise UserError(f"could not get {', '.join(missing)}; " + "; ".join(reasons))
     for stranger in folder.iterdir():
-        if stranger.name not in download.files:
+        if stranger.name not in download.checksums:
             remove(stranger)
     description = download.model_dump(include={"format", "classes", "expected"})
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", "utf-8")

@@ -43,10 +43,14 @@ def run(params: Params, name: str) -> None:
         predictions.to_csv(folder / "predictions.csv", index=False)
         per_class(targets, probabilities, classes).to_csv(folder / "per_class.csv", index=False)
         points.to_csv(folder / "roc.csv", index=False)
-        confusion = figures.confusion(targets, probabilities.argmax(1), classes, f"{title}: {scores['accuracy']:.2%} right")
+        confusion = figures.confusion(
+            targets, probabilities.argmax(1), classes, f"{title}: {scores['accuracy']:.2%} right"
+        )
         figures.save(confusion, folder / "confusion.png")
         figures.save(figures.roc(points, figures.areas_under(points), title), folder / "roc.png")
-        mistakes = figures.worst_mistakes(test.inputs.numpy(), targets, probabilities, classes, f"{title}: worst mistakes")
+        mistakes = figures.worst_mistakes(
+            test.inputs.numpy(), targets, probabilities, classes, f"{title}: worst mistakes"
+        )
         figures.save(mistakes, folder / "mistakes.png")
         (folder / "model.json").write_text(json.dumps({"fingerprint": record["fingerprint"]}) + "\n", "utf-8")
     with replacing(paths.metrics(name) / "test.json") as file:

@@ -42,7 +42,9 @@ def run(_params: Params, name: str) -> None:
             "fingerprint": record["fingerprint"],
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
             "largest_difference_to_pytorch": float(f"{difference:.1e}"),
-            "requirements": {package: metadata.version(package) for package in ("mlflow", "onnx", "onnxruntime", "numpy")},
+            "requirements": {
+                package: metadata.version(package) for package in ("mlflow", "onnx", "onnxruntime", "numpy")
+            },
         }
         (folder / "model.json").write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", "utf-8")
     existing_run(name).log_export(name)

@@ -23,7 +23,9 @@ def select_device(name: str) -> torch.device:
     count = torch.accelerator.device_count() if accelerator and kind == accelerator.type else 1
     if kind not in available or int(index or 0) >= count:
         found = "cpu only" if accelerator is None else f"cpu, {count} x {accelerator.type}"
-        raise UserError(f"device: {name} was asked for, and this machine has {found}; set device: auto, or -S device=cpu")
+        raise UserError(
+            f"device: {name} was asked for, and this machine has {found}; set device: auto, or -S device=cpu"
+        )
     return torch.device(name)
 
 
@@ -45,5 +47,5 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # every empty tensor: a cost, and nobody reads one
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costly, never read
     torch.backends.cudnn.benchmark = False

@@ -18,9 +18,7 @@ def build_optimizer(params: dict[str, Any], model: nn.Module) -> torch.optim.Opt
     return optimizer
 
 
-def build_scheduler(
-    params: dict[str, Any], optimizer: torch.optim.Optimizer, steps_per_epoch: int
-) -> Scheduler | None:
+def build_scheduler(params: dict[str, Any], optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Scheduler | None:
     """The scheduler that `params["scheduler"]` describes; None for a learning rate that stays as it is."""
     if params["scheduler"] is None:
         return None

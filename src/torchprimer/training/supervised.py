@@ -106,7 +106,9 @@ def train(
             "seconds": round(time.perf_counter() - started, 3),
         }
         if not math.isfinite(row["train_loss"]):
-            raise UserError(f"{title}: the loss is {row['train_loss']} after epoch {epoch}, the training diverged; lower lr")
+            raise UserError(
+                f"{title}: the loss is {row['train_loss']} after epoch {epoch}, the training diverged; lower lr"
+            )
         history.append(row)
         if best_epoch(history) == epoch:
             best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
