@@ -15,10 +15,11 @@ from bench.data import mnist, raw
 from bench.measure import Options, Result, compare, take_turns
 from bench.reference import bare
 from bench.reference import mnist as tutorial
-from torchprimer import models, params, tracking
+from torchprimer import models, params
 from torchprimer.datasets.meta import load_meta
 from torchprimer.datasets.prepared import load_split
 from torchprimer.errors import UserError
+from torchprimer.tracking import Tracker
 from torchprimer.training.device import seed_everything
 from torchprimer.training.supervised import Row, train
 
@@ -86,13 +87,13 @@ def loop(options: Options) -> Result:
         with (
             _as_a_stage(),
             mock.patch.dict(os.environ, kept | store, clear=True),
-            tracking.training_run(record) as run,
+            Tracker() as tracker,
         ):
+            tracker.begin(record)
             model = models.build(experiment, data)
             with contextlib.redirect_stderr(Terminal()):
                 started = time.perf_counter()
-                _train(model, experiment, options, run.log_epoch)
-                run.send()
+                _train(model, experiment, options, lambda row: tracker.send("epoch", row))
             return time.perf_counter() - started
 
     def reference() -> float:

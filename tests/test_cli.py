@@ -54,7 +54,7 @@ def test_help_names_every_command() -> None:
     assert done.returncode == 0
     for command in ("check", "download", "split", "preprocess", "train", "evaluate", "export", "add-photos", "sync"):
         assert command in done.stdout
-    assert "_watch" not in done.stdout
+    assert "_track" not in done.stdout
 
 
 def test_python_without_the_packages_says_what_to_do() -> None:

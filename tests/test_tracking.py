@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import PROJECT, clean_environment
-from torchprimer import tracking
 from torchprimer.errors import UserError
+from torchprimer.tracking import Tracker
+from torchprimer.tracking.store import Store, beats, new_run
 
 RECORD: dict[str, Any] = {
     "experiment": "tiny",
@@ -32,10 +33,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_many_processes_create_the_store_at_once(root: Path) -> None:
     script = (
-        "from torchprimer import tracking\n"
-        "store = tracking.Store()\n"
-        f"with tracking.training_run({RECORD!r}) as run:\n"
-        "    run.log_epoch({'epoch': 1, 'validation_loss': 0.5})\n"
+        "from torchprimer.tracking import Tracker\n"
+        "with Tracker() as tracker:\n"
+        f"    tracker.begin({RECORD!r})\n"
+        "    tracker.send('epoch', {'epoch': 1, 'validation_loss': 0.5})\n"
     )
     environment = clean_environment() | {"DVC_ROOT": str(root), "PYTHONPATH": str(PROJECT / "src")}
     processes = [
@@ -45,25 +46,27 @@ def test_many_processes_create_the_store_at_once(root: Path) -> None:
     for process in processes:
         complaint = process.communicate()[1]
         assert process.returncode == 0, complaint
-    store = tracking.Store()
+    store = Store()
     found = store.client.search_runs([store.experiment])
     assert [run.info.status for run in found] == ["FINISHED"] * 4
     assert (root / "mlflow.db").is_file()
 
 
 def test_params_are_flat_and_history_is_whole(root: Path) -> None:
-    with tracking.training_run(RECORD) as run:
+    with Tracker() as tracker:
+        run_id = tracker.begin(RECORD)
         for epoch in range(1, 1501):
-            run.log_epoch({"epoch": epoch, "validation_loss": 1 / epoch, "lr": 0.1})
-    stored = run.client.get_run(run.id)
+            tracker.send("epoch", {"epoch": epoch, "validation_loss": 1 / epoch, "lr": 0.1})
+    store = Store()
+    stored = store.client.get_run(run_id)
     assert stored.data.params == {
         "dataset": "mnist", "model": "mlp", "lr": "0.1", "scheduler.name": "StepLR", "scheduler.step_size": "3",
         "seed": "0", "samples_train": "5",
     }  # fmt: skip
-    history = run.client.get_metric_history(run.id, "validation_loss")
+    history = store.client.get_metric_history(run_id, "validation_loss")
     assert [(metric.step, metric.value) for metric in history] == [(epoch, 1 / epoch) for epoch in range(1, 1501)]
-    assert tracking.Store().find("f" * 64) == run.id
-    assert tracking.Store().find("0" * 64) is None
+    assert store.find("f" * 64) == run_id
+    assert Store().find("0" * 64) is None
 
 
 @pytest.mark.parametrize(
@@ -71,29 +74,30 @@ def test_params_are_flat_and_history_is_whole(root: Path) -> None:
 )
 def test_a_run_that_breaks_is_ended(root: Path, error: type[BaseException], status: str) -> None:
     def breaks() -> None:
-        with tracking.training_run(RECORD) as run:
-            run.log_epoch({"epoch": 1, "validation_loss": 0.5})
+        with Tracker() as tracker:
+            tracker.begin(RECORD)
+            tracker.send("epoch", {"epoch": 1, "validation_loss": 0.5})
             raise error
 
     with pytest.raises(error):
         breaks()
-    store = tracking.Store()
+    store = Store()
     (stored,) = store.client.search_runs([store.experiment])
     assert stored.info.status == status
     assert stored.data.metrics == {"validation_loss": 0.5}
-    assert tracking.Store().find("f" * 64) is None
+    assert Store().find("f" * 64) is None
 
 
 def test_a_run_whose_process_is_gone_is_ended_by_the_next(root: Path) -> None:
     """The machine went down, and the watcher with it."""
-    store = tracking.Store()
-    gone = tracking._create(store, RECORD)
+    store = Store()
+    gone = new_run(store, RECORD)
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     store.client.set_tag(gone.id, "pid", str(process.pid))
-    elsewhere = tracking._create(store, RECORD)
+    elsewhere = new_run(store, RECORD)
     store.client.set_tag(elsewhere.id, "host", "another machine")
-    mine = tracking._create(store, RECORD)
+    mine = new_run(store, RECORD)
     store.end_dead_runs()
     status = {run.id: store.client.get_run(run.id).info.status for run in (gone, elsewhere, mine)}
     assert status == {gone.id: "KILLED", elsewhere.id: "RUNNING", mine.id: "RUNNING"}
@@ -101,8 +105,9 @@ def test_a_run_whose_process_is_gone_is_ended_by_the_next(root: Path) -> None:
 
 def test_a_killed_process_has_its_run_ended_at_once(root: Path) -> None:
     script = (
-        "import time\nfrom torchprimer import tracking\n"
-        f"with tracking.training_run({RECORD!r}):\n"
+        "import time\nfrom torchprimer.tracking import Tracker\n"
+        "with Tracker() as tracker:\n"
+        f"    tracker.begin({RECORD!r})\n"
         "    print('running', flush=True)\n"
         "    time.sleep(60)\n"
     )
@@ -113,7 +118,7 @@ def test_a_killed_process_has_its_run_ended_at_once(root: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "running\n"
         process.kill()
-    store = tracking.Store()
+    store = Store()
     deadline = time.monotonic() + 30
     while (status := store.client.search_runs([store.experiment])[0].info.status) == "RUNNING":
         assert time.monotonic() < deadline
@@ -123,13 +128,17 @@ def test_a_killed_process_has_its_run_ended_at_once(root: Path) -> None:
 
 def test_a_store_that_cannot_be_used_is_one_clear_line(root: Path) -> None:
     (root / "mlflow.db").write_text("this is no database")
+    with pytest.raises(UserError, match=r"MLflow's store mlflow\.db cannot be used"), Tracker() as tracker:
+        tracker.begin(RECORD)
+    with pytest.raises(UserError, match=r"MLflow's store mlflow\.db cannot be used"), Tracker() as tracker:
+        tracker.send("evaluation", "mnist_mlp")
     with pytest.raises(UserError, match=r"MLflow's store mlflow\.db cannot be used"):
-        tracking.Store()
+        Store()
 
 
 def test_another_store_by_environment(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'team.db'}")
-    tracking.Store()
+    Store()
     assert (tmp_path / "team.db").is_file()
     assert not (root / "mlflow.db").exists()
 
@@ -151,4 +160,4 @@ def version(score: float, data: str = "a", limit: str = "None") -> dict[str, str
     ],
 )
 def test_champion(challenger: dict[str, str], champion: dict[str, str], wins: bool) -> None:
-    assert tracking.beats(challenger, champion) is wins
+    assert beats(challenger, champion) is wins

@@ -78,8 +78,7 @@ def _parser() -> tuple[Parser, list[str]]:
     photos = commands.add_parser("add-photos", parents=[common], help="bring photos of your own: a zip or a folder")
     photos.add_argument("place", type=Path, metavar="ZIP_OR_FOLDER", help="cat.12.jpg ..., or a folder per class")
     photos.add_argument("--name", default="photos", help="their name under data/raw (default: photos)")
-    watch = commands.add_parser("_watch")  # see tracking.py
-    watch.add_argument("run_id")
+    commands.add_parser("_track")  # see tracking/process.py
     commands.add_parser("sync", parents=[common], help="log to MLflow what the workspace has and MLflow lacks")
     return parser, list(commands.choices)
 
@@ -91,25 +90,33 @@ def _run(arguments: argparse.Namespace) -> None:
 
         add_photos(arguments.place, arguments.name)
         return
-    if command in ("sync", "_watch"):
-        from torchprimer import tracking
+    if command == "_track":
+        from torchprimer.tracking.process import serve
 
-        if command == "sync":
-            tracking.sync()
-        else:
-            tracking.watch(arguments.run_id)
+        sys.exit(serve())
+    if command == "sync":
+        from torchprimer.tracking.sync import sync
+
+        sync()
         return
 
     from torchprimer.params import load
 
     params = load()
-    stage = import_module(f"torchprimer.stages.{command}")
     if command == "check":
-        stage.run(params)
+        import_module("torchprimer.stages.check").run(params)
         return
     section = STAGES[command]
     items = getattr(params, section)
     if arguments.item not in items:
         guess = did_you_mean(arguments.item, items)
         raise UserError(f"no '{arguments.item}' under {section}: in params.yaml; there are: {', '.join(items)}.{guess}")
-    stage.run(params, arguments.item)
+    stage = f"torchprimer.stages.{command}"
+    if section != "experiments":
+        import_module(stage).run(params, arguments.item)
+        return
+
+    from torchprimer.tracking import Tracker
+
+    with Tracker() as tracker:  # before the stage imports PyTorch: both take their time side by side
+        import_module(stage).run(params, arguments.item, tracker)

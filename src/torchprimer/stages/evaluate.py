@@ -12,11 +12,11 @@ from torchprimer.evaluation import figures
 from torchprimer.evaluation.metrics import classification_metrics, per_class, roc_points
 from torchprimer.files import replacing
 from torchprimer.params import Params
-from torchprimer.tracking import existing_run
+from torchprimer.tracking import Tracker
 from torchprimer.training.device import select_device
 
 
-def run(params: Params, name: str) -> None:
+def run(params: Params, name: str, tracker: Tracker) -> None:
     device = select_device(params.device)
     model, record = models.load(paths.model(name))
     dataset, classes = record["params"]["dataset"], record["data"]["classes"]
@@ -55,7 +55,7 @@ def run(params: Params, name: str) -> None:
         (folder / "model.json").write_text(json.dumps({"fingerprint": record["fingerprint"]}) + "\n", "utf-8")
     with replacing(paths.metrics(name) / "test.json") as file:
         file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
-    existing_run(name).log_evaluation(name)
+    tracker.send("evaluation", name)
     print(f"{name}: test accuracy {scores['accuracy']:.4f}, loss {loss:.4f}, {len(test):,} samples")
 
 

@@ -12,12 +12,12 @@ from torchprimer.errors import UserError
 from torchprimer.export.onnx import INPUT, OUTPUT, ParityError, export_onnx, prove_parity
 from torchprimer.files import replacing
 from torchprimer.params import Params
-from torchprimer.tracking import existing_run
+from torchprimer.tracking import Tracker
 
 SAMPLES = 1000  # of the test split, for the proof
 
 
-def run(_params: Params, name: str) -> None:
+def run(_params: Params, name: str, tracker: Tracker) -> None:
     model, record = models.load(paths.model(name))
     inputs = load_split(paths.prepared(record["params"]["dataset"]), "test").inputs[:SAMPLES].clone()
     train_scores = json.loads((paths.metrics(name) / "train.json").read_text("utf-8"))
@@ -47,6 +47,6 @@ def run(_params: Params, name: str) -> None:
             },
         }
         (folder / "model.json").write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    existing_run(name).log_export(name)
+    tracker.send("export", name)
     print(f"{name}: {file.name} of {(paths.export(name) / file.name).stat().st_size:,} bytes, "
           f"largest difference to PyTorch {difference:.1e} over {len(inputs):,} samples")  # fmt: skip

@@ -14,12 +14,12 @@ from torchprimer.datasets.meta import load_meta
 from torchprimer.datasets.prepared import load_split
 from torchprimer.files import remove, replacing
 from torchprimer.params import Params
-from torchprimer.tracking import Run, training_run
+from torchprimer.tracking import Tracker
 from torchprimer.training.device import seed_everything, select_device, select_precision
 from torchprimer.training.supervised import Row, best_epoch, train
 
 
-def run(params: Params, name: str) -> None:
+def run(params: Params, name: str, tracker: Tracker) -> None:
     experiment = params.resolve(name).model_dump()
     device = select_device(params.device)
     precision = select_precision(params.precision, device)
@@ -39,27 +39,27 @@ def run(params: Params, name: str) -> None:
     checkpoint = paths.checkpoint(name, record["fingerprint"])
     if checkpoint.is_file():
         print(f"{name}: goes on from the last finished epoch of an interrupted training")
-    with training_run(record) as tracked:
-        weights, history = train(
-            model,
-            load_split(prepared, "train"),
-            load_split(prepared, "validation"),
-            experiment,
-            device=device,
-            precision=precision,
-            on_epoch=_Listeners(tracked, name, tensorboard=params.tensorboard),
-            checkpoint=checkpoint,
-            title=name,
-        )
-        scores = summary(history, model)
-        with replacing(paths.model(name)) as folder:
-            folder.mkdir()
-            models.save(weights, record, folder)
-        with replacing(paths.metrics(name) / "history.csv") as file:
-            pd.DataFrame(history).to_csv(file, index=False)
-        with replacing(paths.metrics(name) / "train.json") as file:
-            file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
-        tracked.log_training(name)
+    run_id = tracker.begin(record)
+    weights, history = train(
+        model,
+        load_split(prepared, "train"),
+        load_split(prepared, "validation"),
+        experiment,
+        device=device,
+        precision=precision,
+        on_epoch=_Listeners(tracker, run_id if params.tensorboard else None, name),
+        checkpoint=checkpoint,
+        title=name,
+    )
+    scores = summary(history, model)
+    with replacing(paths.model(name)) as folder:
+        folder.mkdir()
+        models.save(weights, record, folder)
+    with replacing(paths.metrics(name) / "history.csv") as file:
+        pd.DataFrame(history).to_csv(file, index=False)
+    with replacing(paths.metrics(name) / "train.json") as file:
+        file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
+    tracker.send("training", name)
     remove(checkpoint)
     print(
         f"{name}: validation accuracy {scores['validation_accuracy_best']:.4f} after epoch {scores['best_epoch']} "
@@ -102,19 +102,19 @@ def summary(history: list[Row], model: torch.nn.Module) -> dict[str, float]:
 class _Listeners:
     """Who hears of each epoch: MLflow, and TensorBoard if asked for."""
 
-    def __init__(self, tracked: Run, name: str, *, tensorboard: bool) -> None:
-        self.tracked, self.writer = tracked, None
-        if tensorboard:
+    def __init__(self, tracker: Tracker, tensorboard_run: str | None, name: str) -> None:
+        self.tracker, self.writer = tracker, None
+        if tensorboard_run:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:
                 from torchprimer.errors import UserError
 
                 raise UserError("tensorboard: true needs its package: pip install -e '.[tensorboard]'") from None
-            self.writer = SummaryWriter(paths.tensorboard(name, tracked.id))
+            self.writer = SummaryWriter(paths.tensorboard(name, tensorboard_run))
 
     def __call__(self, row: Row) -> None:
-        self.tracked.log_epoch(row)
+        self.tracker.send("epoch", row)
         if self.writer:
             for key, value in row.items():
                 self.writer.add_scalar(key, value, int(row["epoch"]))

@@ -1,1 +1,1 @@
-"""The visible loops, and what they need: devices, optimisers, augmentation, checkpoints. No MLflow, no DVC, no paths."""
+"""The visible loops, and what they need: devices, optimisers, augmentation, checkpoints. No MLflow, no DVC."""

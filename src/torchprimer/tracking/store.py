@@ -1,4 +1,4 @@
-"""MLflow: one run per trained experiment; the only file that imports it.
+"""The MLflow store and its runs; the only file that imports MLflow.
 
 Whatever is logged is logged from files, so `sync` can log it again: `train` opens a run, `evaluate` and `export` find
 it by the fingerprint in the model's record. The store is SQLite beside dvc.yaml, or where MLFLOW_TRACKING_URI says.
@@ -10,10 +10,7 @@ import logging
 import os
 import platform
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +110,11 @@ class Run:
             self.client.log_batch(self.id, metrics=metrics[start : start + 1000])
         self._waiting, self._sent = [], time.monotonic()
 
+    def end(self, status: str) -> None:
+        """FINISHED, FAILED or KILLED, with all that was heard before."""
+        self.send()
+        self.client.set_terminated(self.id, status)
+
     def log_scores(self, scores: dict[str, float], prefix: str = "") -> None:
         from mlflow.entities import Metric
 
@@ -121,15 +123,15 @@ class Run:
 
     def log_training(self, experiment: str) -> None:
         """Final scores and files of a training."""
-        self.log_scores(_read(paths.metrics(experiment) / "train.json"))
+        self.log_scores(read(paths.metrics(experiment) / "train.json"))
         self.client.log_artifacts(self.id, str(paths.model(experiment)), "training")
         self.client.log_artifact(self.id, str(paths.metrics(experiment) / "history.csv"), "training")
 
     def log_evaluation(self, experiment: str) -> None:
         """Test scores, tables and figures."""
-        self.log_scores(_read(paths.metrics(experiment) / "test.json"), "test_")
+        self.log_scores(read(paths.metrics(experiment) / "test.json"), "test_")
         self.client.log_artifacts(self.id, str(paths.metrics(experiment) / "test"), "test")
-        self.client.set_tag(self.id, "evaluated", _digest(paths.metrics(experiment) / "test.json"))
+        self.client.set_tag(self.id, "evaluated", digest(paths.metrics(experiment) / "test.json"))
 
     def log_export(self, experiment: str) -> None:
         """The ONNX model with signature and input example, registered under the name of its dataset."""
@@ -140,7 +142,7 @@ class Run:
         from mlflow.types import Schema, TensorSpec
 
         folder = paths.export(experiment)
-        record = _read(folder / "model.json")
+        record = read(folder / "model.json")
         example = np.load(folder / "example.npy")
         inputs = TensorSpec(
             np.dtype(record["input"]["dtype"]), tuple(record["input"]["shape"]), record["input"]["name"]
@@ -160,7 +162,7 @@ class Run:
         self.client.log_artifacts(self.id, str(folder), "export")
         with self.store.lock:
             self._register(record, info.model_uri)
-        self.client.set_tag(self.id, "exported", _digest(folder / "model.json"))
+        self.client.set_tag(self.id, "exported", digest(folder / "model.json"))
 
     def _register(self, record: dict[str, Any], model_uri: str) -> None:
         """A new version of the dataset's model; it becomes champion if its validation score is the best."""
@@ -194,83 +196,34 @@ def beats(challenger: dict[str, str], champion: dict[str, str]) -> bool:
     return challenger["limit"] == "None" or champion["limit"] != "None"
 
 
-@contextmanager
-def training_run(record: dict[str, Any]) -> Iterator[Run]:
-    """Opens the run of a training and ends it: FINISHED, FAILED, or KILLED, even by kill -9."""
-    store = Store()
-    store.end_dead_runs()
-    run = _create(store, record)
-    with _watched(run.id) as done:
-        try:
-            yield run
-            run.send()
-        except BaseException as error:
-            done()
-            run.send()
-            store.client.set_terminated(run.id, "FAILED" if isinstance(error, Exception) else "KILLED")
-            raise
-        done()
-        store.client.set_terminated(run.id, "FINISHED")
-
-
-def existing_run(experiment: str) -> Run:
-    """The run that trained models/<experiment>; logged from the files if MLflow does not have it."""
-    store = Store()
-    record = _read(paths.model(experiment) / "experiment.json")
+def existing_run(store: Store, experiment: str) -> tuple[Run, bool]:
+    """The run that trained models/<experiment>, logged from its files if MLflow lacks it; and whether it was there."""
+    record = read(paths.model(experiment) / "experiment.json")
     found = store.find(record["fingerprint"])
-    return Run(store, found) if found else _run_from_files(store, record)
-
-
-def sync() -> None:
-    """Logs what models/ and metrics/ hold and MLflow lacks: runs restored by DVC, or all after mlflow.db was deleted."""
-    store = Store()
-    store.end_dead_runs()
-    logged = 0
-    for file in sorted(paths.model("x").parent.glob("*/experiment.json")):
-        record = _read(file)
-        name, fingerprint = record["experiment"], record["fingerprint"]
-        if not (paths.metrics(name) / "history.csv").is_file():
-            continue
-        parts: list[str] = []
-        found = store.find(fingerprint)
-        run = Run(store, found) if found else _run_from_files(store, record)
-        if not found:
-            parts.append("training")
-        tags = store.client.get_run(run.id).data.tags
-        test = paths.metrics(name) / "test.json"
-        if _is_of(paths.metrics(name) / "test", fingerprint) and tags.get("evaluated") != _digest(test):
-            run.log_evaluation(name)
-            parts.append("evaluation")
-        export = paths.export(name) / "model.json"
-        if _is_of(export.parent, fingerprint) and tags.get("exported") != _digest(export):
-            run.log_export(name)
-            parts.append("export")
-        if parts:
-            print(f"{name}: logged {', '.join(parts)}")
-        logged += bool(parts)
-    print(f"{logged} runs logged" if logged else "MLflow has everything that is here: nothing to do")
+    return (Run(store, found), True) if found else (_run_from_files(store, record), False)
 
 
 def _run_from_files(store: Store, record: dict[str, Any]) -> Run:
+    """A finished run with the history and the files of a training that MLflow never saw."""
     import csv
 
     name = record["experiment"]
-    run = _create(store, record, {"restored": "from files"})
+    run = new_run(store, record, {"restored": "from files"})
     with (paths.metrics(name) / "history.csv").open(encoding="utf-8", newline="") as stream:
         run._waiting = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
     run.send()
     run.log_training(name)
-    store.client.set_terminated(run.id, "FINISHED")
+    run.end("FINISHED")
     return run
 
 
-def _create(store: Store, record: dict[str, Any], more_tags: dict[str, str] | None = None) -> Run:
-    """A new run with its params and tags."""
+def new_run(store: Store, record: dict[str, Any], more_tags: dict[str, str] | None = None, *, pid: int = 0) -> Run:
+    """A new run with its params and tags; `pid`: the process that trains, this one if 0."""
     import psutil
     from mlflow.entities import Param, RunTag
 
     name, params = record["experiment"], record["params"]
-    process = psutil.Process()
+    process = psutil.Process(pid or None)
     commit = _git("rev-parse", "HEAD")
     tags = {
         "dataset": params["dataset"],
@@ -309,45 +262,13 @@ def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return values
 
 
-@contextmanager
-def _watched(run_id: str) -> Iterator[Any]:
-    """A small process that outlives this one, even kill -9, and then ends its run as KILLED."""
-    command = [sys.executable, str(Path(__file__).parent), "_watch", run_id]
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
-    ) as watcher:
-
-        def done() -> None:
-            watcher.communicate(b"done")
-
-        try:
-            yield done
-        finally:
-            watcher.kill()
-
-
-def watch(run_id: str) -> None:
-    """Waits until the training at the other end of standard input is over; ends its run if it did not say `done`."""
-    if sys.stdin.buffer.read() != b"done":
-        client = Store().client
-        if client.get_run(run_id).info.status == "RUNNING":
-            client.set_terminated(run_id, "KILLED")
-
-
-def _read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return content
 
 
-def _digest(file: Path) -> str:
+def digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _is_of(folder: Path, fingerprint: str) -> bool:
-    """Whether a stage's output comes from this very training, and not from an earlier one."""
-    record = folder / "model.json"
-    return record.is_file() and _read(record)["fingerprint"] == fingerprint
 
 
 def _git(*arguments: str) -> str:

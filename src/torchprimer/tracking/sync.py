@@ -1,0 +1,38 @@
+"""`torchprimer sync`: MLflow brought up to date with the workspace, from its files alone."""
+
+from pathlib import Path
+
+from torchprimer import paths
+from torchprimer.tracking.store import Store, digest, existing_run, read
+
+
+def sync() -> None:
+    """Logs what models/ and metrics/ hold and MLflow lacks: runs that DVC restored, or all of a deleted store."""
+    store = Store()
+    store.end_dead_runs()
+    logged = 0
+    for file in sorted(paths.model("x").parent.glob("*/experiment.json")):
+        record = read(file)
+        name, fingerprint = record["experiment"], record["fingerprint"]
+        metrics, export = paths.metrics(name), paths.export(name)
+        if not (metrics / "history.csv").is_file():
+            continue
+        run, there = existing_run(store, name)
+        parts = [] if there else ["training"]
+        tags = store.client.get_run(run.id).data.tags
+        if _is_of(metrics / "test", fingerprint) and tags.get("evaluated") != digest(metrics / "test.json"):
+            run.log_evaluation(name)
+            parts.append("evaluation")
+        if _is_of(export, fingerprint) and tags.get("exported") != digest(export / "model.json"):
+            run.log_export(name)
+            parts.append("export")
+        if parts:
+            print(f"{name}: logged {', '.join(parts)}")
+        logged += bool(parts)
+    print(f"{logged} run{'s' if logged > 1 else ''} logged" if logged else "MLflow has all that is here: nothing to do")
+
+
+def _is_of(folder: Path, fingerprint: str) -> bool:
+    """Whether a stage's output comes from this very training, and not from an earlier one."""
+    record = folder / "model.json"
+    return record.is_file() and bool(read(record)["fingerprint"] == fingerprint)
