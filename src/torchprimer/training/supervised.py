@@ -55,6 +55,7 @@ def train(
     model.to(device)
     loss_function = getattr(F, params["loss"])
     optimizer = build_optimizer(params, model)
+    autocast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
     steps = -(-len(training) // params["batch_size"])
     scheduler = build_scheduler(params, optimizer, steps)
     per_step = isinstance(scheduler, torch.optim.lr_scheduler.OneCycleLR)
@@ -79,14 +80,14 @@ def train(
             if params["augment"]:
                 inputs = augment(inputs, **params["augment"])
             optimizer.zero_grad()
-            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            with autocast:
                 logits = model(inputs)
                 loss = loss_function(logits, targets)
             loss.backward()
             optimizer.step()
             if scheduler and per_step:
                 scheduler.step()
-            total_loss += loss.detach() * len(targets)  # summed on the device: .item() would wait for it every step
+            total_loss.add_(loss.detach(), alpha=len(targets))  # on the device: .item() would wait for it every step
             correct += (logits.detach().argmax(1) == targets).sum()
             bar.update()
         bar.close()
