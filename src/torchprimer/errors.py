@@ -1,7 +1,13 @@
-"""The one exception a user sees: what is wrong, where, what is allowed, what to do. Never with a traceback."""
+"""What a user sees of a mistake: what is wrong, where, what is allowed, what to do. Never a traceback."""
 
 import difflib
+import json
+import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class UserError(Exception):
@@ -15,3 +21,69 @@ def did_you_mean(word: object, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(given, by_lower_case, n=1, cutoff=0.6)
     close = close or [name for name in by_lower_case if given and (given in name or name in given)]
     return f" Did you mean '{by_lower_case[close[0]]}'?" if close else ""
+
+
+def describe(error: "ValidationError", given: Any, patterns: dict[str, str], name: str) -> str:
+    """One line for the first mistake that pydantic found in `given`, and how many more there are.
+
+    Args:
+        patterns: what to say of a text that does not match, by regular expression.
+        name: the one that keys have to match.
+    """
+    details = error.errors(include_url=False)
+    first = details[0]
+    context: dict[str, Any] = first.get("ctx", {})
+    kind = first["type"]
+    path, value = _locate(first["loc"], given, missing=kind == "missing")
+    if kind in ("unknown_key", "wrong_key"):
+        path, text = f"{path}.{context['key']}".lstrip("."), first["msg"]
+        if (model := value.get("model") if isinstance(value, dict) else None) is not None:
+            text = text.replace("unknown key", f"model '{model}' takes no such key")
+        if "given" in context:
+            text = f"{_shown(context['given'])}: {text}"
+    elif kind == "unknown_name":
+        path, text = context["path"], f"{_shown(context['given'])}: {first['msg']}"
+    elif kind == "missing":
+        text = "is missing"
+    elif kind == "union_tag_not_found":
+        path, text = f"{path}.{context['discriminator']}".replace("'", ""), "is missing"
+    elif kind in ("literal_error", "union_tag_invalid"):
+        allowed = str(context.get("expected") or context["expected_tags"]).replace(" or ", ", ").replace("'", "")
+        if kind == "union_tag_invalid":
+            key = context["discriminator"].strip("'")
+            path, value = f"{path}.{key}", value[key]
+        text = f"{_shown(value)} is not allowed; one of: {allowed}.{did_you_mean(value, allowed.split(', '))}"
+    elif first["loc"][-1:] == ("[key]",):
+        text = f"as a name, it {patterns[name]}"
+    elif kind in ("dict_type", "model_type", "model_attributes_type"):
+        text = f"{_shown(value)}: should be a mapping, `key: value` on each line"
+    elif kind == "string_pattern_mismatch":
+        text = f"{_shown(value)}: {patterns[context['pattern']]}"
+    else:
+        says = re.sub(r"^(Input|String|List) | after validation, not \d+$", "", first["msg"])
+        text = f"{_shown(value)}: {says}"
+    more = len(details) - 1
+    return (
+        (f"{path}: " if path else "") + text + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
+    )
+
+
+def _shown(value: object) -> str:
+    """A value as one writes it in YAML, and not more of it than fits into a message."""
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _locate(location: tuple[int | str, ...], given: Any, *, missing: bool) -> tuple[str, Any]:
+    """The path as it stands in the file (pydantic adds the names of union members) and the value found there."""
+    path: list[str] = []
+    for position, part in enumerate(location):
+        inside = (isinstance(given, dict) and part in given) or (
+            isinstance(given, list) and isinstance(part, int) and part < len(given)
+        )
+        if inside:
+            given = given[part]
+            path.append(str(part))
+        elif missing and position == len(location) - 1:
+            path.append(str(part))
+    return ".".join(path), given

@@ -4,15 +4,13 @@
 (`lr`, `epochs`) applied. Nothing here has a default that changes a result: an optional key left out means "not used".
 """
 
-import json
-import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from torchprimer import paths
-from torchprimer.errors import UserError, did_you_mean
+from torchprimer.errors import UserError, describe, did_you_mean
 
 SHA256, NAME, DEVICE, ADDRESS = r"^[0-9a-f]{64}$", r"^[A-Za-z][A-Za-z0-9_]*$", r"^[a-z]+(:\d+)?$", r"^https?://"
 PATTERNS = {  # what each asks for, in words
@@ -325,65 +323,4 @@ def load() -> Params:
     try:
         return Params.model_validate(given)
     except ValidationError as error:
-        raise UserError(f"{file.name}: {_describe(error, given)}") from None
-
-
-def _describe(error: ValidationError, given: Any) -> str:
-    """One line for the first mistake, and how many more there are."""
-    details = error.errors(include_url=False)
-    first = details[0]
-    context: dict[str, Any] = first.get("ctx", {})
-    kind = first["type"]
-    path, value = _locate(first["loc"], given, missing=kind == "missing")
-    if kind in ("unknown_key", "wrong_key"):
-        path, text = f"{path}.{context['key']}".lstrip("."), first["msg"]
-        if (model := value.get("model") if isinstance(value, dict) else None) is not None:
-            text = text.replace("unknown key", f"model '{model}' takes no such key")
-        if "given" in context:
-            text = f"{_shown(context['given'])}: {text}"
-    elif kind == "unknown_name":
-        path, text = context["path"], f"{_shown(context['given'])}: {first['msg']}"
-    elif kind == "missing":
-        text = "is missing"
-    elif kind == "union_tag_not_found":
-        path, text = f"{path}.{context['discriminator']}".replace("'", ""), "is missing"
-    elif kind in ("literal_error", "union_tag_invalid"):
-        allowed = str(context.get("expected") or context["expected_tags"]).replace(" or ", ", ").replace("'", "")
-        if kind == "union_tag_invalid":
-            key = context["discriminator"].strip("'")
-            path, value = f"{path}.{key}", value[key]
-        text = f"{_shown(value)} is not allowed; one of: {allowed}.{did_you_mean(value, allowed.split(', '))}"
-    elif first["loc"][-1:] == ("[key]",):
-        text = f"as a name, it {PATTERNS[NAME]}"
-    elif kind in ("dict_type", "model_type", "model_attributes_type"):
-        text = f"{_shown(value)}: should be a mapping, `key: value` on each line"
-    elif kind == "string_pattern_mismatch":
-        text = f"{_shown(value)}: {PATTERNS[context['pattern']]}"
-    else:
-        says = re.sub(r"^(Input|String|List) | after validation, not \d+$", "", first["msg"])
-        text = f"{_shown(value)}: {says}"
-    more = len(details) - 1
-    return (
-        (f"{path}: " if path else "") + text + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
-    )
-
-
-def _shown(value: object) -> str:
-    """A value as one writes it in YAML, and not more of it than fits into a message."""
-    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _locate(location: tuple[int | str, ...], given: Any, *, missing: bool) -> tuple[str, Any]:
-    """The path as it stands in the file (pydantic adds the names of union members) and the value found there."""
-    path: list[str] = []
-    for position, part in enumerate(location):
-        inside = (isinstance(given, dict) and part in given) or (
-            isinstance(given, list) and isinstance(part, int) and part < len(given)
-        )
-        if inside:
-            given = given[part]
-            path.append(str(part))
-        elif missing and position == len(location) - 1:
-            path.append(str(part))
-    return ".".join(path), given
+        raise UserError(f"{file.name}: {describe(error, given, PATTERNS, NAME)}") from None
