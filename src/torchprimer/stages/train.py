@@ -94,7 +94,7 @@ def summary(history: list[Row], model: torch.nn.Module) -> dict[str, float]:
         "validation_loss_final": last["validation_loss"],
         "train_accuracy_final": last["train_accuracy"],
         "train_loss_final": last["train_loss"],
-        "seconds": round(sum(row["seconds"] for row in history), 1),
+        "seconds": round(sum(row["epoch_seconds"] for row in history), 1),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
     }
 

@@ -21,7 +21,7 @@ from torchprimer.training.augment import augment
 from torchprimer.training.checkpoint import load_checkpoint, save_checkpoint
 from torchprimer.training.optimizers import build_optimizer, build_scheduler
 
-Row = dict[str, float]  # one epoch: epoch, lr, train_loss, train_accuracy, validation_loss, ..., seconds
+Row = dict[str, float]  # one epoch: epoch, lr, train_loss, train_accuracy, validation_loss, ..., epoch_seconds
 
 
 def train(
@@ -104,7 +104,7 @@ def train(
             "train_accuracy": correct.item() / len(training),
             "validation_loss": validation_loss,
             "validation_accuracy": validation_accuracy,
-            "seconds": round(time.perf_counter() - started, 3),
+            "epoch_seconds": round(time.perf_counter() - started, 3),
         }
         if not math.isfinite(row["train_loss"]):
             raise UserError(
