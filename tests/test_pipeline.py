@@ -243,6 +243,10 @@ def test_only_what_depends_on_a_change_trains_again(
 def test_one_experiment_alone(unchanged: Clone) -> None:
     done = unchanged("dvc exp run -S experiments.mnist_cnn.lr=0.05")
     assert executed(done.stdout) == {"check", "train@mnist_cnn", "evaluate@mnist_cnn", "export@mnist_cnn"}
+    assert not list(unchanged.folder.glob("metrics/*/tensorboard"))
+    unchanged("dvc exp run -S tensorboard=true train@mnist_mlp")
+    (events,) = unchanged.folder.glob("metrics/mnist_mlp/tensorboard/*/events.*")
+    assert b"validation_accuracy" in events.read_bytes()
     unchanged("dvc exp run -S experiments.mnist_cnn.lr=0.00001 check")  # DVC writes 1e-05, a string to PyYAML
 
 

@@ -105,12 +105,8 @@ class _Listeners:
     def __init__(self, tracker: Tracker, tensorboard_run: str | None, name: str) -> None:
         self.tracker, self.writer = tracker, None
         if tensorboard_run:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                from torchprimer.errors import UserError
+            from torch.utils.tensorboard import SummaryWriter
 
-                raise UserError("tensorboard: true needs its package: pip install -e '.[tensorboard]'") from None
             self.writer = SummaryWriter(paths.tensorboard(name, tensorboard_run))
 
     def __call__(self, row: Row) -> None:
