@@ -65,6 +65,6 @@ def add_photos(place: Path, name: str) -> None:
             f"{len(photos.unusable):,} other files left out: {', '.join(f'{n} {e}' for e, n in endings.most_common(5))}"
         )
     print(
-        f"next: git add data/raw/{name}.dvc, then train on them, for example\n"
+        f"next: git add data/raw, and train on them, for example\n"
         f"  dvc exp run -S datasets.dogs_vs_cats.raw={name} -S datasets.dogs_vs_cats.image_size=128"
     )
