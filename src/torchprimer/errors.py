@@ -1,5 +1,6 @@
 """What a user sees of a mistake: what is wrong, where, what is allowed, what to do. Never a traceback."""
 
+import datetime
 import difflib
 import json
 import re
@@ -8,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+
+TAGS = ("kind", "model", "training", "name")  # keys whose value decides which other keys a section takes
 
 
 class UserError(Exception):
@@ -37,11 +41,11 @@ def describe(error: "ValidationError", given: Any, patterns: dict[str, str], nam
     path, value = _locate(first["loc"], given, missing=kind == "missing")
     if kind in ("unknown_key", "wrong_key"):
         path, text = f"{path}.{context['key']}".lstrip("."), first["msg"]
-        if (model := value.get("model") if isinstance(value, dict) else None) is not None:
-            text = text.replace("unknown key", f"model '{model}' takes no such key")
+        if kind == "unknown_key" and (tags := _tags(first["loc"], value)):
+            text = text.replace("unknown key", f"{' with '.join(tags)} takes no such key")
         if "given" in context:
             text = f"{_shown(context['given'])}: {text}"
-    elif kind == "unknown_name":
+    elif kind == "wrong_value":
         path, text = context["path"], f"{_shown(context['given'])}: {first['msg']}"
     elif kind == "missing":
         text = "is missing"
@@ -50,9 +54,12 @@ def describe(error: "ValidationError", given: Any, patterns: dict[str, str], nam
     elif kind in ("literal_error", "union_tag_invalid"):
         allowed = str(context.get("expected") or context["expected_tags"]).replace(" or ", ", ").replace("'", "")
         if kind == "union_tag_invalid":
-            key = context["discriminator"].strip("'")
-            path, value = f"{path}.{key}", value[key]
-        text = f"{_shown(value)} is not allowed; one of: {allowed}.{did_you_mean(value, allowed.split(', '))}"
+            key, section = context["discriminator"].strip("'"), value
+            path, value = f"{path}.{key}", section[key]
+        else:
+            key, section = str(first["loc"][-1]), _locate(first["loc"][:-1], given, missing=False)[1]
+        by = f" with model '{section['model']}'" if key == "training" else ""
+        text = f"{_shown(value)} is not allowed{by}; one of: {allowed}.{did_you_mean(value, allowed.split(', '))}"
     elif first["loc"][-1:] == ("[key]",):
         text = f"as a name, it {patterns[name]}"
     elif kind in ("dict_type", "model_type", "model_attributes_type"):
@@ -62,6 +69,8 @@ def describe(error: "ValidationError", given: Any, patterns: dict[str, str], nam
     else:
         says = re.sub(r"^(Input|String|List) | after validation, not \d+$", "", first["msg"])
         text = f"{_shown(value)}: {says}"
+        if kind == "string_type" and isinstance(value, bool | int | float):
+            text += f", in quotes: '{json.dumps(value)}'"
     more = len(details) - 1
     return (
         (f"{path}: " if path else "") + text + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
@@ -71,18 +80,31 @@ def describe(error: "ValidationError", given: Any, patterns: dict[str, str], nam
 def _shown(value: object) -> str:
     """A value as one writes it in YAML, and not more of it than fits into a message."""
     text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    if isinstance(value, datetime.date):
+        text = str(value)  # as YAML has it
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _tags(location: tuple[int | str, ...], section: Any) -> list[str]:
+    """What decided which keys a section takes, as far as pydantic got: `model 'linear'`, `training 'search'`."""
+    if not isinstance(section, dict):
+        return []
+    return [f"{tag} '{section[tag]}'" for tag in TAGS if tag in section and section[tag] in location]
 
 
 def _locate(location: tuple[int | str, ...], given: Any, *, missing: bool) -> tuple[str, Any]:
     """The path as it stands in the file (pydantic adds the names of union members) and the value found there."""
     path: list[str] = []
+    tags = list(TAGS)
     for position, part in enumerate(location):
+        if isinstance(given, dict) and (tag := next((tag for tag in tags if given.get(tag) == part), None)):
+            tags.remove(tag)  # the name of a union member; a key may have the same: `text` in a dataset of kind text
+            continue
         inside = (isinstance(given, dict) and part in given) or (
             isinstance(given, list) and isinstance(part, int) and part < len(given)
         )
         if inside:
-            given = given[part]
+            given, tags = given[part], list(TAGS)
             path.append(str(part))
         elif missing and position == len(location) - 1:
             path.append(str(part))

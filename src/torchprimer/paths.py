@@ -61,6 +61,10 @@ def metrics(experiment: str) -> Path:
     return project() / "metrics" / experiment
 
 
+def baseline(dataset: str) -> Path:
+    return project() / "metrics" / "baselines" / f"{dataset}.json"
+
+
 def checkpoint(experiment: str, fingerprint: str) -> Path:
     """State of an unfinished training; outside the stage's outputs, which DVC deletes before it reruns a stage."""
     return root() / ".checkpoints" / f"{experiment}-{fingerprint[:16]}.pt"

@@ -153,10 +153,10 @@ def kept_classes(dataset: Images, available: Sequence[str]) -> list[str]:
     return [name for name in available if name in wanted]
 
 
-def split_images(
-    raw: RawImages, dataset: Images, *, name: str, seed: int, limit: int | None
+def split_rows(
+    folder: Path, dataset: Images, *, name: str, seed: int, limit: int | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Decides who is in which split.
+    """Decides who is in which split of the images in `folder`, data/raw/X.
 
     Returns:
         One row per sample (id, label, split), sorted by id; and one per file that was left out (id, reason).
@@ -164,6 +164,7 @@ def split_images(
     Raises:
         UserError: too few samples or classes, or too many that cannot be read.
     """
+    raw = open_raw(folder)
     classes = set(kept_classes(dataset, raw.classes))
     members = [i for i, label in enumerate(raw.labels) if label in classes]
 
@@ -212,12 +213,13 @@ def split_images(
     return rows, pd.DataFrame(sorted(rejected.items()), columns=["id", "reason"])
 
 
-def prepare_images(raw: RawImages, dataset: Images, rows: pd.DataFrame, folder: Path) -> dict[str, object]:
+def prepare(source: Path, dataset: Images, rows: pd.DataFrame, folder: Path) -> dict[str, object]:
     """Writes {train,validation,test}_inputs.npy (uint8, N x C x H x W) and _targets.npy (int64, N) into `folder`.
 
     Returns:
         What training has to know: kind, shape (C, H, W), classes, mean and std per channel of the training split.
     """
+    raw = open_raw(source)
     classes = kept_classes(dataset, raw.classes)
     number = {label: i for i, label in enumerate(classes)}
     position = {name: i for i, name in enumerate(raw.ids)}
@@ -249,7 +251,8 @@ def prepare_images(raw: RawImages, dataset: Images, rows: pd.DataFrame, folder: 
     mean, std = mean_and_std(train[start : start + 4096] for start in range(0, len(train), 4096))
     if min(std) == 0:
         raise UserError("every training image has the same colour in every pixel: there is nothing to learn from")
-    return {"kind": "images", "shape": list(shape), "classes": classes, "mean": mean, "std": std}
+    meta = {"kind": "images", "task": dataset.task, "held_out": True, "shape": list(shape), "classes": classes}
+    return meta | {"mean": mean, "std": std}
 
 
 def _on_all_cores(work: Callable[[int], Result], items: Sequence[int], title: str) -> list[Result]:

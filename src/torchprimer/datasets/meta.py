@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+SAMPLES = "samples.csv"  # beside it: id, label and split of each sample, in the order of the arrays
+
 
 def load_meta(folder: Path) -> dict[str, Any]:
     """Reads meta.json: kind, shape of an input, classes, fitted numbers, samples and SHA-256 of each array."""

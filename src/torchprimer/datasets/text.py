@@ -1,0 +1,277 @@
+"""Labelled texts: one file per class, or a CSV -> split -> the numbers of their words, int32 N x L.
+
+A word's number is its place in the vocabulary, which is taken from the training rows alone.
+"""
+
+import csv
+import io
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from torchprimer.datasets.splits import split, without_duplicates
+from torchprimer.errors import UserError, did_you_mean
+from torchprimer.params import Texts
+
+Tokenizer = Callable[[str], list[str]]
+PADDING = 0
+
+
+# ---- reading and splitting -----------------------------------------------------------------------------------------
+
+
+def read_texts(folder: Path, dataset: Texts) -> pd.DataFrame:
+    """Every text of data/raw/X, repeats and all: columns id, label, text (str, stripped), sorted by id.
+
+    The id is the file and the line: `pos/00012` is line 12 of pos.txt, `mails/00012` row 12 of mails.csv.
+
+    Raises:
+        UserError: no such files or columns, not UTF-8, nothing in it, or not as many texts as were published.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"no raw data in {folder}: define it under downloads:, or put your texts there: a .txt file per class with "
+            f"one text on each line, or a CSV"
+        )
+    texts = _read_lines(folder) if dataset.text is None else _read_csv(folder, dataset)
+    expected = _published(folder).get("samples")
+    if expected and (found := int((texts["text"] != "").sum())) != expected:
+        raise UserError(
+            f"raw data {folder.name}: {found:,} texts, published: {expected:,} (downloads.{folder.name}.expected)"
+        )
+    return texts
+
+
+def _read_lines(folder: Path) -> pd.DataFrame:
+    files = sorted(folder.glob("*.txt"))
+    if len(files) < 2:
+        found = ", ".join(sorted(file.name for file in folder.iterdir())) or "nothing"
+        raise UserError(
+            f"raw data {folder.name}: a .txt file for each of two classes or more is needed, such as pos.txt and "
+            f"neg.txt, and there is: {found}. For a CSV, set the dataset's text and label to its columns"
+        )
+    lines = {}
+    for file in files:
+        lines[file.stem] = _utf8(file).rstrip().split("\n")
+        if not any(line.strip() for line in lines[file.stem]):
+            raise UserError(f"raw data {folder.name}: {file.name} has no text in it")
+    digits = max(5, *(len(str(len(of_class))) for of_class in lines.values()))
+    return pd.DataFrame(
+        [
+            (f"{label}/{number:0{digits}d}", label, line.strip())
+            for label, of_class in lines.items()
+            for number, line in enumerate(of_class, 1)
+        ],
+        columns=["id", "label", "text"],
+    )
+
+
+def _read_csv(folder: Path, dataset: Texts) -> pd.DataFrame:
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".csv", ".tsv"))
+    if len(files) != 1:
+        found = ", ".join(sorted(file.name for file in folder.iterdir())) or "nothing"
+        raise UserError(
+            f"raw data {folder.name}: one CSV is needed, and there is: {found}. For a .txt file per class, set the "
+            f"dataset's text and label to null"
+        )
+    file = files[0]
+    where = f"raw data {folder.name}: {file.name}"
+    content = _utf8(file).strip("\r\n")
+    separator = max(",;\t", key=content.partition("\n")[0].count)
+    reader = csv.DictReader(io.StringIO(content), delimiter=separator, strict=True)
+    names = [name.strip() for name in reader.fieldnames or []]
+    reader.fieldnames = names
+    for column in (dataset.text, dataset.label):
+        if column not in names:
+            raise UserError(
+                f"{where} has no column {column!r}; it has: {', '.join(names) or 'nothing'}."
+                f"{did_you_mean(column, names)}"
+            )
+    rows: list[tuple[str, str]] = []
+    try:
+        for row in reader:
+            if None in row or None in row.values():
+                raise UserError(
+                    f"{where}, line {reader.line_num}: not {len(names)} values; a text with {separator!r} in it needs "
+                    f"quotes"
+                )
+            rows.append((row[str(dataset.label)].strip(), row[str(dataset.text)].strip()))
+    except csv.Error as error:
+        raise UserError(f"{where}, line {reader.reader.line_num}: {error}") from None
+    if not any(text for _, text in rows):
+        raise UserError(f"{where} has no text in it")
+    digits = max(5, len(str(len(rows))))
+    return pd.DataFrame(
+        [(f"{file.stem}/{number:0{digits}d}", label, text) for number, (label, text) in enumerate(rows, 1)],
+        columns=["id", "label", "text"],
+    )
+
+
+def _utf8(file: Path) -> str:
+    """The text of a file, without a byte order mark."""
+    content = file.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"raw data {file.parent.name}: {file.name} is not UTF-8 (line {line}): save it as UTF-8"
+        ) from None
+
+
+def _published(folder: Path) -> dict[str, Any]:
+    """What source.json says is to be expected; empty for a folder that a user brought."""
+    file = folder / "source.json"
+    return json.loads(file.read_text("utf-8"))["expected"] if file.is_file() else {}
+
+
+def split_rows(
+    raw: Path, dataset: Texts, *, name: str, seed: int, limit: int | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Decides who is in which split. Repeats go, and texts that are in two classes: nobody could tell which is right.
+
+    Returns:
+        One row per sample (id, label, split), sorted by id; and one per text that was left out (id, reason).
+
+    Raises:
+        UserError: the files are not as `read_texts` needs them, too few samples or classes, or not the numbers of
+            distinct texts that were published.
+    """
+    texts = read_texts(raw, dataset)
+    rejected = dict.fromkeys(texts["id"][texts["text"] == ""], "no text")
+    rejected |= dict.fromkeys(texts["id"][texts["label"] == ""], "no label")
+    texts = texts[~texts["id"].isin(rejected)]
+    places: dict[str, dict[str, str]] = defaultdict(dict)  # text -> class -> where it is first
+    samples = list(zip(texts["id"], texts["label"], texts["text"], strict=True))
+    for place, label, text in samples:
+        places[text].setdefault(label, place)
+    for place, label, text in samples:
+        if elsewhere := [there for other, there in places[text].items() if other != label]:
+            rejected[place] = f"of another class in {', '.join(elsewhere)}"
+    texts = texts[~texts["id"].isin(rejected)]
+    kept, dropped = without_duplicates(texts["text"].tolist(), np.zeros(len(texts), np.bool_))
+    ids = texts["id"].to_numpy()
+    rejected |= {ids[i]: f"duplicate of {ids[j]}" for i, j in dropped.items()}
+    texts = texts.iloc[kept]
+    _compare_with_published(texts["label"], _published(raw).get("distinct"), raw.name)
+    labels = texts["label"].to_numpy(np.str_)
+    parts = split(
+        labels,
+        np.zeros(len(labels), np.bool_),
+        validation=dataset.validation,
+        test=dataset.test,
+        max_share=None,
+        limit=limit,
+        seed=seed,
+        name=name,
+    )
+    rows = pd.DataFrame({"id": texts["id"].to_numpy(), "label": labels, "split": parts})
+    rows = rows[rows["split"] != ""].sort_values("id", ignore_index=True)
+    return rows, pd.DataFrame(sorted(rejected.items()), columns=["id", "reason"])
+
+
+def _compare_with_published(labels: pd.Series, expected: dict[str, int] | None, name: str) -> None:
+    found = dict(sorted(Counter(labels).items()))
+    if expected and found != dict(sorted(expected.items())):
+        raise UserError(
+            f"raw data {name}: {found} distinct texts, published: {expected} (downloads.{name}.expected.distinct)"
+        )
+
+
+# ---- words and their numbers ---------------------------------------------------------------------------------------
+
+
+def tokenizer(name: str) -> Tokenizer:
+    """`chinese`: words as jieba cuts them; `words`: runs of letters and digits in lower case. No punctuation."""
+    if name == "words":
+        return lambda text: re.findall(r"\w+", text.lower())
+    import rjieba  # jieba's algorithm and dictionary, in Rust
+
+    return lambda text: [word for word in rjieba.cut(text) if any(letter.isalnum() for letter in word)]
+
+
+def vocabulary(documents: Iterable[Sequence[str]], min_documents: int, max_words: int | None) -> dict[str, int]:
+    """The words of `documents` (lists of words) that at least `min_documents` of them have, the most frequent first.
+
+    Returns:
+        In how many documents each is; at most `max_words` words, those of one frequency in the order of their letters.
+    """
+    counts = Counter(word for document in documents for word in set(document))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return {word: count for word, count in ordered[:max_words] if count >= min_documents}
+
+
+def numbers(documents: Iterable[Sequence[str]], words: Sequence[str]) -> list[npt.NDArray[np.int32]]:
+    """For each document the numbers of its words, in their order; the first of `words` is 1. Others are left out."""
+    number = {word: i for i, word in enumerate(words, 1)}
+    return [np.array([number[word] for word in document if word in number], np.int32) for document in documents]
+
+
+def padded(documents: Sequence[npt.NDArray[np.int32]], length: int) -> npt.NDArray[np.int32]:
+    """One row of `length` for each document, filled up with `PADDING`: shape (N, length)."""
+    rows = np.full((len(documents), length), PADDING, np.int32)
+    for row, document in zip(rows, documents, strict=True):
+        row[: len(document)] = document
+    return rows
+
+
+def encode(texts: Sequence[str], meta: dict[str, Any]) -> npt.NDArray[np.int32]:
+    """Raw texts as a model takes them, by the meta.json of the data it was trained on.
+
+    Returns:
+        Shape (N, L), L as long as the longest of these texts needs, at least 1.
+    """
+    cut = tokenizer(meta["tokenizer"])
+    documents = numbers((cut(text) for text in texts), meta["words"])
+    return padded(documents, max([1, *map(len, documents)]))
+
+
+def prepare(raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> dict[str, object]:
+    """Writes {train,validation,test}_inputs.npy (int32, N x L) and _targets.npy (int64, N) into `folder`.
+
+    Returns:
+        What training has to know: kind, task, shape, classes, tokenizer, words; `documents`: how many training texts
+        have each word.
+
+    Raises:
+        UserError: the raw data has changed since the split, or no word is left.
+    """
+    texts = read_texts(raw, dataset).set_index("id")["text"]
+    if gone := sorted(set(rows["id"]) - set(texts.index)):
+        raise UserError(
+            f"raw data {dataset.raw} no longer has {gone[0]!r}, which the split names: run `dvc repro split`"
+        )
+    cut = tokenizer(dataset.tokenizer)
+    documents = [cut(text) for text in texts.loc[rows["id"]]]
+    training = (document for document, part in zip(documents, rows["split"], strict=True) if part == "train")
+    counts = vocabulary(training, dataset.min_documents, dataset.max_words)
+    if not counts:
+        raise UserError(
+            f"raw data {dataset.raw}: no word is in {dataset.min_documents} training texts or more; lower the "
+            f"dataset's min_documents, or choose another tokenizer than {dataset.tokenizer}"
+        )
+    encoded = numbers(documents, list(counts))
+    length = max([1, *map(len, encoded)])
+    classes = sorted(set(rows["label"]))
+    for part in ("train", "validation", "test"):
+        members = np.flatnonzero(rows["split"] == part)
+        np.save(folder / f"{part}_inputs.npy", padded([encoded[i] for i in members], length))
+        targets = [classes.index(label) for label in rows["label"].iloc[members]]
+        np.save(folder / f"{part}_targets.npy", np.array(targets, np.int64))
+    return {
+        "kind": "text",
+        "task": dataset.task,
+        "shape": [length],
+        "classes": classes,
+        "held_out": True,
+        "tokenizer": dataset.tokenizer,
+        "words": list(counts),
+        "documents": list(counts.values()),
+    }

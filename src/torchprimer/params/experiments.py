@@ -1,0 +1,288 @@
+"""`experiments:` of params.yaml: models and their training."""
+
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Discriminator, Field, model_validator
+
+from torchprimer.params.section import (
+    Count,
+    Decay,
+    Momentum,
+    Name,
+    NonNegative,
+    Number,
+    Positive,
+    Section,
+    Share,
+    Text,
+    wrong_key,
+)
+
+# ---- schedulers ----------------------------------------------------------------------------------------------------
+
+
+class StepLR(Section):
+    name: Literal["StepLR"]
+    step_size: Count
+    gamma: Decay
+
+
+class MultiStepLR(Section):
+    name: Literal["MultiStepLR"]
+    milestones: Annotated[list[Count], Field(min_length=1)]
+    gamma: Decay
+
+
+class ExponentialLR(Section):
+    name: Literal["ExponentialLR"]
+    gamma: Decay
+
+
+class ReduceLROnPlateau(Section):
+    name: Literal["ReduceLROnPlateau"]
+    factor: Annotated[float, Field(gt=0, lt=1)]
+    patience: Annotated[int, Field(ge=0)]
+
+
+class OneCycleLR(Section):
+    name: Literal["OneCycleLR"]  # warms up to `lr` over the first 30 % of all steps, then anneals to almost nothing
+
+
+class CosineAnnealingLR(Section):
+    name: Literal["CosineAnnealingLR"]  # from `lr` to 0 over all epochs
+
+
+Scheduler = Annotated[
+    StepLR | MultiStepLR | ExponentialLR | ReduceLROnPlateau | OneCycleLR | CosineAnnealingLR,
+    Discriminator("name"),
+]
+
+# ---- what trainings have in common ---------------------------------------------------------------------------------
+
+
+class Augment(Section):
+    """Random changes of training images, drawn anew for each image in each epoch."""
+
+    flip: bool  # mirror left and right, every other image
+    shift: Annotated[int, Field(ge=0, le=64)]  # move by up to this many pixels, black where nothing was
+
+
+class Common(Section):
+    """What every experiment has."""
+
+    dataset: Name
+    start: Text
+    judge: Name
+
+    kinds: ClassVar[tuple[str, ...]] = ("images", "tabular", "features")  # of data that the model takes
+
+
+class Supervised(Common):
+    """What every experiment trained by the supervised loop has."""
+
+    training: Literal["supervised"]
+    loss: Literal[
+        "cross_entropy", "nll_loss", "multi_margin_loss", "binary_cross_entropy_with_logits", "mse_loss", "l1_loss"
+    ]
+    reduction: Literal["mean", "sum"] = "mean"
+    optimizer: Literal["SGD", "Adam", "AdamW", "RMSprop"]
+    lr: Positive
+    momentum: Momentum | None = None  # SGD and RMSprop
+    weight_decay: NonNegative = 0.0
+    scheduler: Scheduler | None = None
+    batch_size: Count | None  # None: all samples at once
+    samples_per_epoch: Count | None = None  # None: all; a number: so many, drawn anew for each epoch
+    epochs: Count
+    early_stopping: Count | None = None  # stop after so many epochs without a better validation score
+    augment: Augment | None = None
+    initialization: Literal["default", "xavier", "kaiming", "normal", "ones"] = "default"
+    freeze: list[Text] = []  # noqa: RUF012 (pydantic copies it)
+
+    takes_momentum: ClassVar[tuple[str, ...]] = ("SGD", "RMSprop")
+
+    def losses(self, task: str) -> list[str]:
+        """Those that fit the model on data of this task."""
+        if task == "regression":
+            return ["mse_loss", "l1_loss"]
+        return ["cross_entropy", "multi_margin_loss", "binary_cross_entropy_with_logits"]
+
+    @model_validator(mode="after")
+    def _momentum_is_taken(self) -> "Supervised":
+        if self.momentum is not None and self.optimizer not in self.takes_momentum:
+            raise wrong_key(
+                "momentum", self.momentum, f"{self.optimizer} takes no momentum (SGD and RMSprop do): set it to null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _batch_norm_has_a_batch(self) -> "Supervised":
+        if getattr(self, "batch_norm", False) and self.batch_size == 1:
+            raise wrong_key("batch_size", self.batch_size, "batch norm needs batches of 2 samples or more")
+        return self
+
+
+# ---- models, each with its trainings: `models/<model>.py`, `training/<training>.py` ----------------------------------
+
+
+class Span(Section):
+    """Evenly spaced numbers, both ends among them."""
+
+    first: Number
+    last: Number
+    step: Positive
+
+    most: ClassVar[int] = 100_000  # numbers, or combinations of them, that anybody would try
+
+    @property
+    def size(self) -> int:
+        """How many numbers these are; of far too many, `most` + 1."""
+        return int(min((self.last - self.first) / self.step, self.most) + 1 + 1e-6)
+
+    @model_validator(mode="after")
+    def _ends_fit(self) -> "Span":
+        if self.last < self.first:
+            raise wrong_key("last", self.last, f"should not be below first: {self.first:g}")
+        if self.size > self.most:
+            raise wrong_key("step", self.step, f"gives more than {self.most:,} numbers: take a larger one")
+        first, last, step = (Decimal(str(number)) for number in (self.first, self.last, self.step))
+        if (last - first) % step:
+            nearest = first + (last - first) // step * step
+            raise wrong_key("last", self.last, f"is no whole number of steps from first; {nearest.normalize():f} is")
+        return self
+
+
+class LinearSupervised(Supervised):
+    model: Literal["linear"]
+    bias: bool
+
+
+class LinearSearch(Common):
+    model: Literal["linear"]
+    training: Literal["search"]
+    weight: Span
+    bias: Span | None  # None: a line through the origin
+
+    kinds: ClassVar[tuple[str, ...]] = ("tabular",)
+
+    @model_validator(mode="after")
+    def _can_be_tried(self) -> "LinearSearch":
+        if self.bias and (pairs := self.weight.size * self.bias.size) > Span.most:
+            steps = {"first": self.bias.first, "last": self.bias.last, "step": self.bias.step}
+            raise wrong_key("bias", steps, f"makes {pairs:,} pairs with weight, at most {Span.most:,}: larger steps")
+        return self
+
+
+class LinearDescent(Common):
+    model: Literal["linear"]
+    training: Literal["descent"]
+    bias: bool
+    initialization: Literal["default", "xavier", "kaiming", "normal", "ones"]
+    lr: Positive
+    batch_size: Count | None
+    epochs: Count
+
+    kinds: ClassVar[tuple[str, ...]] = ("tabular",)
+
+
+class MLP(Supervised):
+    model: Literal["mlp"]
+    hidden: list[Count]
+    activation: Literal["relu", "sigmoid", "tanh", "none"]
+    batch_norm: bool = False
+    dropout: Share = 0.0
+
+
+class CNN(Supervised):
+    model: Literal["cnn"]
+    pad: Annotated[int, Field(ge=0, le=64)] = 0
+    channels: Annotated[list[Count], Field(min_length=1)]
+    kernel_size: Annotated[int, Field(ge=1, le=31)]
+    padding: Annotated[int, Field(ge=0, le=15)]
+    hidden: list[Count]
+    batch_norm: bool = False
+    dropout: Share = 0.0
+
+    kinds: ClassVar[tuple[str, ...]] = ("images",)
+
+
+class TextModel(Supervised):
+    model: Literal["text"]
+    hidden: list[Count]
+    dropout: Share = 0.0
+
+    kinds: ClassVar[tuple[str, ...]] = ("text",)
+
+    def losses(self, task: str) -> list[str]:
+        return [*super().losses(task), "nll_loss"]  # wants log-probabilities, which no other model gives
+
+
+class RNN(Supervised):
+    model: Literal["rnn"]
+    cell: Literal["RNNCell", "RNN"]
+    embedding: Count | None
+    hidden_size: Count
+    readout: bool
+
+    kinds: ClassVar[tuple[str, ...]] = ("sequences",)
+
+    def losses(self, _task: str) -> list[str]:
+        return ["cross_entropy", "multi_margin_loss"]  # of several characters, one is right
+
+
+class Vision(Supervised):
+    model: Literal["vision"]
+    architecture: Name
+    resize: Annotated[int, Field(ge=16, le=1024)] | None = None
+    hidden: list[Count] | None
+    dropout: Share = 0.0
+
+    kinds: ClassVar[tuple[str, ...]] = ("images",)
+
+    @model_validator(mode="after")
+    def _dropout_is_used(self) -> "Vision":
+        if self.dropout and not self.hidden:
+            raise wrong_key(
+                "dropout", self.dropout, "comes behind each layer of hidden, and there is none; set it to 0.0"
+            )
+        return self
+
+
+class EfficientNetLite(Supervised):
+    model: Literal["efficientnet_lite"]
+    resize: Annotated[int, Field(ge=32, le=1024)] | None = None
+    dropout: Share = 0.0
+
+    kinds: ClassVar[tuple[str, ...]] = ("images",)
+
+
+class Autoencoder(Supervised):
+    model: Literal["autoencoder"]
+    hidden: Annotated[list[Count], Field(min_length=1)]  # widths down to the code, the last one
+
+    kinds: ClassVar[tuple[str, ...]] = ("images",)
+
+    def losses(self, _task: str) -> list[str]:
+        return super().losses("regression")  # it gives its input back
+
+
+class GAN(Common):
+    model: Literal["gan"]
+    training: Literal["adversarial"]
+    architecture: Literal["dense", "convolutional"]
+    noise: Count  # how many numbers an image is made of
+    generator: Annotated[list[Count], Field(min_length=1)]  # hidden widths; or channels, each doubling
+    discriminator: Annotated[list[Count], Field(min_length=1)]  # the same, and each halves it
+    loss: Literal["binary_cross_entropy_with_logits", "mse_loss"]  # Goodfellow et al. 2014, Mao et al. 2017
+    lr: Positive  # of both networks
+    beta1: Momentum  # Adam's; 0.9 would be its default, and a game's gradients turn too quickly for that
+    batch_size: Annotated[int, Field(ge=2)]  # batch norm needs two samples
+    epochs: Count
+
+    kinds: ClassVar[tuple[str, ...]] = ("images",)
+
+
+Linear = Annotated[LinearSupervised | LinearSearch | LinearDescent, Discriminator("training")]
+Other = MLP | CNN | TextModel | RNN | Vision | EfficientNetLite | Autoencoder | GAN
+Experiment = LinearSupervised | LinearSearch | LinearDescent | Other
+AnyExperiment = Annotated[Linear | Other, Discriminator("model")]
