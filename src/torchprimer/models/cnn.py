@@ -19,14 +19,18 @@ class ChannelsLast(nn.Module):
         return images.contiguous(memory_format=torch.channels_last)
 
 
-def build(params: dict[str, Any], shape: tuple[int, int, int], outputs: int) -> nn.Sequential:
-    """Images of `shape` (C, H, W) -> a block for each of `channels` -> each width of `hidden` -> `outputs` logits.
+def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> nn.Sequential:
+    """Images of `data["shape"]` (C, H, W) -> a block for each of `channels`, a layer for each of `hidden`, `outputs`.
 
     Raises:
         UserError: the images are too small for so many blocks.
     """
+    shape = data["shape"]
     channels, height, width = shape
     layers: list[nn.Module] = [ChannelsLast()]
+    if params["pad"]:  # edges repeated: the background goes on
+        layers.append(nn.ReplicationPad2d(params["pad"]))
+        height, width = height + 2 * params["pad"], width + 2 * params["pad"]
     for block, filters in enumerate(params["channels"], 1):
         layers.append(nn.Conv2d(channels, filters, params["kernel_size"], padding=params["padding"]))
         if params["batch_norm"]:

@@ -4,18 +4,17 @@ What it teaches: it sees an image as a row of numbers and knows nothing of neigh
 nonlinearity. Rumelhart, Hinton, Williams 1986; ReLU: Nair, Hinton 2010.
 """
 
+import math
 from typing import Any
 
 from torch import nn
 
-ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "none": nn.Identity}
 
 
-def build(params: dict[str, Any], shape: tuple[int, ...], outputs: int) -> nn.Sequential:
-    """Input of `shape`, flattened -> each width of `hidden` -> `outputs` logits."""
-    width = 1
-    for size in shape:
-        width *= size
+def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> nn.Sequential:
+    """Input of `data["shape"]`, flattened -> each width of `hidden` -> `outputs` logits."""
+    width = math.prod(data["shape"])
     layers: list[nn.Module] = [nn.Flatten()]
     for hidden in params["hidden"]:
         layers.append(nn.Linear(width, hidden))

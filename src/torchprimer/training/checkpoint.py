@@ -4,25 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from torchprimer.files import replacing
-from torchprimer.training.optimizers import Scheduler
 
 
-def save_checkpoint(
-    file: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    scheduler: Scheduler | None,
-    device: torch.device,
-    progress: dict[str, Any],
-) -> None:
-    """Writes model, optimiser, scheduler, random state and `progress` (history, best so far); whole or not at all."""
+def save_checkpoint(file: Path, parts: dict[str, Any], device: torch.device, progress: dict[str, Any]) -> None:
+    """Writes the state of each part, the random state, and `progress` (history, best so far); whole or not at all.
+
+    Args:
+        parts: models, optimisers, schedulers: whatever has `state_dict` and `load_state_dict`, by name.
+    """
     state = {
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scheduler": scheduler.state_dict() if scheduler else None,
+        "parts": {name: part.state_dict() for name, part in parts.items()},
         "random": torch.get_rng_state(),
         "device_random": _device_random(device).get_rng_state(device) if device.type != "cpu" else None,
         "progress": progress,
@@ -31,19 +24,11 @@ def save_checkpoint(
         torch.save(state, partial)
 
 
-def load_checkpoint(
-    file: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    scheduler: Scheduler | None,
-    device: torch.device,
-) -> dict[str, Any]:
+def load_checkpoint(file: Path, parts: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """Puts everything back as it was and returns `progress`."""
     state = torch.load(file, map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    if scheduler:
-        scheduler.load_state_dict(state["scheduler"])
+    for name, part in parts.items():
+        part.load_state_dict(state["parts"][name])
     torch.set_rng_state(state["random"])
     if device.type != "cpu":
         _device_random(device).set_rng_state(state["device_random"], device)

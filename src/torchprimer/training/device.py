@@ -8,6 +8,9 @@ import torch
 
 from torchprimer.errors import UserError
 
+# weights from which on bfloat16 is faster: of convolutions (LeNet-5 has fewer), of linear layers (so have MNIST's MLPs)
+LARGE = {(torch.nn.Conv2d, torch.nn.ConvTranspose2d): 50_000, (torch.nn.Linear,): 1_000_000}
+
 
 def select_device(name: str) -> torch.device:
     """`auto`: this machine's accelerator (`torch.accelerator`) if it has one, else the CPU; otherwise the one named.
@@ -29,9 +32,14 @@ def select_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def select_precision(name: str, device: torch.device) -> torch.dtype:
-    """`auto`: bfloat16 where the hardware multiplies bfloat16 matrices (a GPU that says so, a CPU with AMX)."""
+def select_precision(name: str, device: torch.device, model: torch.nn.Module) -> torch.dtype:
+    """`auto`: bfloat16 where the hardware multiplies bfloat16 matrices (a GPU that says so, a CPU with AMX).
+
+    Small models keep float32: what they would gain is less than what converting back and forth costs.
+    """
     if name == "auto":
+        if not any(_weights(model, kinds) >= enough for kinds, enough in LARGE.items()):
+            return torch.float32
         if device.type == "cuda":
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
@@ -49,3 +57,8 @@ def seed_everything(seed: int) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costly, never read
     torch.backends.cudnn.benchmark = False
+
+
+def _weights(model: torch.nn.Module, kinds: tuple[type[torch.nn.Module], ...]) -> int:
+    """Weights in all layers of these kinds."""
+    return sum(layer.get_parameter("weight").numel() for layer in model.modules() if isinstance(layer, kinds))

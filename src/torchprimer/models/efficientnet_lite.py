@@ -1,0 +1,134 @@
+"""EfficientNet-Lite0: inverted bottlenecks with depthwise convolutions, small and exact, made for phones.
+
+What it teaches: a depthwise and a 1 x 1 convolution do the work of a full one at a tenth of the cost; and what weights
+that have seen ImageNet know of cats and dogs already. Tan, Le 2019 (Lite: ReLU6, no squeeze-and-excitation); inverted
+bottlenecks: Sandler et al. 2018; stochastic depth: Huang et al. 2016. Layers have the names of the published weights.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from torchprimer.errors import UserError
+
+PIXELS = ([127 / 255], [128 / 255])  # mean and deviation that the published weights expect, the same for each channel
+STAGES = (  # blocks, kernel, stride of the first, expansion, channels
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+STEM, HEAD = 32, 1280
+DROP_BLOCK = 0.2  # of the last block; it rises from 0 with the depth
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution without bias, padded as TensorFlow's 'SAME': ceil(size / stride) pixels, the odd one at the end."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        (kernel, _), (stride, _) = self.kernel_size, self.stride
+        height, width = (max((-(-s // stride) - 1) * stride + kernel - s, 0) for s in images.shape[-2:])
+        padding = (height // 2, width // 2)
+        if height % 2 or width % 2:  # the same on both sides needs no copy
+            images = F.pad(images, (width // 2, width - width // 2, height // 2, height - height // 2))
+            padding = (0, 0)
+        return F.conv2d(images, self.weight, None, self.stride, padding, 1, self.groups)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """With TensorFlow's numbers of that time."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=1e-3, momentum=0.01)
+
+
+class Block(nn.Module):
+    """Widens with 1 x 1, looks around channel by channel, narrows with 1 x 1; its input is added where it fits."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, drop: float) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        if expansion != 1:
+            self._expand_conv, self._bn0 = SameConv2d(inputs, wide), BatchNorm(wide)
+        self._depthwise_conv, self._bn1 = SameConv2d(wide, wide, kernel, stride, groups=wide), BatchNorm(wide)
+        self._project_conv, self._bn2 = SameConv2d(wide, outputs), BatchNorm(outputs)
+        self.expands, self.adds, self.drop = expansion != 1, stride == 1 and inputs == outputs, drop
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x: torch.Tensor = images
+        if self.expands:
+            x = F.relu6(self._bn0(self._expand_conv(x)))
+        x = F.relu6(self._bn1(self._depthwise_conv(x)))
+        x = self._bn2(self._project_conv(x))
+        if not self.adds:
+            return x
+        if self.training and self.drop:  # the whole block is left out for some of the images
+            x = x * (torch.rand(len(x), 1, 1, 1, device=x.device) >= self.drop) / (1 - self.drop)
+        return x + images
+
+
+class EfficientNetLite(nn.Module):
+    """Normalised images, float32, N x C x H x W -> logits, N x K.
+
+    Attributes:
+        resize: side in pixels to which smaller images are scaled first; None: they stay as they are.
+    """
+
+    def __init__(self, outputs: int, *, resize: int | None = None, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.resize, self.dropout = resize, dropout
+        self._conv_stem, self._bn0 = SameConv2d(3, STEM, 3, 2), BatchNorm(STEM)
+        total = sum(blocks for blocks, *_ in STAGES)
+        self._blocks = nn.ModuleList()
+        inputs = STEM
+        for blocks, kernel, first_stride, expansion, channels in STAGES:
+            for number in range(blocks):
+                stride = 1 if number else first_stride
+                drop = DROP_BLOCK * len(self._blocks) / total
+                self._blocks.append(Block(inputs, channels, kernel, stride, expansion, drop))
+                inputs = channels
+        self._conv_head, self._bn1 = SameConv2d(inputs, HEAD), BatchNorm(HEAD)
+        self._fc = nn.Linear(HEAD, outputs)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self._fc(F.dropout(self.extract(images), self.dropout, self.training))
+        return logits
+
+    def extract(self, images: torch.Tensor) -> torch.Tensor:
+        """What the last layer gets to see of each image: float32, N x 1280."""
+        if self.resize and images.shape[-1] < self.resize:
+            images = F.interpolate(images, (self.resize, self.resize), mode="bilinear")
+        x = images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = F.relu6(self._bn0(self._conv_stem(x)))
+        for block in self._blocks:
+            x = block(x)
+        return F.relu6(self._bn1(self._conv_head(x))).mean((2, 3))
+
+
+def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> EfficientNetLite:
+    """EfficientNet-Lite0 with fresh weights and `outputs` logits.
+
+    Args:
+        params: resize, dropout (in front of the last layer).
+        data: meta.json of the images: shape (C, H, W).
+
+    Raises:
+        UserError: images smaller than 32 pixels, of which nothing would be left in the last blocks.
+    """
+    side = max(params["resize"] or 0, data["shape"][-1])
+    if side < 32:
+        raise UserError(
+            f"model efficientnet_lite: images of {side} x {side} pixels are too small, it halves them five times; set "
+            "resize: 32 or more (they are scaled inside the model), or a larger image_size"
+        )
+    net = EfficientNetLite(outputs, resize=params["resize"], dropout=params["dropout"])
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own stub
+    return net

@@ -1,0 +1,111 @@
+"""Generative adversarial networks: a generator turns noise into images, a discriminator tells them from real ones.
+
+What it teaches: images that nobody drew, from a loss that is itself a network in training. Dense: Goodfellow et al.
+2014; convolutional (DCGAN): Radford, Metz, Chintala 2015.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+
+from torchprimer.errors import UserError
+
+
+class GAN(nn.Module):
+    """Both networks; as a model it is the generator: noise (N, Z) -> images (N, C, H, W), float, 0..1.
+
+    Attributes:
+        generator: noise (N, Z) -> images (N, C, H, W), -1..1.
+        discriminator: such images -> logits (N, 1), high for real ones.
+        noise_size: Z.
+    """
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, noise_size: int) -> None:
+        super().__init__()
+        self.generator, self.discriminator, self.noise_size = generator, discriminator, noise_size
+
+    def forward(self, noise: torch.Tensor) -> torch.Tensor:
+        images: torch.Tensor = (self.generator(noise) + 1) / 2
+        return images
+
+    def noise(self, count: int, seed: int) -> torch.Tensor:
+        """Standard normal, shape (count, Z), on the CPU: the same for the same seed, whatever else is drawn."""
+        return torch.randn(count, self.noise_size, generator=torch.Generator().manual_seed(seed))
+
+    @torch.no_grad()
+    def images(self, noise: torch.Tensor) -> torch.Tensor:
+        """uint8 images (N, C, H, W) on the CPU; batch norm takes its running statistics, so each is by itself."""
+        was_training = self.training
+        self.eval()
+        device = next(self.parameters()).device
+        made = [(255 * self(part.to(device))).round().to(torch.uint8).cpu() for part in noise.split(500)]
+        self.train(was_training)
+        return torch.cat(made)
+
+
+def scaled(images: torch.Tensor) -> torch.Tensor:
+    """uint8 -> float32, 0..255 -> -1..1, the generator's range (tanh)."""
+    return images.float() / 127.5 - 1
+
+
+def build(params: dict[str, Any], data: dict[str, Any], _outputs: int) -> GAN:
+    """Both networks for images of `data["shape"]` (C, H, W).
+
+    Args:
+        params: architecture (`dense`, `convolutional`), noise (Z), generator and discriminator: widths of their hidden
+            layers; convolutional: channels, and each of them halves or doubles the image.
+
+    Raises:
+        UserError: the images cannot be halved that often, or the two networks do not halve equally often.
+    """
+    shape, noise = tuple(data["shape"]), params["noise"]
+    networks = _convolutional if params["architecture"] == "convolutional" else _dense
+    generator, discriminator = networks(noise, params["generator"], params["discriminator"], shape)
+    return GAN(generator, discriminator, noise)
+
+
+def _dense(noise: int, up: list[int], down: list[int], shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    pixels = math.prod(shape)
+
+    def hidden(widths: list[int], activation: nn.Module) -> Iterator[nn.Module]:
+        for before, after in pairwise(widths):
+            yield from (nn.Linear(before, after), activation)
+
+    generator = nn.Sequential(
+        *hidden([noise, *up], nn.ReLU()), nn.Linear(up[-1], pixels), nn.Tanh(), nn.Unflatten(1, shape)
+    )
+    discriminator = nn.Sequential(
+        nn.Flatten(), *hidden([pixels, *down], nn.LeakyReLU(0.2)), nn.Linear(down[-1], 1)
+    )  # fmt: skip
+    return generator, discriminator
+
+
+def _convolutional(noise: int, up: list[int], down: list[int], shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    """DCGAN: strides, no pooling; batch norm but for the generator's last layer and the discriminator's first."""
+    channels, height, width = shape
+    for key, times in (("generator", len(up)), ("discriminator", len(down))):
+        if height % 2**times or width % 2**times:
+            raise UserError(
+                f"model gan, architecture convolutional: images of {height} x {width} pixels cannot be halved {times} "
+                f"times; fewer numbers under {key}, or an image_size that can be divided by {2**times}"
+            )
+    small = (up[0], height >> len(up), width >> len(up))
+    layers: list[nn.Module] = [nn.Linear(noise, math.prod(small), bias=False), nn.Unflatten(1, small)]
+    layers += [nn.BatchNorm2d(up[0]), nn.ReLU()]
+    for before, after in pairwise(up):
+        layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+    generator = nn.Sequential(*layers, nn.ConvTranspose2d(up[-1], channels, 4, 2, 1), nn.Tanh())
+
+    layers = [nn.Conv2d(channels, down[0], 4, 2, 1), nn.LeakyReLU(0.2)]
+    for before, after in pairwise(down):
+        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
+    features = down[-1] * (height >> len(down)) * (width >> len(down))
+    discriminator = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features, 1))
+    for layer in (*generator, *discriminator):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, std=0.02)  # the paper's
+    return generator, discriminator
