@@ -3,7 +3,7 @@
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -14,10 +14,14 @@ STAGES = {  # stage -> section of params.yaml that has its items
     "download": "downloads",
     "split": "datasets",
     "preprocess": "datasets",
+    "baseline": "datasets",
+    "features": "features",
+    "crossvalidate": "crossvalidate",
     "train": "experiments",
     "evaluate": "experiments",
     "export": "experiments",
 }
+TRACKED = ("baseline", "train", "crossvalidate", "evaluate", "export")  # the stages that MLflow hears of
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,6 +82,13 @@ def _parser() -> tuple[Parser, list[str]]:
     photos = commands.add_parser("add-photos", parents=[common], help="bring photos of your own: a zip or a folder")
     photos.add_argument("place", type=Path, metavar="ZIP_OR_FOLDER", help="cat.12.jpg ..., or a folder per class")
     photos.add_argument("--name", default="photos", help="their name under data/raw (default: photos)")
+    data = commands.add_parser("add-data", parents=[common], help="bring a table or texts of your own")
+    data.add_argument("places", type=Path, nargs="+", metavar="FILE", help="a CSV, or a text file for each class")
+    data.add_argument("--name", required=True, help="their name under data/raw")
+    layers = commands.add_parser("show", parents=[common], help="what a trained model is made of")
+    layers.add_argument("item", metavar="EXPERIMENT", help="a key of experiments: in params.yaml")
+    layers.add_argument("weights", nargs="?", help="the values of these weights, by their name")
+    layers.add_argument("--out", type=Path, metavar="FILE.npy", help="write the values there instead")
     commands.add_parser("_track")  # see tracking/process.py
     commands.add_parser("sync", parents=[common], help="log to MLflow what the workspace has and MLflow lacks")
     return parser, list(commands.choices)
@@ -89,6 +100,11 @@ def _run(arguments: argparse.Namespace) -> None:
         from torchprimer.sources.photos import add_photos
 
         add_photos(arguments.place, arguments.name)
+        return
+    if command == "add-data":
+        from torchprimer.sources.own import add_data
+
+        add_data(arguments.places, arguments.name)
         return
     if command == "_track":
         from torchprimer.tracking.process import serve
@@ -103,16 +119,18 @@ def _run(arguments: argparse.Namespace) -> None:
     from torchprimer.params import load
 
     params = load()
+    if command == "show":
+        from torchprimer.show import show
+
+        show(_item(arguments.item, "experiments", params.experiments), arguments.weights, arguments.out)
+        return
     if command == "check":
         import_module("torchprimer.stages.check").run(params)
         return
     section = STAGES[command]
-    items = getattr(params, section)
-    if arguments.item not in items:
-        guess = did_you_mean(arguments.item, items)
-        raise UserError(f"no '{arguments.item}' under {section}: in params.yaml; there are: {', '.join(items)}.{guess}")
+    _item(arguments.item, section, getattr(params, section))
     stage = f"torchprimer.stages.{command}"
-    if section != "experiments":
+    if command not in TRACKED:
         import_module(stage).run(params, arguments.item)
         return
 
@@ -120,3 +138,10 @@ def _run(arguments: argparse.Namespace) -> None:
 
     with Tracker() as tracker:  # before the stage imports PyTorch: both take their time side by side
         import_module(stage).run(params, arguments.item, tracker)
+
+
+def _item(name: str, section: str, items: Collection[str]) -> str:
+    if name not in items:
+        guess = did_you_mean(name, items)
+        raise UserError(f"no '{name}' under {section}: in params.yaml; there are: {', '.join(items) or 'none'}.{guess}")
+    return name

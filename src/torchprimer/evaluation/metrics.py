@@ -68,4 +68,4 @@ def roc_points(targets: Integers, probabilities: Floats, classes: list[str]) -> 
             false_rate, true_rate, _ = roc_curve(positive, probabilities[:, number])
             rates = {"false_positive_rate": false_rate.round(6), "true_positive_rate": true_rate.round(6)}
             tables.append(pd.DataFrame({"class": classes[number]} | rates))
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

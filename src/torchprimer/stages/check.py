@@ -4,24 +4,50 @@ By the time a stage could complain, DVC has deleted its outputs. So this stage c
 always the same, so that nothing reruns because of it.
 """
 
+import os
+from pathlib import Path
+
 from torchprimer import paths
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.files import replacing
-from torchprimer.params import Params
+from torchprimer.params import Images, Params, Vision
 
 
 def run(params: Params) -> None:
     for name, dataset in params.datasets.items():
-        folder = paths.raw(dataset.raw)
-        if dataset.raw not in params.downloads and not folder.exists() and not folder.with_suffix(".dvc").exists():
-            known, guess = ", ".join(params.downloads), did_you_mean(dataset.raw, params.downloads)
-            raise UserError(
-                f"params.yaml: datasets.{name}.raw: {dataset.raw!r}: neither under downloads: ({known}) nor in "
-                f"data/raw (torchprimer add-photos brings photos there).{guess}"
-            )
+        named = {"raw": dataset.raw}
+        if isinstance(dataset, Images):
+            named |= {f"classes.{raw}": raw for raw in dataset.classes}
+        for key, raw in named.items():
+            if raw not in params.downloads and not _is_here(paths.raw(raw)):
+                known, guess = ", ".join(params.downloads), did_you_mean(raw, params.downloads)
+                raise UserError(
+                    f"params.yaml: datasets.{name}.{key}: {raw!r}: neither under downloads: ({known}) nor in data/raw "
+                    f"(torchprimer add-photos and add-data bring your own there).{guess}"
+                )
+    for name, experiment in params.experiments.items():
+        if experiment.start in ("scratch", "imagenet", *params.experiments):
+            continue
+        place = Path(os.path.normpath(paths.model(experiment.start)))
+        downloaded = {paths.raw(raw) for raw in params.downloads}
+        if not downloaded & {place, *place.parents} and not _is_here(place):
+            raise UserError(f"params.yaml: experiments.{name}.start: {experiment.start!r}: there is no {place}")
+    for name, experiment in params.experiments.items():
+        if isinstance(experiment, Vision):
+            from torchprimer.models.vision import check_architecture
+
+            try:
+                check_architecture(experiment.architecture)
+            except UserError as error:
+                raise UserError(f"params.yaml: experiments.{name}.{error}") from None
     if params.device not in ("auto", "cpu"):
         from torchprimer.training.device import select_device
 
         select_device(params.device)
     with replacing(paths.params_checked()) as file:
         file.write_text("params.yaml was read and checked\n", "utf-8")
+
+
+def _is_here(place: Path) -> bool:
+    """Whether it is there, or DVC can bring it."""
+    return place.exists() or place.with_name(f"{place.name}.dvc").exists()

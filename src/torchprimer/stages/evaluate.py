@@ -1,15 +1,16 @@
 """Reads the test split once: metrics/E/test.json, and metrics/E/test/ with predictions, tables and figures."""
 
 import json
+from importlib import import_module
+from typing import Any
 
+import numpy as np
 import pandas as pd
-import torch
-import torch.nn.functional as F
 
 from torchprimer import models, paths
+from torchprimer.datasets.meta import SAMPLES
 from torchprimer.datasets.prepared import load_split
-from torchprimer.evaluation import figures
-from torchprimer.evaluation.metrics import classification_metrics, per_class, roc_points
+from torchprimer.evaluation import Trained
 from torchprimer.files import replacing
 from torchprimer.params import Params
 from torchprimer.tracking import Tracker
@@ -18,48 +19,34 @@ from torchprimer.training.device import select_device
 
 def run(params: Params, name: str, tracker: Tracker) -> None:
     device = select_device(params.device)
-    model, record = models.load(paths.model(name))
-    dataset, classes = record["params"]["dataset"], record["data"]["classes"]
-    test = load_split(paths.prepared(dataset), "test")
-    logits = predict(model.to(device), test.inputs, device)
-    probabilities, targets = logits.softmax(1).numpy(), test.targets.numpy()
-    loss = getattr(F, record["params"]["loss"])(logits, test.targets).item()
-    scores = {"loss": loss} | classification_metrics(targets, probabilities, classes)
-
-    ids = pd.read_csv(paths.split(dataset), dtype=str, keep_default_na=False).query("split == 'test'")["id"]
-    predictions = pd.DataFrame(
-        {
-            "id": ids.to_numpy(),
-            "label": [classes[number] for number in targets],
-            "prediction": [classes[number] for number in probabilities.argmax(1)],
-        }
+    place = paths.model(name)
+    model, record = models.load(place)
+    prepared, judge = paths.prepared(record["params"]["dataset"]), record["params"]["judge"]
+    samples = pd.read_csv(prepared / SAMPLES, dtype=str, keep_default_na=False)
+    trained = Trained(
+        name=name,
+        model=model.to(device),
+        record=record,
+        history=pd.read_csv(paths.metrics(name) / "history.csv"),
+        train=load_split(prepared, "train"),
+        test=load_split(prepared, "test"),
+        ids=list(samples[samples["split"].isin(["test", "all"])]["id"]),
+        extras={file.stem: np.load(file) for file in place.glob("*.npy")},
+        judge=models.load(paths.model(judge))[0].to(device) if judge != "none" else None,
+        device=device,
     )
-    for number, label in enumerate(classes):
-        predictions[f"p_{label}"] = probabilities[:, number].round(6)
-    points = roc_points(targets, probabilities, classes)
-    title = f"{name}, test split"
     with replacing(paths.metrics(name) / "test") as folder:
         folder.mkdir()
-        predictions.to_csv(folder / "predictions.csv", index=False)
-        per_class(targets, probabilities, classes).to_csv(folder / "per_class.csv", index=False)
-        points.to_csv(folder / "roc.csv", index=False)
-        confusion = figures.confusion(
-            targets, probabilities.argmax(1), classes, f"{title}: {scores['accuracy']:.2%} right"
-        )
-        figures.save(confusion, folder / "confusion.png")
-        figures.save(figures.roc(points, figures.areas_under(points), title), folder / "roc.png")
-        mistakes = figures.worst_mistakes(
-            test.inputs.numpy(), targets, probabilities, classes, f"{title}: worst mistakes"
-        )
-        figures.save(mistakes, folder / "mistakes.png")
+        scores = import_module(f"torchprimer.evaluation.{kind_of_evaluation(record)}").evaluate(trained, folder)
         (folder / "model.json").write_text(json.dumps({"fingerprint": record["fingerprint"]}) + "\n", "utf-8")
     with replacing(paths.metrics(name) / "test.json") as file:
         file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
     tracker.send("evaluation", name)
-    print(f"{name}: test accuracy {scores['accuracy']:.4f}, loss {loss:.4f}, {len(test):,} samples")
+    print(f"{name}: test " + ", ".join(f"{key} {value:.4g}" for key, value in list(scores.items())[:4]))
 
 
-@torch.inference_mode()
-def predict(model: torch.nn.Module, inputs: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Logits of shape (N, K), float32 on the CPU, for inputs of shape (N, ...)."""
-    return torch.cat([model(batch.to(device)).float().cpu() for batch in inputs.split(512)])
+def kind_of_evaluation(record: dict[str, Any]) -> str:
+    """The module of evaluation/ for an experiment: by its model where that decides, else by its task."""
+    by_model = {"gan": "generator", "autoencoder": "reconstruction"}
+    task: str = record["data"]["task"]
+    return by_model.get(record["params"]["model"], task)

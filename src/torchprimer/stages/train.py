@@ -3,68 +3,106 @@
 import hashlib
 import json
 import re
-from importlib import metadata
+from collections.abc import Callable
+from importlib import import_module, metadata
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import torch
+from torch import nn
 
 from torchprimer import models, paths
 from torchprimer.datasets.meta import load_meta
-from torchprimer.datasets.prepared import load_split
+from torchprimer.datasets.prepared import Split, load_split
 from torchprimer.files import remove, replacing
+from torchprimer.models.initialize import initialize
+from torchprimer.models.start import freeze, load_start
 from torchprimer.params import Params
 from torchprimer.tracking import Tracker
+from torchprimer.training import Outcome, Row
 from torchprimer.training.device import seed_everything, select_device, select_precision
-from torchprimer.training.supervised import Row, best_epoch, train
 
 
 def run(params: Params, name: str, tracker: Tracker) -> None:
     experiment = params.resolve(name).model_dump()
     device = select_device(params.device)
-    precision = select_precision(params.precision, device)
     prepared = paths.prepared(experiment["dataset"])
+    start = paths.model(experiment["start"])
+    data = load_meta(prepared)
+    seed_everything(params.seed)
+    model = models.build(experiment, data)
+    precision = select_precision(params.precision, device, model)
     record: dict[str, Any] = {
         "experiment": name,
         "params": experiment,
         "run": {"seed": params.seed, "limit": params.limit, "device": str(device), "precision": str(precision)[6:]},
-        "data": load_meta(prepared),
+        "data": data,
         "data_digest": hashlib.sha256((prepared / "meta.json").read_bytes()).hexdigest(),
+        "start_digest": digest_of(start),
         "versions": {package: metadata.version(package) for package in ("torch", "numpy")},
     }
     record["fingerprint"] = fingerprint(record)
 
-    seed_everything(params.seed)
-    model = models.build(experiment, record["data"])
+    initialize(model, experiment.get("initialization", "default"))
+    taken = load_start(model, experiment["start"], start)
+    if experiment["start"] != "scratch":
+        print(f"{name}: starts from {experiment['start']}: {taken}")
+    freeze(model, experiment.get("freeze", []))
     checkpoint = paths.checkpoint(name, record["fingerprint"])
     if checkpoint.is_file():
         print(f"{name}: goes on from the last finished epoch of an interrupted training")
     run_id = tracker.begin(record)
-    weights, history = train(
+    training, validation = (load_split(prepared, part) for part in ("train", "validation"))
+    if experiment["model"] == "autoencoder":  # what it is to give back is what it is given
+        training, validation = (Split(split.inputs, split.inputs) for split in (training, validation))
+    outcome = import_module(f"torchprimer.training.{experiment['training']}").train(
         model,
-        load_split(prepared, "train"),
-        load_split(prepared, "validation"),
+        training,
+        validation,
         experiment,
+        data,
         device=device,
         precision=precision,
         on_epoch=_Listeners(tracker, run_id if params.tensorboard else None, name),
         checkpoint=checkpoint,
         title=name,
+        watch=watcher(experiment, data, training),
     )
-    scores = summary(history, model)
+    scores = summary(outcome, model)
     with replacing(paths.model(name)) as folder:
         folder.mkdir()
-        models.save(weights, record, folder)
+        models.save(outcome.weights, record, folder)
+        for key, array in outcome.extras.items():
+            np.save(folder / f"{key}.npy", array)
     with replacing(paths.metrics(name) / "history.csv") as file:
-        pd.DataFrame(history).to_csv(file, index=False)
+        pd.DataFrame(outcome.history).to_csv(file, index=False)
     with replacing(paths.metrics(name) / "train.json") as file:
         file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
     tracker.send("training", name)
     remove(checkpoint)
-    print(
-        f"{name}: validation accuracy {scores['validation_accuracy_best']:.4f} after epoch {scores['best_epoch']} "
-        f"of {scores['epochs']}, {scores['seconds']:.0f} s on {device} in {record['run']['precision']}"
+    best = ", ".join(
+        f"{key.removesuffix('_best').replace('_', ' ')} {value:.4f}"
+        for key, value in scores.items()
+        if key.endswith("_best")
     )
+    print(
+        f"{name}: {best or 'trained'} after epoch {scores['best_epoch']} of {scores['epochs']}, "
+        f"{scores['seconds']:.0f} s on {device} in {record['run']['precision']}"
+    )
+
+
+def watcher(params: dict[str, Any], data: dict[str, Any], training: Split) -> Callable[[nn.Module], Row] | None:
+    """What to note down of a model after each epoch: the line's weight and bias, the string that it spells."""
+    if params["model"] == "rnn":
+        from torchprimer.models.rnn import spell
+
+        return lambda model: {"text": spell(model, training.inputs, data["classes"])}
+    if params["model"] == "linear" and data["shape"] == [1] and len(data.get("classes", ())) <= 2:
+        return lambda model: {
+            name.rpartition(".")[2]: value.item() for name, value in model.named_parameters() if value.numel() == 1
+        }
+    return None
 
 
 def fingerprint(record: dict[str, Any]) -> str:
@@ -72,7 +110,7 @@ def fingerprint(record: dict[str, Any]) -> str:
     from ruamel.yaml import YAML
 
     digest = hashlib.sha256()
-    decisive = {key: record[key] for key in ("experiment", "params", "run", "data_digest")}
+    decisive = {key: record[key] for key in ("experiment", "params", "run", "data_digest", "start_digest")}
     digest.update(json.dumps(decisive, sort_keys=True).encode())
     stages = YAML(typ="safe").load((paths.project() / "dvc.yaml").read_text("utf-8"))["stages"]
     for dependency in stages["train"]["do"]["deps"]:
@@ -82,19 +120,27 @@ def fingerprint(record: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def summary(history: list[Row], model: torch.nn.Module) -> dict[str, float]:
+def digest_of(start: Path) -> str:
+    """SHA-256 of all files of the model that a training starts from, or of the one file."""
+    digest = hashlib.sha256()
+    for file in [start] if start.is_file() else sorted(path for path in start.rglob("*") if path.is_file()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def summary(outcome: Outcome, model: nn.Module) -> dict[str, float]:
     """train.json: the best epoch and its scores, the last epoch's, seconds of all epochs, trained parameters."""
-    best, last = history[best_epoch(history) - 1], history[-1]
+    best, last = outcome.history[outcome.best_epoch - 1], outcome.history[-1]
+    numbers = {
+        key: value for key, value in last.items() if isinstance(value, int | float) and key not in ("epoch", "lr")
+    }
+    del numbers["epoch_seconds"]
     return {
-        "epochs": len(history),
-        "best_epoch": best["epoch"],
-        "validation_accuracy_best": best["validation_accuracy"],
-        "validation_loss_best": best["validation_loss"],
-        "validation_accuracy_final": last["validation_accuracy"],
-        "validation_loss_final": last["validation_loss"],
-        "train_accuracy_final": last["train_accuracy"],
-        "train_loss_final": last["train_loss"],
-        "seconds": round(sum(row["epoch_seconds"] for row in history), 1),
+        "epochs": len(outcome.history),
+        "best_epoch": outcome.best_epoch,
+        **{f"{key}_best": best[key] for key in numbers if key.startswith(("validation_", "weight", "bias"))},
+        **{f"{key}_final": value for key, value in numbers.items()},
+        "seconds": round(sum(float(row["epoch_seconds"]) for row in outcome.history), 1),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
     }
 
@@ -113,5 +159,8 @@ class _Listeners:
         self.tracker.send("epoch", row)
         if self.writer:
             for key, value in row.items():
-                self.writer.add_scalar(key, value, int(row["epoch"]))
+                if isinstance(value, str):
+                    self.writer.add_text(key, value, int(row["epoch"]))
+                else:
+                    self.writer.add_scalar(key, value, int(row["epoch"]))
             self.writer.flush()

@@ -4,7 +4,7 @@ import json
 import sys
 
 from torchprimer.errors import UserError
-from torchprimer.tracking.store import Run, Store, existing_run, new_run
+from torchprimer.tracking.store import Run, Store, existing_run, log_baselines, new_run
 
 
 def serve() -> int:
@@ -36,6 +36,10 @@ def _serve() -> None:
             existing_run(store, *arguments)[0].log_evaluation(*arguments)
         elif what == "export":
             existing_run(store, *arguments)[0].log_export(*arguments)
+        elif what == "folds":
+            existing_run(store, *arguments)[0].log_folds(*arguments)
+        elif what == "baseline":
+            log_baselines(store, *arguments)
         elif what == "end" and run:
             run.end(*arguments)
             run = None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "torchprimer"
 CHAMPION = "champion"
-Row = dict[str, float]
+Row = dict[str, float | str]
 
 
 class Store:
@@ -104,7 +104,7 @@ class Run:
             Metric(name, float(value), now, int(row["epoch"]))
             for row in self._waiting
             for name, value in row.items()
-            if name != "epoch"
+            if name != "epoch" and not isinstance(value, str)
         ]
         for start in range(0, len(metrics), 1000):  # MLflow takes at most 1000 at once
             self.client.log_batch(self.id, metrics=metrics[start : start + 1000])
@@ -133,6 +133,22 @@ class Run:
         self.client.log_artifacts(self.id, str(paths.metrics(experiment) / "test"), "test")
         self.client.set_tag(self.id, "evaluated", digest(paths.metrics(experiment) / "test.json"))
 
+    def log_folds(self, experiment: str) -> None:
+        """Mean and deviation over the folds of a cross-validation; each fold is a run beneath this one."""
+        import csv
+
+        folder = paths.metrics(experiment)
+        self.log_scores(read(folder / "folds.json"), "crossvalidation_")
+        with (folder / "folds.csv").open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                name = f"{experiment}, fold {row.pop('fold')}"
+                tags = {"mlflow.parentRunId": self.id}
+                started = self.client.create_run(self.store.experiment, run_name=name, tags=tags)
+                fold = Run(self.store, started.info.run_id)
+                fold.log_scores({key: float(value) for key, value in row.items()}, "validation_")
+                fold.end("FINISHED")
+        self.client.set_tag(self.id, "crossvalidated", digest(folder / "folds.json"))
+
     def log_export(self, experiment: str) -> None:
         """The ONNX model with signature and input example, registered under the name of its dataset."""
         import mlflow.onnx
@@ -147,7 +163,7 @@ class Run:
         inputs = TensorSpec(
             np.dtype(record["input"]["dtype"]), tuple(record["input"]["shape"]), record["input"]["name"]
         )
-        outputs = TensorSpec(np.dtype("float32"), (-1, len(record["classes"])), record["output"]["name"])
+        outputs = TensorSpec(np.dtype("float32"), tuple(record["output"]["shape"]), record["output"]["name"])
         info = Model.log(
             artifact_path=None,
             name=experiment,
@@ -168,12 +184,12 @@ class Run:
         """A new version of the dataset's model; it becomes champion if its validation score is the best."""
         from mlflow.exceptions import MlflowException
 
-        name = record["dataset"]
+        name = record["registered_as"]
         if not self.client.search_registered_models(f"name = '{name}'"):
             self.client.create_registered_model(name)
         tags = {
             "experiment": record["experiment"],
-            "validation_accuracy": str(record["validation_accuracy"]),
+            "validation_score": str(record["validation_score"]),
             "data": record["data_digest"],
             "limit": str(record["limit"]),
         }
@@ -186,13 +202,33 @@ class Run:
             self.client.set_registered_model_alias(name, CHAMPION, version.version)
 
 
+def log_baselines(store: Store, dataset: str) -> bool:
+    """A run for each of a dataset's baselines; False if MLflow has them already."""
+    from mlflow.entities import Param
+
+    file = paths.baseline(dataset)
+    fingerprint = hashlib.sha256(dataset.encode() + file.read_bytes()).hexdigest()
+    if store.find(fingerprint):
+        return False
+    for model, scores in read(file).items():
+        tags = {"dataset": dataset, "model": model, "baseline": "true", "fingerprint": fingerprint}
+        started = store.client.create_run(store.experiment, run_name=f"{dataset}_{model}", tags=tags)
+        run = Run(store, started.info.run_id)
+        store.client.log_batch(run.id, params=[Param("model", model), Param("dataset", dataset)])
+        run.log_scores(scores, "test_")
+        run.end("FINISHED")
+    return True
+
+
 def beats(challenger: dict[str, str], champion: dict[str, str]) -> bool:
     """Whether a new version becomes champion: by the validation score, on the same data only.
 
     On other data scores say nothing: then the newer data wins, but a reduced run (`limit`) never wins over a full one.
     """
     if challenger["data"] == champion["data"]:
-        return float(challenger["validation_accuracy"]) > float(champion["validation_accuracy"])
+        if challenger["validation_score"] == "None":  # a generator: nothing says which is better
+            return True
+        return float(challenger["validation_score"]) > float(champion["validation_score"])
     return challenger["limit"] == "None" or champion["limit"] != "None"
 
 
@@ -210,7 +246,7 @@ def _run_from_files(store: Store, record: dict[str, Any]) -> Run:
     name = record["experiment"]
     run = new_run(store, record, {"restored": "from files"})
     with (paths.metrics(name) / "history.csv").open(encoding="utf-8", newline="") as stream:
-        run._waiting = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+        run._waiting = [{key: number(value) for key, value in row.items()} for row in csv.DictReader(stream)]
     run.send()
     run.log_training(name)
     run.end("FINISHED")
@@ -252,6 +288,14 @@ def new_run(store: Store, record: dict[str, Any], more_tags: dict[str, str] | No
         tags=[RunTag("mlflow.note.content", f"`{params['model']}` on `{params['dataset']}`: `dvc repro train@{name}`")],
     )
     return Run(store, run.info.run_id)
+
+
+def number(text: str) -> float | str:
+    """A cell of history.csv: a number, or a text as it stands."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from torchprimer import paths
-from torchprimer.tracking.store import Store, digest, existing_run, read
+from torchprimer.tracking.store import Store, digest, existing_run, log_baselines, read
 
 
 def sync() -> None:
@@ -26,9 +26,17 @@ def sync() -> None:
         if _is_of(export, fingerprint) and tags.get("exported") != digest(export / "model.json"):
             run.log_export(name)
             parts.append("export")
+        folds = metrics / "folds.json"
+        if folds.is_file() and tags.get("crossvalidated") != digest(folds):
+            run.log_folds(name)
+            parts.append("folds")
         if parts:
             print(f"{name}: logged {', '.join(parts)}")
         logged += bool(parts)
+    for file in sorted(paths.baseline("x").parent.glob("*.json")):
+        if log_baselines(store, file.stem):
+            print(f"{file.stem}: logged its baselines")
+            logged += 1
     print(f"{logged} run{'s' if logged > 1 else ''} logged" if logged else "MLflow has all that is here: nothing to do")
 
 

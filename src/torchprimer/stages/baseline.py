@@ -1,0 +1,27 @@
+"""Writes metrics/baselines/D.json: what a dummy and a classic model of scikit-learn reach on a dataset."""
+
+import json
+
+from torchprimer import paths
+from torchprimer.baselines import fit_baselines
+from torchprimer.datasets.meta import load_meta
+from torchprimer.datasets.prepared import load_split
+from torchprimer.files import replacing
+from torchprimer.params import Params
+from torchprimer.tracking import Tracker
+
+
+def run(params: Params, name: str, tracker: Tracker) -> None:
+    prepared = paths.prepared(name)
+    scores = fit_baselines(
+        load_split(prepared, "train"),
+        load_split(prepared, "test"),
+        load_meta(prepared),
+        params.datasets[name].baseline,
+        params.seed,
+    )
+    with replacing(paths.baseline(name)) as file:
+        file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
+    tracker.send("baseline", name)
+    key = "accuracy" if "accuracy" in scores["dummy"] else "r2"
+    print(f"{name}: test {key} " + ", ".join(f"{model} {scores[model][key]:.4f}" for model in scores))

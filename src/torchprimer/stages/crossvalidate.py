@@ -1,0 +1,83 @@
+"""Trains an experiment once more on each fold of its training and validation rows: metrics/E/folds.json, folds.csv.
+
+Stratified k-fold cross-validation (Stone 1974; Kohavi 1995). The test rows stay out of it. The score of a fold is that
+of the last epoch: to choose the epoch by the fold would flatter it.
+"""
+
+import json
+from typing import Any
+
+import pandas as pd
+import torch
+
+from torchprimer import models, paths
+from torchprimer.datasets.meta import SAMPLES, load_meta
+from torchprimer.datasets.prepared import Split
+from torchprimer.datasets.tabular import fit, read_table, transform, transform_target
+from torchprimer.errors import UserError
+from torchprimer.files import replacing
+from torchprimer.models.initialize import initialize
+from torchprimer.params import Params, Tabular
+from torchprimer.tracking import Tracker
+from torchprimer.training.device import seed_everything, select_device, select_precision
+from torchprimer.training.supervised import train
+
+
+def run(params: Params, name: str, tracker: Tracker) -> None:
+    from sklearn.model_selection import StratifiedKFold
+
+    experiment, folds = params.resolve(name).model_dump(), params.crossvalidate[name].folds
+    dataset = params.datasets[experiment["dataset"]]
+    assert isinstance(dataset, Tabular)  # params.py sees to it
+    prepared = paths.prepared(experiment["dataset"])
+    samples = pd.read_csv(prepared / SAMPLES, dtype=str, keep_default_na=False).query("split != 'test'")
+    smallest = samples["label"].value_counts().min()
+    if smallest < folds:
+        raise UserError(
+            f"crossvalidate.{name}.folds: {folds} folds need as many rows of each class, and one class has {smallest}"
+        )
+    table = read_table(paths.raw(dataset.raw)).loc[samples["id"]]
+    kept = {key: value for key, value in load_meta(prepared).items() if key in ("kind", "task", "classes")}
+    rows = []
+    parts = StratifiedKFold(folds, shuffle=True, random_state=params.seed).split(table, samples["label"])
+    for number, (training, held_out) in enumerate(parts, 1):
+        seed_everything(params.seed)
+        scores = _fold(experiment, dataset, kept, table.iloc[training], table.iloc[held_out], params)
+        rows.append({"fold": number, "loss": scores["validation_loss"], "accuracy": scores["validation_accuracy"]})
+    found = pd.DataFrame(rows)
+    summary = {
+        f"{key}_{what}": float(value)
+        for key in ("accuracy", "loss")
+        for what, value in (("mean", found[key].mean()), ("std", found[key].std()))
+    }
+    with replacing(paths.metrics(name) / "folds.csv") as file:
+        found.to_csv(file, index=False)
+    with replacing(paths.metrics(name) / "folds.json") as file:
+        file.write_text(json.dumps(summary | {"folds": folds}, indent=1) + "\n", "utf-8")
+    tracker.send("folds", name)
+    print(f"{name}: accuracy {summary['accuracy_mean']:.4f} ± {summary['accuracy_std']:.4f} over {folds} folds")
+
+
+def _fold(
+    experiment: dict[str, Any],
+    dataset: Tabular,
+    kept: dict[str, Any],
+    training: pd.DataFrame,
+    held_out: pd.DataFrame,
+    params: Params,
+) -> dict[str, Any]:
+    """The last row of the history of a training on `training`; what is fitted to data is fitted to these rows."""
+    data = kept | fit(training, dataset)
+    learn, held = (
+        Split(torch.from_numpy(transform(data, table)), torch.from_numpy(transform_target(data, table)))
+        for table in (training, held_out)
+    )
+    data |= {"shape": list(learn.inputs.shape[1:])}
+    device = select_device(params.device)
+    model = models.build(experiment, data)
+    initialize(model, experiment["initialization"])
+    outcome = train(
+        model, learn, held, experiment | {"early_stopping": None}, data, device=device,
+        precision=select_precision(params.precision, device, model), on_epoch=lambda row: None,
+    )  # fmt: skip
+    return outcome.history[-1]

@@ -1,0 +1,65 @@
+"""Runs all images of a dataset once through the frozen part of a trained model: data/prepared/F/, float32 N x F.
+
+What then trains on them trains a classifier alone, without paying for the convolutions again in every epoch.
+"""
+
+import shutil
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from torchprimer import models, paths
+from torchprimer.datasets.meta import SAMPLES, load_meta, write_meta
+from torchprimer.datasets.prepared import load_split
+from torchprimer.errors import UserError
+from torchprimer.files import replacing
+from torchprimer.params import Params
+from torchprimer.training.device import select_device
+
+BATCH = 256  # images at a time
+
+
+def run(params: Params, name: str) -> None:
+    features = params.features[name]
+    source = paths.prepared(features.dataset)
+    model, record = models.load(paths.model(features.experiment))
+    data, trained_on = load_meta(source), record["data"]
+    if not hasattr(model.net, "extract"):
+        raise UserError(
+            f"features.{name}.experiment: {features.experiment} is of model {record['params']['model']}, which has no "
+            "features to take out; one of model vision or efficientnet_lite has"
+        )
+    if data["shape"] != trained_on["shape"]:
+        raise UserError(
+            f"features.{name}: images of {features.dataset} are {data['shape']}, those that {features.experiment} was "
+            f"trained on {trained_on['shape']} (channels, height, width)"
+        )
+    device = select_device(params.device)
+    model.to(device)
+    with replacing(paths.prepared(name)) as folder:
+        folder.mkdir()
+        for part in ("train", "validation", "test"):
+            inputs = load_split(source, part).inputs
+            width = extract(model, inputs[:1].to(device)).shape[1]
+            rows = np.lib.format.open_memmap(
+                folder / f"{part}_inputs.npy", mode="w+", dtype=np.float32, shape=(len(inputs), width)
+            )
+            for start in tqdm(range(0, len(inputs), BATCH), desc=f"{name}: {part}", disable=None, leave=False):
+                batch = inputs[start : start + BATCH].to(device)
+                rows[start : start + BATCH] = extract(model, batch).cpu().numpy()
+            rows.flush()
+            shutil.copyfile(source / f"{part}_targets.npy", folder / f"{part}_targets.npy")
+        shutil.copyfile(source / SAMPLES, folder / SAMPLES)
+        kept = {key: data[key] for key in ("task", "classes", "held_out")}
+        write_meta(folder, {"kind": "features", **kept, "shape": [width], "dataset": features.dataset,
+                            "experiment": features.experiment})  # fmt: skip
+    print(f"{name}: {width:,} features of each image of {features.dataset}, as {features.experiment} sees them")
+
+
+@torch.inference_mode()
+def extract(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Images as prepared (uint8, N x C x H x W) -> what the model's last layers get to see, float32, N x F."""
+    rows: torch.Tensor = model.net.extract(model.normalize(images))  # type: ignore[operator,union-attr]
+    return rows.float()
