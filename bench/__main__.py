@@ -18,6 +18,7 @@ import torch
 from bench.commands import repro, stage
 from bench.measure import Options, Result
 from bench.photos import photos, preprocess
+from bench.text import bag_of_words, tokenizing
 from bench.training import epoch, loop
 from torchprimer.cli import Parser
 from torchprimer.errors import UserError, did_you_mean
@@ -27,6 +28,8 @@ LINES: dict[str, Callable[[Options], Result]] = {
     "mnist_cnn": epoch("mnist_cnn"),
     "photos": photos,
     "preprocess": preprocess,
+    "bag_of_words": bag_of_words,
+    "tokenizing": tokenizing,
     "loop": loop,
     "train": stage("train"),
     "evaluate": stage("evaluate"),

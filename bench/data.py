@@ -8,7 +8,7 @@ from PIL import Image
 
 from bench.measure import Options
 from torchprimer import params, paths
-from torchprimer.datasets.images import ImageArrays, open_raw, prepare_images, split_images
+from torchprimer.datasets.images import ImageArrays, open_raw, prepare, split_rows
 from torchprimer.datasets.meta import write_meta
 from torchprimer.datasets.photos import BadImageError, Photos, decode
 from torchprimer.errors import UserError
@@ -32,24 +32,24 @@ def mnist(options: Options) -> tuple[Path, pd.DataFrame]:
     folder, rows_file = options.temporary / "mnist", options.temporary / "mnist.csv"
     if not rows_file.is_file():
         dataset = params.load().datasets["mnist"]
-        images = open_raw(raw("mnist", options))
-        rows, _ = split_images(images, dataset, name="mnist", seed=0, limit=None)
+        assert isinstance(dataset, params.Images)
+        source = raw("mnist", options)
+        rows, _ = split_rows(source, dataset, name="mnist", seed=0, limit=None)
         folder.mkdir()
-        write_meta(folder, prepare_images(images, dataset, rows, folder))
+        write_meta(folder, prepare(source, dataset, rows, folder))
         rows.to_csv(rows_file, index=False)
     return folder, pd.read_csv(rows_file, dtype=str)
 
 
-def photo_collection(options: Options) -> tuple[Path, Path]:
-    """2,000 photos: the collection as it was given, and the same photos as files, a folder per class."""
+def photo_collection(options: Options) -> Path:
+    """2,000 photos as files, a folder per class."""
     folders = options.temporary / "photos"
-    given = options.photos or folders
     if not folders.is_dir():
         if options.photos:
             _unpack(Photos(options.photos), folders)
         else:
             _enlarge_cats_and_dogs(options, folders)
-    return given, folders
+    return folders
 
 
 def chosen(photos: Photos) -> list[int]:

@@ -7,11 +7,11 @@ from unittest import mock
 import pandas as pd
 import torch
 
-from bench.data import PHOTOS, SIZE, chosen, photo_collection
+from bench.data import PHOTOS, SIZE, photo_collection
 from bench.measure import Options, Result, compare, seconds_of, take_turns
 from bench.reference import photos as tutorial
 from torchprimer import params
-from torchprimer.datasets.images import prepare_images
+from torchprimer.datasets.images import prepare
 from torchprimer.datasets.photos import Photos
 from torchprimer.datasets.prepared import load_split
 from torchprimer.models import Normalize
@@ -22,9 +22,9 @@ BATCH = 64
 
 def photos(options: Options) -> Result:
     """Batches in random order, normalised; ours also mirrored and shifted, which the reference is spared."""
-    given, folders = photo_collection(options)
+    folders = photo_collection(options)
     prepared = options.temporary / "photos128"
-    meta = _prepare(given, prepared)
+    meta = _prepare(folders, prepared)
     normalize = Normalize(meta["mean"], meta["std"])
 
     def ours() -> float:
@@ -39,13 +39,13 @@ def photos(options: Options) -> Result:
 
 
 def preprocess(options: Options) -> Result:
-    """`prepare_images` with all cores, and with a single worker."""
-    given, _ = photo_collection(options)
+    """`prepare` with all cores, and with a single worker."""
+    folders = photo_collection(options)
     folder = options.temporary / "preprocess"
     cores = os.cpu_count()
 
     def all_cores() -> float:
-        return seconds_of(lambda: _prepare(given, folder))
+        return seconds_of(lambda: _prepare(folders, folder))
 
     def one_worker() -> float:
         with mock.patch.object(os, "cpu_count", return_value=1):
@@ -56,14 +56,14 @@ def preprocess(options: Options) -> Result:
     return compare("preprocess", min(mine), min(theirs), at_least=1.6, note=note)
 
 
-def _prepare(given: Path, folder: Path) -> dict[str, list[float]]:
+def _prepare(folders: Path, folder: Path) -> dict[str, list[float]]:
     """All 2,000 as one training split."""
-    collection = Photos(given)
+    collection = Photos(folders)
     dataset = params.load().datasets["dogs_vs_cats"].model_copy(update={"raw": "photos", "image_size": SIZE})
-    which = chosen(collection)
-    rows = pd.DataFrame({"id": [collection.ids[i] for i in which], "label": [collection.labels[i] for i in which]})
+    assert isinstance(dataset, params.Images)
+    rows = pd.DataFrame({"id": collection.ids, "label": collection.labels})
     folder.mkdir(exist_ok=True)
-    meta = prepare_images(collection, dataset, rows.assign(split="train"), folder)
+    meta = prepare(folders, dataset, rows.assign(split="train"), folder)
     return {key: value for key, value in meta.items() if isinstance(value, list)}
 
 

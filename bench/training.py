@@ -21,8 +21,9 @@ from torchprimer.datasets.meta import load_meta
 from torchprimer.datasets.prepared import load_split
 from torchprimer.errors import UserError
 from torchprimer.tracking import Tracker
+from torchprimer.training import Row
 from torchprimer.training.device import seed_everything
-from torchprimer.training.supervised import Row, train
+from torchprimer.training.supervised import train
 
 CPU = torch.device("cpu")
 LOOP_EPOCHS = 2
@@ -40,7 +41,7 @@ def epoch(name: str) -> Callable[[Options], Result]:
             with _as_a_stage():
                 model = models.build(experiment, load_meta(folder))
                 history = _train(model, experiment, options, lambda _: None)
-            return min(row["epoch_seconds"] for row in history), history[-1]["validation_accuracy"]
+            return min(float(row["epoch_seconds"]) for row in history), float(history[-1]["validation_accuracy"])
 
         def reference() -> tuple[float, float]:
             torch.manual_seed(0)
@@ -128,11 +129,11 @@ def _train(
     checkpoint = options.temporary / "checkpoint.pt"
     checkpoint.unlink(missing_ok=True)
     training, validation = load_split(folder, "train"), load_split(folder, "validation")
-    _, history = train(
-        model, training, validation, experiment,
+    outcome = train(
+        model, training, validation, experiment, load_meta(folder),
         device=CPU, precision=torch.float32, on_epoch=on_epoch, checkpoint=checkpoint, title="bench",
     )  # fmt: skip
-    return history
+    return outcome.history
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT, clean_environment
+from torchprimer.cli import STAGES
 
 
 def torchprimer(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
@@ -25,7 +26,14 @@ def torchprimer(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedPro
         (("split", "mnits"), "Did you mean 'mnist'?"),
         (("train",), "required: ITEM"),
         (("train", "mnist_cnn", "--fast"), "unrecognized arguments: --fast"),
+        (("baseline", "mnits"), "Did you mean 'mnist'?"),
+        (("features", "none_of_that_name"), "no 'none_of_that_name' under features: in params.yaml"),
+        (("crossvalidate", "diabetes_tund"), "Did you mean 'diabetes_tuned'?"),
         (("add-photos", "nowhere.zip"), "nowhere.zip does not exist"),
+        (("add-data", "nowhere.csv", "--name", "own"), "nowhere.csv does not exist"),
+        (("add-data", "nowhere.csv"), "required: --name"),
+        (("add-data", "--name", "own"), "required: FILE"),
+        (("add-dat", "nowhere.csv"), "Did you mean 'add-data'?"),
     ],
 )
 def test_mistakes_are_one_line(arguments: tuple[str, ...], expected: str) -> None:
@@ -52,7 +60,7 @@ def test_outside_a_project(tmp_path: Path) -> None:
 def test_help_names_every_command() -> None:
     done = torchprimer("--help")
     assert done.returncode == 0
-    for command in ("check", "download", "split", "preprocess", "train", "evaluate", "export", "add-photos", "sync"):
+    for command in (*STAGES, "check", "add-photos", "add-data", "sync"):
         assert command in done.stdout
     assert "_track" not in done.stdout
 

@@ -209,7 +209,7 @@ def test_cats_and_dogs(project: Project) -> None:
 
     folder = project.preprocess("dogs_vs_cats")
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        ["meta.json", *(f"{part}_{what}.npy" for part in PARTS for what in ("inputs", "targets"))]
+        ["meta.json", "samples.csv", *(f"{part}_{what}.npy" for part in PARTS for what in ("inputs", "targets"))]
     )
     batches = {path.stem: path.read_bytes() for path in paths.raw("cifar10").glob("*.bin")}
     seen = set()
@@ -338,8 +338,7 @@ def test_up_to_one_percent_may_be_broken(
     said = capsys.readouterr().out
     assert said.startswith("dogs_vs_cats: 238 train, 79 validation, 79 test\n")
     assert (
-        "dogs_vs_cats: 6 files left out, see data/splits/dogs_vs_cats.rejected.csv:\n  train/cat.0.jpg: empty file\n"
-        in said
+        "dogs_vs_cats: 6 left out, see data/splits/dogs_vs_cats.rejected.csv:\n  train/cat.0.jpg: empty file\n" in said
     )
     meta = load_meta(project.preprocess("dogs_vs_cats"))
     assert (meta["classes"], meta["shape"]) == (["cat", "dog"], [3, 32, 32])
@@ -464,7 +463,7 @@ def test_prepared_data_stays_when_preprocess_fails(
     with pytest.raises(UserError, match=f"^{message}$"):
         project.preprocess("dogs_vs_cats")
     assert project.files() == before
-    assert len(before) == 2 + 7
+    assert len(before) == 2 + 8
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])

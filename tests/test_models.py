@@ -15,8 +15,17 @@ from torchprimer.evaluation import figures
 from torchprimer.evaluation.metrics import classification_metrics, per_class, roc_points
 from torchprimer.export.onnx import ParityError, export_onnx, prove_parity
 
-DIGITS: dict[str, Any] = {"shape": [1, 28, 28], "classes": list("0123456789"), "mean": [0.1307], "std": [0.3081]}
+DIGITS: dict[str, Any] = {
+    "kind": "images",
+    "task": "classification",
+    "shape": [1, 28, 28],
+    "classes": list("0123456789"),
+    "mean": [0.1307],
+    "std": [0.3081],
+}
 PETS: dict[str, Any] = {
+    "kind": "images",
+    "task": "classification",
     "shape": [3, 32, 32],
     "classes": ["cat", "dog"],
     "mean": [0.5, 0.4, 0.3],
@@ -87,17 +96,17 @@ def test_saved_and_loaded_is_the_same(tmp_path: Path, name: str, data: dict[str,
 def test_export_and_its_proof(tmp_path: Path, name: str, data: dict[str, Any]) -> None:
     import onnxruntime
 
-    model = built(name, data).eval()
+    model = nn.Sequential(built(name, data), models.Answers(params.load().resolve(name).model_dump(), data)).eval()
     images = torch.randint(256, (9, *data["shape"]), dtype=torch.uint8)
-    export_onnx(model, images[:1], tmp_path / "model.onnx")
+    export_onnx(model, images[:1], tmp_path / "model.onnx", ("images", "probabilities"))
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
-    assert prove_parity(model, tmp_path / "model.onnx", images) <= 1e-4
+    assert prove_parity(model, tmp_path / "model.onnx", images, classes=True) <= 1e-4
     (got,) = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"images": images[:3].numpy()})
-    np.testing.assert_allclose(got, model(images[:3]).softmax(1).detach(), atol=1e-5)
+    np.testing.assert_allclose(got, model(images[:3]).detach(), atol=1e-5)
     with torch.no_grad():
         next(model.parameters()).mul_(3)
     with pytest.raises(ParityError, match="differs from the PyTorch model"):
-        prove_parity(model, tmp_path / "model.onnx", images)
+        prove_parity(model, tmp_path / "model.onnx", images, classes=True)
 
 
 def answers(classes: int, samples: int = 300) -> tuple[Any, Any]:

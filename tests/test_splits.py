@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.model_selection import train_test_split
 
-from torchprimer.datasets.splits import split, stratified, without_duplicates
+from torchprimer.datasets.splits import split, split_by_time, split_shuffled, stratified, without_duplicates
 from torchprimer.errors import UserError
 
 
@@ -200,3 +200,63 @@ def test_duplicates_the_official_test_split_loses_nothing_to_training() -> None:
     kept, dropped = without_duplicates(hashes, np.array([False, False, False, True, True, True]))
     assert kept.tolist() == [1, 2, 3, 4]
     assert dropped == {0: 3, 5: 4}
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.15, 150), (0.1234, 123), (0.1235, 124), (0.29, 290)])
+def test_shares_are_of_all_samples_and_rounded(share: float, count: int) -> None:
+    labels = labels_of(cat=600, dog=400)
+    shared, counted = split_up(labels, validation=share, test=share), split_up(labels, validation=count, test=count)
+    assert np.array_equal(shared, counted)
+    assert (shared == "test").sum() == count
+
+
+def test_too_small_a_share() -> None:
+    with pytest.raises(UserError) as caught:
+        split_up(labels_of(cat=10, dog=10), validation=0.2, test=0.05)
+    assert str(caught.value) == (
+        "dataset pets: 1 samples for test are too few for 2 classes (20 samples in all): add samples, or raise "
+        "datasets.pets.test"
+    )
+
+
+def shuffled(samples: int, **changed: Any) -> Any:
+    return split_shuffled(
+        samples, **{"validation": 0.2, "test": 10, "limit": None, "seed": 0, "name": "prices"} | changed
+    )
+
+
+def test_shuffled() -> None:
+    parts = shuffled(100)
+    assert Counter(parts.tolist()) == {"train": 70, "validation": 20, "test": 10}
+    assert np.array_equal(parts, shuffled(100))
+    assert not np.array_equal(parts, shuffled(100, seed=1))
+    assert abs(np.flatnonzero(shuffled(10_000, test=0.2) == "test").mean() - 5000) < 4 * 10_000 / np.sqrt(12 * 2000)
+    limited = shuffled(100, limit=15)
+    assert Counter(limited.tolist()) == {"train": 15, "validation": 15, "test": 10, "": 60}
+    assert np.all((limited == parts) | (limited == ""))
+
+
+def by_time(times: list[float], **changed: Any) -> list[str]:
+    given: dict[str, Any] = {"validation": 2, "test": 1, "limit": None, "name": "riders"} | changed
+    return [part[:2] for part in split_by_time(np.array(times, np.float64), **given)]
+
+
+def test_by_time() -> None:
+    """Whole days, in whatever order they come; `limit` keeps the first ones."""
+    assert by_time([5, 1, 1, 2, 3, 4, 4, 5, 5]) == ["te", "tr", "tr", "tr", "va", "va", "va", "te", "te"]
+    assert by_time([5, 1, 1, 2, 3, 4, 4, 5, 5], limit=2) == ["te", "tr", "tr", "", "va", "va", "", "te", ""]
+    assert by_time([*range(10)], validation=0.2, test=0.3) == ["tr"] * 5 + ["va"] * 2 + ["te"] * 3
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (lambda: shuffled(30, validation=20), "dataset prices: 30 samples are fewer than the split asks for: 20 for validation and 10 for test, and some left to train on; add samples, or lower datasets.prices.validation"),
+        (lambda: shuffled(2, test=1), "dataset prices: no validation is left of 2 samples: add samples, or raise datasets.prices.validation"),
+        (lambda: by_time([1, 1, 2, 3, 3]), "dataset riders: 3 different times are fewer than the split asks for: 2 for validation and 1 for test, and some left to train on; add samples, or lower datasets.riders.validation"),
+    ],
+)  # fmt: skip
+def test_too_few_without_classes(parts: Any, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parts()
+    assert str(caught.value) == message

@@ -144,7 +144,7 @@ def test_another_store_by_environment(root: Path, tmp_path: Path, monkeypatch: p
 
 
 def version(score: float, data: str = "a", limit: str = "None") -> dict[str, str]:
-    return {"validation_accuracy": str(score), "data": data, "limit": limit}
+    return {"validation_score": str(score), "data": data, "limit": limit}
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,22 @@ from torch import nn
 from torchprimer import models, params
 from torchprimer.datasets.prepared import Split
 from torchprimer.errors import UserError
+from torchprimer.training import Row
 from torchprimer.training.augment import augment
 from torchprimer.training.device import seed_everything, select_device, select_precision
+from torchprimer.training.objective import objective
 from torchprimer.training.optimizers import build_optimizer, build_scheduler
-from torchprimer.training.supervised import Row, best_epoch, score, stopped_early, train
+from torchprimer.training.supervised import best_epoch, score, stopped_early, train
 
 CPU = torch.device("cpu")
-DIGITS = {"shape": [1, 28, 28], "classes": [str(i) for i in range(10)], "mean": [0.1307], "std": [0.3081]}
+DIGITS = {
+    "kind": "images",
+    "task": "classification",
+    "shape": [1, 28, 28],
+    "classes": [str(i) for i in range(10)],
+    "mean": [0.1307],
+    "std": [0.3081],
+}
 SCHEDULERS: list[dict[str, Any] | None] = [
     None,
     {"name": "StepLR", "step_size": 2, "gamma": 0.1},
@@ -50,10 +59,10 @@ def fit(
 ) -> tuple[dict[str, torch.Tensor], list[Row], nn.Module]:
     seed_everything(0)
     model = models.build(given, DIGITS)
-    weights, history = train(
-        model, *digits, given, device=CPU, precision=torch.float32, on_epoch=on_epoch, checkpoint=checkpoint
+    outcome = train(
+        model, *digits, given, DIGITS, device=CPU, precision=torch.float32, on_epoch=on_epoch, checkpoint=checkpoint
     )
-    return weights, history, model
+    return outcome.weights, outcome.history, model
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -83,7 +92,8 @@ def test_history_is_what_happened(digits: tuple[Split, Split]) -> None:
     assert heard == history
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert history[2]["train_loss"] < history[0]["train_loss"]
-    loss, accuracy = score(model, digits[1], nn.functional.cross_entropy, CPU, torch.float32)
+    aim = objective(settings(), DIGITS)
+    loss, accuracy = score(model, digits[1], aim, CPU, torch.float32).values()
     assert (loss, accuracy) == (history[-1]["validation_loss"], history[-1]["validation_accuracy"])
     with torch.no_grad():
         logits = model(digits[1].inputs)
@@ -91,7 +101,7 @@ def test_history_is_what_happened(digits: tuple[Split, Split]) -> None:
     assert loss == pytest.approx(nn.functional.cross_entropy(logits, digits[1].targets).item(), rel=1e-5)
     model.load_state_dict(weights)
     best = history[best_epoch(history) - 1]
-    assert score(model, digits[1], nn.functional.cross_entropy, CPU, torch.float32)[1] == best["validation_accuracy"]
+    assert score(model, digits[1], aim, CPU, torch.float32)["accuracy"] == best["validation_accuracy"]
 
 
 def test_every_sample_is_seen_once_an_epoch() -> None:
@@ -111,8 +121,9 @@ def test_every_sample_is_seen_once_an_epoch() -> None:
     numbers = torch.arange(257).unsqueeze(1)
     data = Split(numbers, torch.zeros(257, dtype=torch.int64))
     train(
-        Spy(), data, data, settings(epochs=1, lr=1e-6), device=CPU, precision=torch.float32, on_epoch=lambda row: None
-    )
+        Spy(), data, data, settings(epochs=1, lr=1e-6), DIGITS,
+        device=CPU, precision=torch.float32, on_epoch=lambda row: None,
+    )  # fmt: skip
     assert torch.equal(torch.cat(seen).sort().values, numbers.flatten())
     assert {len(batch) for batch in seen} <= {51, 52}
     assert not torch.equal(torch.cat(seen), numbers.flatten())
@@ -242,11 +253,11 @@ def test_bfloat16_trains_too(digits: tuple[Split, Split]) -> None:
     given = settings("mnist_cnn", lr=0.05)
     seed_everything(0)
     model = models.build(given, DIGITS)
-    weights, history = train(
-        model, *digits, given, device=CPU, precision=torch.bfloat16, on_epoch=lambda row: None
+    outcome = train(
+        model, *digits, given, DIGITS, device=CPU, precision=torch.bfloat16, on_epoch=lambda row: None
     )  # fmt: skip
-    assert history[-1]["train_loss"] < history[0]["train_loss"]
-    assert weights["net.1.weight"].dtype == torch.float32
+    assert outcome.history[-1]["train_loss"] < outcome.history[0]["train_loss"]
+    assert outcome.weights["net.1.weight"].dtype == torch.float32
 
 
 def test_device_that_is_not_there() -> None:
@@ -254,6 +265,9 @@ def test_device_that_is_not_there() -> None:
     with pytest.raises(UserError, match=rf"device: {missing} was asked for, and this machine has .*set device: auto"):
         select_device(missing)
     assert select_device("cpu") == CPU
-    assert select_precision("bf16", CPU) == torch.bfloat16
-    assert select_precision("float32", CPU) == torch.float32
-    assert select_precision("auto", CPU) in (torch.float32, torch.bfloat16)
+    small, large = nn.Conv2d(3, 8, 3), nn.Conv2d(128, 128, 3)
+    assert select_precision("bf16", CPU, small) == torch.bfloat16
+    assert select_precision("float32", CPU, large) == torch.float32
+    assert select_precision("auto", CPU, small) == torch.float32
+    fast = torch.cpu._is_amx_tile_supported()
+    assert select_precision("auto", CPU, large) == (torch.bfloat16 if fast else torch.float32)
