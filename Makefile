@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro quick test lint types bench ui clean
+.PHONY: help install repro quick docs test lint types bench ui clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -37,6 +37,9 @@ quick: install  ## the whole pipeline, reduced to a few minutes: 1,000 samples, 
 	dvc exp run --temp -S limit=1000 -S epochs=1
 	@echo
 	@echo "Done; the workspace is as it was. Next: dvc exp show, or make ui"
+
+docs: install  ## docs/experiments.md and its figures, out of metrics/ (after `dvc repro`)
+	python docs/experiments.py
 
 test: $(VENV)/installed-dev  ## run all tests
 	python -m pytest
