@@ -13,6 +13,7 @@ from torchprimer import params, paths
 from torchprimer.sources import fetch
 
 PROJECT = Path(__file__).resolve().parents[1]
+REDUCED = "-S limit=256 -S epochs=1"
 
 
 def clean_environment() -> dict[str, str]:
@@ -78,6 +79,28 @@ def make_clone(tmp_path: Path, dvc_cache: Path) -> Callable[[], Clone]:
 @pytest.fixture
 def clone(make_clone: Callable[[], Clone]) -> Clone:
     return make_clone()
+
+
+@pytest.fixture(scope="session")
+def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
+    """A copy of the project in which `dvc exp run` has run the reduced pipeline from nothing; shared by all tests.
+
+    From nothing: with the dvc.lock and the scores that are in git, DVC would not run what the reduction leaves as it is.
+    """
+    clone = Clone(tmp_path_factory.mktemp("reduced"), dvc_cache)
+    clone("git rm -q -r dvc.lock metrics && git commit -q -m nothing")
+    done = clone(f"dvc exp run {REDUCED} -n small 2>&1", PYTHONPROFILEIMPORTTIME="1")
+    (clone.folder / ".git" / "output").write_text(done.stdout)  # for the test of the imports
+    clone("git add -A && git commit -q -m reduced")
+    return clone
+
+
+@pytest.fixture
+def unchanged(reduced: Clone) -> Iterator[Clone]:
+    """The reduced pipeline; whatever a test changes in tracked files is taken back afterwards."""
+    yield reduced
+    # without its index git compares contents: DVC leaves one that calls params.yaml clean if only its bytes differ
+    reduced("rm .git/index && git reset -q --hard && dvc checkout -q")
 
 
 @pytest.fixture(scope="session")

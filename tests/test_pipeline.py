@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,25 +34,6 @@ ONE_OF_EACH = [  # model of each kind of data
     "mnist_cnn", "mnist_gan", "reviews_bow", "bike_sharing_tuned", "diabetes_tuned", "hello_rnn_cell",
     "dogs_vs_cats_vgg16_features",
 ]  # fmt: skip
-REDUCED = "-S limit=256 -S epochs=1"
-
-
-@pytest.fixture(scope="module")
-def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
-    """A copy of the project in which `dvc exp run` has run the reduced pipeline from nothing."""
-    clone = Clone(tmp_path_factory.mktemp("reduced"), dvc_cache)
-    done = clone(f"dvc exp run {REDUCED} -n small 2>&1", PYTHONPROFILEIMPORTTIME="1")
-    (clone.folder / ".git" / "output").write_text(done.stdout)  # for the test of the imports
-    clone("git add -A && git commit -q -m reduced")
-    return clone
-
-
-@pytest.fixture
-def unchanged(reduced: Clone) -> Iterator[Clone]:
-    """The reduced pipeline; whatever a test changes in tracked files is taken back afterwards."""
-    yield reduced
-    # without its index git compares contents: DVC leaves one that calls params.yaml clean if only its bytes differ
-    reduced("rm .git/index && git reset -q --hard && dvc checkout -q")
 
 
 def store(clone: Clone) -> Any:
