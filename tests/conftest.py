@@ -12,6 +12,8 @@ import pytest
 from torchprimer import params, paths
 from torchprimer.sources import fetch
 
+pytest_plugins = ["tests.browser"]  # the fixture `chromium`
+
 PROJECT = Path(__file__).resolve().parents[1]
 REDUCED = "-S limit=256 -S epochs=1"
 
@@ -85,7 +87,7 @@ def clone(make_clone: Callable[[], Clone]) -> Clone:
 def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
     """A copy of the project in which `dvc exp run` has run the reduced pipeline from nothing; shared by all tests.
 
-    From nothing: with the dvc.lock and the scores that are in git, DVC would not run what the reduction leaves as it is.
+    From nothing: with the dvc.lock and the scores that are in git, DVC would not run what the reduction leaves alone.
     """
     clone = Clone(tmp_path_factory.mktemp("reduced"), dvc_cache)
     clone("git rm -q -r dvc.lock metrics && git commit -q -m nothing")
