@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT, clean_environment
-from torchprimer.cli import STAGES
+from torchprimer.cli import ALONE, STAGES
 
 
 def torchprimer(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
@@ -60,7 +60,7 @@ def test_outside_a_project(tmp_path: Path) -> None:
 def test_help_names_every_command() -> None:
     done = torchprimer("--help")
     assert done.returncode == 0
-    for command in (*STAGES, "check", "add-photos", "add-data", "sync"):
+    for command in (*ALONE, *STAGES, "add-photos", "add-data", "sync"):
         assert command in done.stdout
     assert "_track" not in done.stdout
 

@@ -21,6 +21,9 @@ STAGES = {  # stage -> section of params.yaml that has its items
     "evaluate": "experiments",
     "export": "experiments",
 }
+ALONE = {  # the stages that run once, for all of params.yaml -> what they do
+    "check": "read params.yaml and say what is wrong with it",
+}
 TRACKED = ("baseline", "train", "crossvalidate", "evaluate", "export")  # the stages that MLflow hears of
 
 
@@ -75,7 +78,8 @@ def _parser() -> tuple[Parser, list[str]]:
     common.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
     parser = Parser(prog="torchprimer", description="The stages of the pipeline, and what goes with it.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    commands.add_parser("check", parents=[common], help="read params.yaml and say what is wrong with it")
+    for stage, does in ALONE.items():
+        commands.add_parser(stage, parents=[common], help=does)
     for stage, section in STAGES.items():
         command = commands.add_parser(stage, parents=[common], help=f"run one stage (`dvc repro {stage}` runs all)")
         command.add_argument("item", metavar="ITEM", help=f"a key of {section}: in params.yaml")
@@ -124,8 +128,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
         show(_item(arguments.item, "experiments", params.experiments), arguments.weights, arguments.out)
         return
-    if command == "check":
-        import_module("torchprimer.stages.check").run(params)
+    if command in ALONE:
+        import_module(f"torchprimer.stages.{command}").run(params)
         return
     section = STAGES[command]
     _item(arguments.item, section, getattr(params, section))
