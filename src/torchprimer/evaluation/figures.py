@@ -22,8 +22,10 @@ def confusion(targets: Integers, predictions: Integers, classes: list[str], titl
     counts = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(counts, (targets, predictions), 1)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = max(4.0, 0.62 * len(classes) + 1.4)
-    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+    longest = max(map(len, classes))
+    side = max(4.0, 0.62 * len(classes) + 1.4, 0.11 * len(classes) * longest + 1.8 if len(classes) <= 4 else 0)
+    figure = Figure(figsize=(max(side + 0.6, 0.095 * len(title)), side), layout="constrained")
+    figure.suptitle(title, fontsize=11)
     axes = figure.add_subplot()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, label="share of the true class", fraction=0.046, pad=0.03)
@@ -31,10 +33,10 @@ def confusion(targets: Integers, predictions: Integers, classes: list[str], titl
         colour = "white" if share[row, column] > 0.5 else "black"
         axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=9)
     axes.set_xticks(range(len(classes)), classes)
-    if len(classes) > 4 and max(map(len, classes)) > 4:
+    if len(classes) > 4 and longest > 4:
         axes.tick_params(axis="x", labelrotation=45)
     axes.set_yticks(range(len(classes)), classes)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.set(xlabel="predicted", ylabel="true")
     return figure
 
 
