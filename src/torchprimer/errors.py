@@ -1,30 +1,18 @@
 """What a user sees of a mistake: what is wrong, where, what is allowed, what to do. Never a traceback."""
 
 import datetime
-import difflib
 import json
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from torchprimer.predictor.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+__all__ = ["UserError", "describe", "did_you_mean"]
 
 TAGS = ("kind", "model", "training", "name")  # keys whose value decides which other keys a section takes
-
-
-class UserError(Exception):
-    """A mistake in what the user gave (params, files, machine); its text is the whole message."""
-
-
-def did_you_mean(word: object, allowed: Iterable[str]) -> str:
-    """` Did you mean 'x'?` for the closest of `allowed`, or an empty string when none is close."""
-    by_lower_case = {name.lower(): name for name in allowed}
-    given = str(word).lower()
-    close = difflib.get_close_matches(given, by_lower_case, n=1, cutoff=0.6)
-    close = close or [name for name in by_lower_case if given and (given in name or name in given)]
-    return f" Did you mean '{by_lower_case[close[0]]}'?" if close else ""
 
 
 def describe(error: "ValidationError", given: Any, patterns: dict[str, str], name: str) -> str:
