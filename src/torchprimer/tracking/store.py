@@ -9,8 +9,10 @@ import json
 import logging
 import os
 import platform
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "torchprimer"
 CHAMPION = "champion"
+CHAMPIONS = """
+    SELECT champion.name, champion.version, experiment.value, score.value
+    FROM registered_model_aliases AS champion
+    JOIN model_version_tags AS experiment ON (experiment.name, experiment.version) = (champion.name, champion.version)
+    JOIN model_version_tags AS score ON (score.name, score.version) = (champion.name, champion.version)
+    WHERE champion.alias = :alias AND experiment.key = 'experiment' AND score.key = 'validation_score'
+"""
 Row = dict[str, float | str]
 
 
@@ -230,6 +239,34 @@ def beats(challenger: dict[str, str], champion: dict[str, str]) -> bool:
             return True
         return float(challenger["validation_score"]) > float(champion["validation_score"])
     return challenger["limit"] == "None" or champion["limit"] != "None"
+
+
+def champions() -> dict[str, tuple[str, str, float | None]]:
+    """Registered name -> experiment, version and validation score of its champion (generators have no score).
+
+    Reads only: where there is no store, it makes none.
+    """
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        file = paths.root() / "mlflow.db"
+        if not file.is_file():
+            return {}
+        try:  # without the two seconds that MLflow takes to get ready
+            with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+                rows = database.execute(CHAMPIONS, {"alias": CHAMPION}).fetchall()
+            return {name: (experiment, str(version), _score(score)) for name, version, experiment, score in rows}
+        except sqlite3.Error:
+            pass  # another version of MLflow may keep them elsewhere: it knows where
+    client, found = Store().client, {}
+    for model in client.search_registered_models():
+        if CHAMPION in model.aliases:
+            version = client.get_model_version(model.name, str(model.aliases[CHAMPION]))
+            score = _score(version.tags["validation_score"])
+            found[model.name] = (version.tags["experiment"], str(version.version), score)
+    return found
+
+
+def _score(tag: str) -> float | None:
+    return None if tag == "None" else float(tag)
 
 
 def existing_run(store: Store, experiment: str) -> tuple[Run, bool]:
