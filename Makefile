@@ -25,6 +25,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 
 repro: install  ## rebuild the whole pipeline on real data: `dvc repro`
 	dvc repro
+	torchprimer sync  # what a clone has in git already, DVC does not run again: MLflow gets it from the files
 	@echo
 	@echo "Done: models/, metrics/ and the MLflow store are up to date. Next:"
 	@echo "  make ui                          compare the runs in MLflow"
