@@ -23,9 +23,10 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+# sync: what a clone has in git already (the baselines' scores), DVC does not run again; MLflow gets it from the files
 repro: install  ## rebuild the whole pipeline on real data: `dvc repro`
 	dvc repro
-	torchprimer sync  # what a clone has in git already, DVC does not run again: MLflow gets it from the files
+	torchprimer sync
 	@echo
 	@echo "Done: models/, metrics/ and the MLflow store are up to date. Next:"
 	@echo "  make ui                          compare the runs in MLflow"
