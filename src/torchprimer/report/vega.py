@@ -1,0 +1,28 @@
+"""Vega, Vega-Lite and Vega-Embed as one script, out of the package vl-convert: for pages that draw without a network.
+
+    python -m torchprimer.report.vega     writes .dvc/plots/vega.js, for `dvc plots show` and `dvc plots diff`
+"""
+
+from functools import cache
+
+from torchprimer import paths
+from torchprimer.files import replacing
+
+
+@cache
+def script() -> str:
+    """JavaScript that leaves `vegaEmbed` behind, and nothing else."""
+    import vl_convert
+
+    return f"(() => {{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();\n"
+
+
+def main() -> None:
+    file = paths.project() / ".dvc" / "plots" / "vega.js"
+    with replacing(file) as partial:
+        partial.write_text(script(), "utf-8")
+    print(f"{file.relative_to(paths.project())}: {file.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
