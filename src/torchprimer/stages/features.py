@@ -1,9 +1,11 @@
 """Runs all images of a dataset once through the frozen part of a trained model: data/prepared/F/, float32 N x F.
 
-What then trains on them trains a classifier alone, without paying for the convolutions again in every epoch.
+What then trains on them trains a classifier alone, without paying for the convolutions again in every epoch. Beside the
+features lies what made them, as ONNX: `export` puts it in front of that classifier, so that it takes images.
 """
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,11 +16,13 @@ from torchprimer import models, paths
 from torchprimer.datasets.meta import SAMPLES, load_meta, write_meta
 from torchprimer.datasets.prepared import load_split
 from torchprimer.errors import UserError
+from torchprimer.export.onnx import export_onnx, prove_parity
 from torchprimer.files import replacing
 from torchprimer.params import Params
 from torchprimer.training.device import select_device
 
 BATCH = 256  # images at a time
+KEPT = 100  # images of the test split, to prove an exported model on
 
 
 def run(params: Params, name: str) -> None:
@@ -37,29 +41,44 @@ def run(params: Params, name: str) -> None:
             f"trained on {trained_on['shape']} (channels, height, width)"
         )
     device = select_device(params.device)
-    model.to(device)
-    with replacing(paths.prepared(name)) as folder:
-        folder.mkdir()
+    extractor = Extractor(model).eval()
+    examples = load_split(source, "test").inputs[:KEPT]
+    with torch.inference_mode(), replacing(paths.prepared(name)) as folder:
+        keep(extractor, examples, folder / "extractor")
+        extractor.to(device)
         for part in ("train", "validation", "test"):
             inputs = load_split(source, part).inputs
-            width = extract(model, inputs[:1].to(device)).shape[1]
+            width = extractor(inputs[:1].to(device)).shape[1]
             rows = np.lib.format.open_memmap(
                 folder / f"{part}_inputs.npy", mode="w+", dtype=np.float32, shape=(len(inputs), width)
             )
             for start in tqdm(range(0, len(inputs), BATCH), desc=f"{name}: {part}", disable=None, leave=False):
                 batch = inputs[start : start + BATCH].to(device)
-                rows[start : start + BATCH] = extract(model, batch).cpu().numpy()
+                rows[start : start + BATCH] = extractor(batch).cpu().numpy()
             rows.flush()
             shutil.copyfile(source / f"{part}_targets.npy", folder / f"{part}_targets.npy")
         shutil.copyfile(source / SAMPLES, folder / SAMPLES)
         kept = {key: data[key] for key in ("task", "classes", "held_out")}
         write_meta(folder, {"kind": "features", **kept, "shape": [width], "dataset": features.dataset,
-                            "experiment": features.experiment})  # fmt: skip
+                            "experiment": features.experiment, "image_shape": data["shape"]})  # fmt: skip
     print(f"{name}: {width:,} features of each image of {features.dataset}, as {features.experiment} sees them")
 
 
-@torch.inference_mode()
-def extract(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+class Extractor(nn.Module):
     """Images as prepared (uint8, N x C x H x W) -> what the model's last layers get to see, float32, N x F."""
-    rows: torch.Tensor = model.net.extract(model.normalize(images))  # type: ignore[operator,union-attr]
-    return rows.float()
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        rows: torch.Tensor = self.model.net.extract(self.model.normalize(images))  # type: ignore[operator,union-attr]
+        return rows.float()
+
+
+def keep(extractor: Extractor, images: torch.Tensor, folder: Path) -> None:
+    """Writes model.onnx, images in, features out, and `images`, which it was proven on, images.npy."""
+    folder.mkdir(parents=True)
+    export_onnx(extractor, images[:2], folder / "model.onnx", ("images", "features"))
+    prove_parity(extractor, folder / "model.onnx", images, classes=False)
+    np.save(folder / "images.npy", images.numpy())
