@@ -1,0 +1,66 @@
+"""`torchprimer list`: every experiment with its scores, and which model is champion of its dataset."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torchprimer import output
+from torchprimer.errors import UserError, did_you_mean
+from torchprimer.params import Params
+from torchprimer.results import MEASURES, Result, number
+from torchprimer.tracking.store import champions
+
+
+def list_experiments(params: Params, datasets: Sequence[str], form: output.Form) -> None:
+    """Prints a row for each experiment on one of `datasets`, or on any.
+
+    The champion of a dataset was chosen by its validation score (tracking/store.py); test scores are shown, and chose
+    nothing. `state` says which stage is still to run.
+
+    Raises:
+        UserError: no such dataset.
+    """
+    known = list(dict.fromkeys(experiment.dataset for experiment in params.experiments.values()))
+    for dataset in datasets:
+        if dataset not in known:
+            guess = did_you_mean(dataset, known)
+            raise UserError(f"no experiment on a dataset '{dataset}'; there are: {', '.join(known)}.{guess}")
+    results = [Result(params, name) for name in params.experiments]
+    results = [result for result in results if not datasets or result.dataset in datasets]
+    best = {dataset: experiment for dataset, (experiment, _, _) in champions().items()}
+    records = [_record(result, best) for result in results]
+    if form == "json":
+        output.print_json(records)
+    elif form == "csv":
+        output.print_csv(records)
+    else:
+        output.print_table([_for_people(record) for record in records])
+
+
+def _record(result: Result, best: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "experiment": result.name,
+        "dataset": result.dataset,
+        "model": result.model,
+        "measure": result.measure,
+        "validation": result.validation_score,
+        "test": result.test_score,
+        "seconds": result.training.get("seconds"),
+        "bytes": result.onnx.stat().st_size if result.onnx else None,
+        "champion": best.get(result.dataset) == result.name,
+        "state": result.state,
+    }
+
+
+def _for_people(record: Mapping[str, Any]) -> dict[str, str]:
+    measure, seconds, state = record["measure"], record["seconds"], record["state"]
+    return {
+        "experiment": record["experiment"],
+        "dataset": record["dataset"],
+        "model": record["model"],
+        "measure": MEASURES[measure][0] if measure else "",
+        "validation": number(measure, record["validation"]),
+        "test": number(measure, record["test"]),
+        "seconds": "" if seconds is None else f"{seconds:.0f}" if seconds >= 1 else "<1",
+        "size": "" if record["bytes"] is None else output.size(record["bytes"]),
+        "": "champion" if record["champion"] else "" if state == "ready" else state,
+    }
