@@ -269,5 +269,7 @@ def test_device_that_is_not_there() -> None:
     assert select_precision("bf16", CPU, small) == torch.bfloat16
     assert select_precision("float32", CPU, large) == torch.float32
     assert select_precision("auto", CPU, small) == torch.float32
-    fast = torch.cpu._is_amx_tile_supported()
+    fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     assert select_precision("auto", CPU, large) == (torch.bfloat16 if fast else torch.float32)
+    depthwise = nn.Sequential(large, nn.Conv2d(128, 128, 3, groups=128))
+    assert select_precision("auto", CPU, depthwise) == torch.float32

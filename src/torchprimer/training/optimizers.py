@@ -14,6 +14,8 @@ def build_optimizer(params: dict[str, Any], model: nn.Module) -> torch.optim.Opt
     if params["momentum"] is not None:
         settings["momentum"] = params["momentum"]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if params["optimizer"] != "RMSprop" and next(model.parameters()).device.type in ("cpu", "cuda"):
+        settings["fused"] = True  # all of a step in one pass over the weights
     optimizer: torch.optim.Optimizer = getattr(torch.optim, params["optimizer"])(trained, **settings)
     return optimizer
 
