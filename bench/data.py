@@ -10,8 +10,10 @@ from bench.measure import Options
 from torchprimer import params, paths
 from torchprimer.datasets.images import ImageArrays, open_raw, prepare, split_rows
 from torchprimer.datasets.meta import write_meta
-from torchprimer.datasets.photos import BadImageError, Photos, decode
+from torchprimer.datasets.photos import Photos
 from torchprimer.errors import UserError
+from torchprimer.predictor import BadInput
+from torchprimer.predictor.inputs import decode
 from torchprimer.sources import fetch
 
 PHOTOS, SIZE = 2000, 128
@@ -64,7 +66,7 @@ def _unpack(photos: Photos, folder: Path) -> None:
         content = photos.content(i)
         try:
             decode(content, 1)
-        except BadImageError as error:
+        except BadInput as error:
             raise UserError(f"--photos: {photos.ids[i]}: {error}") from None
         file = folder / photos.labels[i] / f"{i}{Path(photos.ids[i]).suffix}"
         file.parent.mkdir(parents=True, exist_ok=True)

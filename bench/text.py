@@ -16,6 +16,7 @@ from torchprimer.datasets import text
 from torchprimer.datasets.meta import load_meta, write_meta
 from torchprimer.datasets.prepared import Split, load_split
 from torchprimer.models.text import frequencies
+from torchprimer.predictor.inputs import tokenizer
 from torchprimer.training.optimizers import build_optimizer
 
 
@@ -84,7 +85,7 @@ def tokenizing(options: Options) -> Result:
     dataset = params.load().datasets["reviews"]
     assert isinstance(dataset, params.Texts)
     reviews = [review for review in text.read_texts(raw("reviews", options), dataset)["text"] if review]
-    cut = text.tokenizer("chinese")
+    cut = tokenizer("chinese")
     cut(reviews[0])
     jieba.setLogLevel("ERROR")
     jieba.initialize()

@@ -21,8 +21,10 @@ from PIL import Image, features
 
 from tests.conftest import Clone
 from torchprimer import paths
-from torchprimer.datasets.photos import BadImageError, Photos, decode
+from torchprimer.datasets.photos import Photos
 from torchprimer.errors import UserError
+from torchprimer.predictor import BadInput
+from torchprimer.predictor.inputs import decode
 from torchprimer.sources.photos import add_photos
 
 Pixels = npt.NDArray[np.uint8]
@@ -213,7 +215,7 @@ def test_damaged_member(tmp_path: Path, cat: Image.Image, method: int) -> None:
         content[at] ^= 0xFF
     path.write_bytes(content)
     photos = Photos(path)
-    with pytest.raises(BadImageError, match=r"cannot be taken out of p.zip: "):
+    with pytest.raises(BadInput, match=r"cannot be taken out of p.zip: "):
         photos.content(0)
     assert photos.content(1) == encoded(cat, "BMP")
 
@@ -363,14 +365,14 @@ def test_broken_image(cat: Image.Image, kind: str, size: int) -> None:
     make, reason = BROKEN[kind]
     content = make(cat)
     assert len(content) < 500_000
-    with pytest.raises(BadImageError) as caught:
+    with pytest.raises(BadInput) as caught:
         decode(content, size)
     assert str(caught.value).startswith(reason)
     assert str(caught.value)
 
 
 def test_whatever_is_broken_has_one_kind_of_error(cat: Image.Image) -> None:
-    """Bytes turned round at random places: an image or a BadImageError, never what a decoder happens to raise."""
+    """Bytes turned round at random places: an image or a BadInput, never what a decoder happens to raise."""
     random = np.random.default_rng(0)
     forms = ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM"] + (["AVIF"] if features.check("avif") else [])
     small = cat.resize((30, 24))
@@ -386,7 +388,7 @@ def test_whatever_is_broken_has_one_kind_of_error(cat: Image.Image) -> None:
                 try:
                     assert decode(bytes(content), 16).mode == "RGB"
                     outcomes["image"] += 1
-                except BadImageError:
+                except BadInput:
                     outcomes["error"] += 1
     assert min(outcomes.values()) > 100
 

@@ -232,6 +232,7 @@ def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
     plumbing = {
         f"src/torchprimer/{name}.py" for name in ("__main__", "cli", "errors", "files", "paths", "output", "usage")
     }
+    plumbing |= {f"src/torchprimer/predictor/{name}.py" for name in ("__init__", "errors")}
     _, *stages = re.split(r"Running stage '([^']+)'", (reduced.folder / ".git" / "output").read_text())
     assert set(stages[::2]) == set(lock)
     for stage, output in zip(stages[::2], stages[1::2], strict=True):

@@ -19,6 +19,7 @@ from torchprimer.evaluation.sequence import drawable, evaluate, spelling
 from torchprimer.export.onnx import export_onnx, prove_parity
 from torchprimer.models.rnn import spell, strings
 from torchprimer.params import Sequences
+from torchprimer.predictor.inputs import encode_strings
 from torchprimer.training.supervised import train
 
 CPU = torch.device("cpu")
@@ -101,7 +102,7 @@ def test_raw_data_that_changed_since_the_split(tmp_path: Path) -> None:
 
 def test_a_character_that_is_unknown() -> None:
     with pytest.raises(UserError, match=r"'x' is not in the alphabet: e h l o"):
-        sequences.encode(["hex"], list("ehlo"))
+        encode_strings(["hex"], list("ehlo"))
 
 
 # ---- the network ---------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from torchprimer.evaluation.words import strongest, word_pulls
 from torchprimer.export.onnx import export_onnx, prove_parity
 from torchprimer.models.text import BagOfWords, frequencies
 from torchprimer.params import Texts
+from torchprimer.predictor.inputs import encode_texts, tokenizer
 
 
 def described(**changed: Any) -> Texts:
@@ -107,7 +108,7 @@ def test_words_are_those_of_count_vectorizer(reviews: Any) -> None:
 
     raw, rows, meta, folder = reviews
     texts = {part: content(raw, rows["id"][rows["split"] == part]) for part in ("train", "test")}
-    counter = CountVectorizer(analyzer=text.tokenizer("chinese"), min_df=2)
+    counter = CountVectorizer(analyzer=tokenizer("chinese"), min_df=2)
     in_training = counter.fit_transform(texts["train"])
     assert set(meta["words"]) == set(counter.get_feature_names_out())
     place = [counter.vocabulary_[word] for word in meta["words"]]
@@ -131,26 +132,26 @@ def test_numbers_are_in_the_order_of_the_text(reviews: Any) -> None:
     longest = max(int((load_split(folder, part).inputs > 0).sum(1).max()) for part in ("train", "validation", "test"))
     assert meta["shape"] == [longest] == [inputs.inputs.shape[1]]
     for row, review in list(zip(inputs.inputs.tolist(), content(raw, members["id"]), strict=True))[::200]:
-        words = [word for word in text.tokenizer("chinese")(review) if word in set(meta["words"])]
+        words = [word for word in tokenizer("chinese")(review) if word in set(meta["words"])]
         assert [meta["words"][number - 1] for number in row if number] == words
-        assert row == text.encode([review], meta)[0].tolist() + [0] * (longest - len(words))
+        assert row == encode_texts([review], meta)[0].tolist() + [0] * (longest - len(words))
 
 
 def test_each_of_four_words_is_a_quarter() -> None:
     """The text-book example."""
-    assert text.tokenizer("chinese")("我爱北京天安门!") == ["我", "爱", "北京", "天安门"]
+    assert tokenizer("chinese")("我爱北京天安门!") == ["我", "爱", "北京", "天安门"]
     meta = {"tokenizer": "chinese", "words": ["上海", "天安门", "我", "北京", "爱"]}
-    numbers = text.encode(["我 爱 北京 天安门", "上海", ""], meta)
+    numbers = encode_texts(["我 爱 北京 天安门", "上海", ""], meta)
     assert numbers.tolist() == [[3, 5, 4, 2], [1, 0, 0, 0], [0, 0, 0, 0]]
     shares = frequencies(torch.from_numpy(numbers), 5)
     assert shares.tolist() == [[0, 0.25, 0.25, 0.25, 0.25], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
 
 
 def test_words_of_other_languages() -> None:
-    cut = text.tokenizer("words")
+    cut = tokenizer("words")
     assert cut("It's 5 o'clock -- GRÜSSE,\tmy friend_1!") == ["it", "s", "5", "o", "clock", "grüsse", "my", "friend_1"]
     assert cut(" ...!? ") == []
-    assert text.tokenizer("chinese")(" 。…… ") == []
+    assert tokenizer("chinese")(" 。…… ") == []
 
 
 def test_vocabulary_is_cut_the_same_way_every_time() -> None:
@@ -179,7 +180,7 @@ def test_vocabulary_comes_from_the_training_rows_alone(tmp_path: Path) -> None:
     raw = two_files(tmp_path / "raw")
     rows, meta = prepared(raw, described(), tmp_path / "one")
     own = set(meta["words"]) - {"text", "of", "class", "fine", "poor"}
-    assert own == {text.tokenizer("words")(line)[2] for line in content_of(raw, rows[rows["split"] == "train"])}
+    assert own == {tokenizer("words")(line)[2] for line in content_of(raw, rows[rows["split"] == "train"])}
     held_back = rows[rows["split"] != "train"]["id"].tolist()
     for name in ("good", "bad"):
         lines = (raw / f"{name}.txt").read_text().split("\n")

@@ -12,13 +12,14 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from torchprimer.datasets.photos import BadImageError, Photos, decode
+from torchprimer.datasets.photos import Photos
 from torchprimer.datasets.splits import split, without_duplicates
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Images
+from torchprimer.predictor.errors import BadInput
+from torchprimer.predictor.inputs import decode, image_pixels
 
 Bytes = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
@@ -64,10 +65,7 @@ class ImageArrays:
 
     def pixels(self, index: int, size: int) -> Bytes:
         image: Bytes = self.images[index]
-        if image.shape[1:] == (size, size):
-            return image
-        planes = [ImageOps.fit(Image.fromarray(plane), (size, size), Image.Resampling.BICUBIC) for plane in image]
-        return np.stack([np.asarray(plane) for plane in planes])
+        return image_pixels(image.transpose(1, 2, 0), (self.channels, size, size))
 
 
 def open_raw(folder: Path) -> RawImages:
@@ -174,7 +172,7 @@ def split_rows(
             content = raw.content(i)
             if isinstance(raw, Photos):
                 decode(content, 1)
-        except BadImageError as error:
+        except BadInput as error:
             return "", str(error)
         return hashlib.sha256(content).hexdigest(), ""
 
@@ -237,7 +235,7 @@ def prepare(source: Path, dataset: Images, rows: pd.DataFrame, folder: Path) -> 
         def fill(row: int, inputs: Bytes = inputs, where: list[int] = where) -> None:
             try:
                 inputs[row] = raw.pixels(where[row], dataset.image_size)
-            except BadImageError as error:
+            except BadInput as error:
                 name = raw.ids[where[row]]
                 raise UserError(f"{name}: {error}; it was readable for the split: run `dvc repro split`") from None
 

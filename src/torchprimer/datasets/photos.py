@@ -8,7 +8,6 @@ A zip is read in place. Whatever a camera, an editor or a scanner made becomes u
 reported, not guessed.
 """
 
-import io
 import re
 import threading
 import zipfile
@@ -17,20 +16,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from torchprimer.errors import UserError
+from torchprimer.predictor.errors import BadInput
+from torchprimer.predictor.inputs import MAX_BYTES, image_pixels
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF")  # not PostScript: that is run
 LABEL_IN_NAME = re.compile(r"^(?P<label>[^.]+)\.\d+\.[^.]+$")  # cat.12.jpg
 SURROGATE = re.compile(r"[\ud800-\udfff]")  # what Python makes of bytes in a file name that are not UTF-8
-MAX_PIXELS = 100_000_000  # 300 MB as RGB; above that an image is a mistake or an attack
-MAX_BYTES = 200_000_000
-
-
-class BadImageError(Exception):
-    """An image that cannot be read; its text says why."""
 
 
 class Photos:
@@ -80,7 +73,7 @@ class Photos:
         """The file as it is.
 
         Raises:
-            BadImageError: it is damaged inside the zip, or too large.
+            BadInput: it is damaged inside the zip, or too large.
         """
         name = self.ids[index]
         try:
@@ -89,15 +82,14 @@ class Photos:
             with self._zip().open(name) as stream:
                 content = stream.read(MAX_BYTES + 1)
         except Exception as error:  # each way of compressing has exceptions of its own for damaged data
-            raise BadImageError(f"cannot be taken out of {self.place.name}: {error}") from None
+            raise BadInput(f"cannot be taken out of {self.place.name}: {error}") from None
         if len(content) > MAX_BYTES:
-            raise BadImageError(f"larger than {MAX_BYTES:,} bytes")
+            raise BadInput(f"larger than {MAX_BYTES:,} bytes")
         return content
 
     def pixels(self, index: int, size: int) -> npt.NDArray[np.uint8]:
         """Shape (3, size, size), uint8: upright RGB, scaled and cut from the middle to a square."""
-        image = ImageOps.fit(decode(self.content(index), size), (size, size), Image.Resampling.BICUBIC)
-        return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+        return image_pixels(self.content(index), (3, size, size))
 
     def _zip(self) -> zipfile.ZipFile:
         if not hasattr(self._local, "zip"):
@@ -130,39 +122,3 @@ def _labels(names: list[str]) -> dict[str, str | None]:
     if in_names.total() > len(names) / 2 and (len(in_names) > 1 or len(folders) == 1):
         return {name: match["label"] if match else None for name, match in matches.items()}
     return {name: PurePosixPath(name).parent.name or None for name in names}
-
-
-def decode(content: bytes, size: int) -> Image.Image:
-    """An upright RGB image, not smaller than needed for `size` x `size` unless it was smaller.
-
-    Raises:
-        BadImageError: with the reason.
-    """
-    if not content:
-        raise BadImageError("empty file")
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.format not in FORMATS:
-                raise BadImageError(f"not a photo, but {image.format}")
-            if image.width * image.height > MAX_PIXELS:
-                raise BadImageError(f"too large: {image.width} x {image.height} pixels")
-            image.draft("RGB", (2 * size, 2 * size))  # JPEG: decode at a half, quarter or eighth if that is enough
-            image.load()
-            return _rgb(ImageOps.exif_transpose(image))
-    except BadImageError:
-        raise
-    except UnidentifiedImageError:
-        raise BadImageError("not an image") from None
-    except Image.DecompressionBombError:
-        raise BadImageError("too large") from None
-    except Exception as error:  # on broken files Pillow's decoders raise almost anything
-        raise BadImageError(f"damaged: {error}") from None
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits grey, which convert() would clip instead of scale
-        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:  # what shows through is white, not the colour that happens to lie beneath
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")

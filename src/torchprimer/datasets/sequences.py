@@ -9,11 +9,11 @@ import json
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Sequences
+from torchprimer.predictor.inputs import encode_strings
 
 
 def read_sequences(folder: Path, dataset: Sequences) -> pd.DataFrame:
@@ -99,7 +99,7 @@ def prepare(raw: Path, dataset: Sequences, rows: pd.DataFrame, folder: Path) -> 
         )
     table = table.loc[rows["id"]]
     alphabet = sorted(set("".join([*table["input"], *table["target"]])))
-    inputs, targets = (encode(table[side].tolist(), alphabet) for side in ("input", "target"))
+    inputs, targets = (encode_strings(table[side].tolist(), alphabet) for side in ("input", "target"))
     for part in ("train", "validation", "test"):
         np.save(folder / f"{part}_inputs.npy", inputs)
         np.save(folder / f"{part}_targets.npy", targets)
@@ -110,21 +110,3 @@ def prepare(raw: Path, dataset: Sequences, rows: pd.DataFrame, folder: Path) -> 
         "classes": alphabet,
         "held_out": False,
     }
-
-
-def encode(strings: list[str], alphabet: list[str]) -> npt.NDArray[np.int64]:
-    """Strings of one length as numbers of their characters, shape (N, T).
-
-    Raises:
-        UserError: a character that the alphabet does not have.
-    """
-    number = {character: i for i, character in enumerate(alphabet)}
-    for character in dict.fromkeys("".join(strings)):
-        if character not in number:
-            raise UserError(f"{character!r} is not in the alphabet: {' '.join(alphabet)}")
-    return np.array([[number[character] for character in string] for string in strings], np.int64)
-
-
-def decode(numbers: npt.NDArray[np.int64], alphabet: list[str]) -> list[str]:
-    """The strings again, from shape (N, T)."""
-    return ["".join(alphabet[i] for i in row) for row in numbers]

@@ -4,10 +4,11 @@ What is fitted (medians, means, deviations, categories, principal components) se
 as plain numbers in meta.json, from which `transform` prepares any further rows.
 """
 
+import contextlib
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from torchprimer.datasets.splits import split, split_by_time, split_shuffled
-from torchprimer.errors import UserError, did_you_mean
+from torchprimer.errors import UserError
 from torchprimer.params import Tabular
+from torchprimer.predictor.errors import BadInput
+from torchprimer.predictor.inputs import (
+    MISSING,
+    as_text,
+    check_column,
+    column_numbers,
+    encode_columns,
+    table_features,
+)
 
 Floats = npt.NDArray[np.float64]
-MISSING = {"", "?", "na", "n/a", "nan", "null", "<null>", "none"}  # where a number should be, in any case
 ENDINGS = (".csv", ".tsv", ".dat")
 
 
@@ -140,7 +149,10 @@ def split_rows(
         given = getattr(dataset, key)
         for column in given if isinstance(given, list) else [given]:
             if column is not None:
-                _check_column(table, column, f"datasets.{name}.{key}: ")
+                try:
+                    check_column(table, column)
+                except BadInput as error:
+                    raise UserError(f"datasets.{name}.{key}: {error}") from None
     if dataset.task == "classification":
         _compare_with_published(table, dataset.target, _description(raw), dataset.raw)
     without = table[dataset.target].str.lower().isin(MISSING if dataset.task == "regression" else {""})
@@ -272,7 +284,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
         numeric[name] = {"median": float(imputer.statistics_[0]), "mean": mean, "std": std}
     categorical: dict[str, list[str]] = {}
     if dataset.categorical:
-        texts = _texts(table, dataset.categorical).to_numpy(dtype=object)
+        texts = table[dataset.categorical].map(as_text).to_numpy(dtype=object)
         encoder = OneHotEncoder(handle_unknown="ignore").fit(texts)
         categorical = {
             name: [str(value) for value in found]
@@ -289,7 +301,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
         "target": dataset.target,
     }
     if dataset.pca is not None:
-        inputs = _encode(meta, table)
+        inputs = encode_columns(meta, table)
         if dataset.pca > min(inputs.shape):
             raise UserError(f"pca: {dataset.pca} is more than there are features ({inputs.shape[1]}) or training rows")
         if np.ptp(inputs, axis=0).max() == 0:
@@ -300,7 +312,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
         features = [f"pc{i + 1}" for i in range(dataset.pca)]
     meta |= {"features": features, "shape": [len(features)]}
     if dataset.task == "classification":
-        return meta | {"classes": _in_order(_texts(table, [dataset.target])[dataset.target].unique().tolist())}
+        return meta | {"classes": _in_order(table[dataset.target].map(as_text).unique().tolist())}
     scaler = StandardScaler().fit(_numbers(table, dataset.target)[:, None])
     mean, std = (float(scaler.mean_[0]), float(scaler.scale_[0])) if dataset.standardize else (0.0, 1.0)
     return meta | {"target_mean": mean, "target_std": std}
@@ -312,17 +324,15 @@ def transform(meta: dict[str, Any], table: pd.DataFrame) -> npt.NDArray[np.float
     Raises:
         UserError: a column is missing, or has a value that is no number.
     """
-    encoded = _encode(meta, table)
-    if meta["pca"] is not None:
-        encoded = (encoded - np.array(meta["pca"]["mean"])) @ np.array(meta["pca"]["components"]).T
-    return encoded.astype(np.float32)
+    with _named_rows(table):
+        return table_features(meta, table)
 
 
 def transform_target(meta: dict[str, Any], table: pd.DataFrame) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
     """Targets: class numbers of shape (N,), or numbers of shape (N, 1), standardised if the dataset is."""
     if meta["task"] == "classification":
         number = {label: i for i, label in enumerate(meta["classes"])}
-        labels = _texts(table, [meta["target"]])[meta["target"]]
+        labels = table[meta["target"]].map(as_text)
         if len(unknown := labels[~labels.isin(number)]):
             raise UserError(f"row {unknown.index[0]}: no training row is of class {unknown.iloc[0]!r}")
         return np.array([number[label] for label in labels], np.int64)
@@ -331,54 +341,23 @@ def transform_target(meta: dict[str, Any], table: pd.DataFrame) -> npt.NDArray[n
     return standardised[:, None]
 
 
-def _encode(meta: dict[str, Any], table: pd.DataFrame) -> Floats:
-    """Everything before PCA: medians put in, standardised; categories one-hot, one never seen all zeros."""
-    blocks = []
-    for name, fitted in meta["numeric"].items():
-        values = _numbers(table, name, zero_is_missing=name in meta["zero_is_missing"])
-        filled = np.where(np.isnan(values), fitted["median"], values)
-        blocks.append(((filled - fitted["mean"]) / fitted["std"])[:, None])
-    texts = _texts(table, meta["categorical"])
-    blocks += [texts[[name]].to_numpy() == np.array([values], object) for name, values in meta["categorical"].items()]
-    return np.hstack(blocks).astype(np.float64)
-
-
-def _texts(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """These columns as text, whatever the table has: nothing is "", and 3.0 is "3"."""
-    for name in names:
-        _check_column(table, name)
-    return table[list(names)].map(_text)
-
-
-def _text(value: object) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-
-def _check_column(table: pd.DataFrame, name: str, where: str = "") -> None:
-    if name not in table:
-        there = [str(column) for column in table.columns]
-        raise UserError(f"{where}no column {name!r}; there are: {', '.join(there)}.{did_you_mean(name, there)}")
-
-
 def _numbers(table: pd.DataFrame, name: str, *, zero_is_missing: bool = False) -> Floats:
-    """A column as numbers of shape (N,); NaN where it is missing: empty, NA and the like, 0 if that stands for it."""
-    texts = _texts(table, [name])[name]
-    values = np.full(len(texts), np.nan)
-    for i, text in enumerate(texts):
-        if text.lower() in MISSING:
-            continue
-        try:
-            values[i] = float(text)
-        except ValueError:
-            values[i] = np.inf
-        if not np.isfinite(values[i]):
-            raise UserError(
-                f"row {texts.index[i]}: {name} is {text!r}, which is no number; correct it, or name the column under "
-                "categorical"
-            )
-    return np.where(values == 0, np.nan, values) if zero_is_missing else values
+    """A column as numbers of shape (N,), NaN where it is missing."""
+    with _named_rows(table):
+        return column_numbers(table[name], name, zero_is_missing=zero_is_missing)
+
+
+@contextlib.contextmanager
+def _named_rows(table: pd.DataFrame) -> Iterator[None]:
+    """Puts the id of the row into what is said of it, and what can be done."""
+    try:
+        yield
+    except BadInput as error:
+        if error.index is None:
+            raise
+        raise UserError(
+            f"row {table.index[error.index]}: {error}; correct it, or name the column under categorical"
+        ) from None
 
 
 def _in_order(labels: list[str]) -> list[str]:

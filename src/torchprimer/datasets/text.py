@@ -6,23 +6,18 @@ A word's number is its place in the vocabulary, which is taken from the training
 import csv
 import io
 import json
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from torchprimer.datasets.splits import split, without_duplicates
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Texts
-
-Tokenizer = Callable[[str], list[str]]
-PADDING = 0
-
+from torchprimer.predictor.inputs import padded, tokenizer, word_numbers
 
 # ---- reading and splitting -----------------------------------------------------------------------------------------
 
@@ -188,15 +183,6 @@ def _compare_with_published(labels: pd.Series, expected: dict[str, int] | None, 
 # ---- words and their numbers ---------------------------------------------------------------------------------------
 
 
-def tokenizer(name: str) -> Tokenizer:
-    """`chinese`: words as jieba cuts them; `words`: runs of letters and digits in lower case. No punctuation."""
-    if name == "words":
-        return lambda text: re.findall(r"\w+", text.lower())
-    import rjieba  # jieba's algorithm and dictionary, in Rust
-
-    return lambda text: [word for word in rjieba.cut(text) if any(letter.isalnum() for letter in word)]
-
-
 def vocabulary(documents: Iterable[Sequence[str]], min_documents: int, max_words: int | None) -> dict[str, int]:
     """The words of `documents` (lists of words) that at least `min_documents` of them have, the most frequent first.
 
@@ -206,31 +192,6 @@ def vocabulary(documents: Iterable[Sequence[str]], min_documents: int, max_words
     counts = Counter(word for document in documents for word in set(document))
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return {word: count for word, count in ordered[:max_words] if count >= min_documents}
-
-
-def numbers(documents: Iterable[Sequence[str]], words: Sequence[str]) -> list[npt.NDArray[np.int32]]:
-    """For each document the numbers of its words, in their order; the first of `words` is 1. Others are left out."""
-    number = {word: i for i, word in enumerate(words, 1)}
-    return [np.array([number[word] for word in document if word in number], np.int32) for document in documents]
-
-
-def padded(documents: Sequence[npt.NDArray[np.int32]], length: int) -> npt.NDArray[np.int32]:
-    """One row of `length` for each document, filled up with `PADDING`: shape (N, length)."""
-    rows = np.full((len(documents), length), PADDING, np.int32)
-    for row, document in zip(rows, documents, strict=True):
-        row[: len(document)] = document
-    return rows
-
-
-def encode(texts: Sequence[str], meta: dict[str, Any]) -> npt.NDArray[np.int32]:
-    """Raw texts as a model takes them, by the meta.json of the data it was trained on.
-
-    Returns:
-        Shape (N, L), L as long as the longest of these texts needs, at least 1.
-    """
-    cut = tokenizer(meta["tokenizer"])
-    documents = numbers((cut(text) for text in texts), meta["words"])
-    return padded(documents, max([1, *map(len, documents)]))
 
 
 def prepare(raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> dict[str, object]:
@@ -257,7 +218,7 @@ def prepare(raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> dict
             f"raw data {dataset.raw}: no word is in {dataset.min_documents} training texts or more; lower the "
             f"dataset's min_documents, or choose another tokenizer than {dataset.tokenizer}"
         )
-    encoded = numbers(documents, list(counts))
+    encoded = word_numbers(documents, list(counts))
     length = max([1, *map(len, encoded)])
     classes = sorted(set(rows["label"]))
     for part in ("train", "validation", "test"):

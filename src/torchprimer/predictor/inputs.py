@@ -6,9 +6,9 @@ to the training rows (medians, deviations, categories, words, ...) comes from me
 
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 Tokenizer = Callable[[str], list[str]]
+
+
+class Columns(Protocol):
+    """The values of each column of a table by its name: a dict of lists, or a DataFrame."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+    def __getitem__(self, name: str, /) -> Any: ...
+
 
 FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF")  # not PostScript: that is run
 MAX_PIXELS = 100_000_000  # 300 MB as RGB; above that an image is a mistake or an attack
@@ -152,17 +160,25 @@ def fitted(image: "Image.Image", shape: Sequence[int]) -> Bytes:
 # ---- rows of a table -------------------------------------------------------------------------------------------------
 
 
-def table_features(fitted: Mapping[str, Any], columns: Mapping[str, Sequence[object]]) -> npt.NDArray[np.float32]:
+def table_features(fitted: Mapping[str, Any], columns: Columns) -> npt.NDArray[np.float32]:
     """Inputs of shape (N, F) for the rows of a table, by what was fitted to the training rows.
 
     Args:
         fitted: numeric (median, mean, std of each column), zero_is_missing, categorical (the categories of each
             column; one that is not among them becomes all zeros), pca (None, or mean and components).
-        columns: the values of each column, by its name, or a DataFrame; those that `fitted` lacks are not read.
+        columns: those that `fitted` lacks are not read.
 
     Raises:
         BadInput: no such column, or a value that is no number.
     """
+    encoded = encode_columns(fitted, columns)
+    if fitted["pca"] is not None:
+        encoded = (encoded - np.array(fitted["pca"]["mean"])) @ np.array(fitted["pca"]["components"]).T
+    return encoded.astype(np.float32)
+
+
+def encode_columns(fitted: Mapping[str, Any], columns: Columns) -> Floats:
+    """`table_features` before principal components: medians put in, standardised; categories one-hot."""
     for name in (*fitted["numeric"], *fitted["categorical"]):
         check_column(columns, name)
     blocks = []
@@ -173,13 +189,10 @@ def table_features(fitted: Mapping[str, Any], columns: Mapping[str, Sequence[obj
     for name, categories in fitted["categorical"].items():
         texts = np.array([_category(value, categories) for value in columns[name]], object)
         blocks.append(texts[:, None] == np.array([categories], object))
-    encoded = np.hstack(blocks).astype(np.float64)
-    if fitted["pca"] is not None:
-        encoded = (encoded - np.array(fitted["pca"]["mean"])) @ np.array(fitted["pca"]["components"]).T
-    return encoded.astype(np.float32)
+    return np.hstack(blocks).astype(np.float64)
 
 
-def check_column(columns: Iterable[str], name: str, index: int | None = None) -> None:
+def check_column(columns: Iterable[Any], name: str, index: int | None = None) -> None:
     """Raises BadInput, of the row `index` or of all of them, unless there is a column of this name."""
     if name not in columns:
         there = [str(column) for column in columns]
