@@ -1,5 +1,6 @@
-"""MLflow: a store that many may open at once, runs that always end, champions."""
+"""MLflow: a store that many may open at once, runs that always end, what its pages show, champions."""
 
+import json
 import subprocess
 import sys
 import time
@@ -11,17 +12,32 @@ import pytest
 from tests.conftest import PROJECT, clean_environment
 from torchprimer.errors import UserError
 from torchprimer.tracking import Tracker
-from torchprimer.tracking.store import Store, beats, new_run
+from torchprimer.tracking.model import signature_of, validation_score
+from torchprimer.tracking.runs import new_run
+from torchprimer.tracking.shown import compared, description, schema, tags_of, training_metrics
+from torchprimer.tracking.store import Store, beats, champions
+from torchprimer.tracking.ui import address
 
 RECORD: dict[str, Any] = {
     "experiment": "tiny",
-    "params": {"dataset": "mnist", "model": "mlp", "lr": 0.1, "scheduler": {"name": "StepLR", "step_size": 3}},
-    "run": {"seed": 0},
-    "data": {"samples": {"train": 5}},
+    "params": {
+        "dataset": "mnist", "model": "mlp", "training": "supervised", "lr": 0.1,
+        "scheduler": {"name": "StepLR", "step_size": 3},
+    },
+    "run": {"seed": 0, "limit": None, "device": "cpu", "precision": "float32"},
+    "data": {
+        "kind": "images", "task": "classification", "shape": [1, 28, 28], "classes": ["0", "1"], "held_out": True,
+        "samples": {"train": 5, "validation": 2, "test": 3},
+    },
     "data_digest": "d" * 64,
     "versions": {"torch": "2.13.0"},
     "fingerprint": "f" * 64,
-}
+}  # fmt: skip
+TRAINING = {
+    "epochs": 7, "best_epoch": 5, "validation_loss_best": 0.25, "validation_accuracy_best": 0.9,
+    "train_loss_final": 0.1, "validation_loss_final": 0.3, "seconds": 12.5, "parameters": 1234,
+}  # fmt: skip
+TEST = {"loss": 0.26, "accuracy": 0.875, "precision_macro": 0.8, "f1_macro": 0.85, "true_positives": 3}
 
 
 @pytest.fixture
@@ -60,9 +76,17 @@ def test_params_are_flat_and_history_is_whole(root: Path) -> None:
     store = Store()
     stored = store.client.get_run(run_id)
     assert stored.data.params == {
-        "dataset": "mnist", "model": "mlp", "lr": "0.1", "scheduler.name": "StepLR", "scheduler.step_size": "3",
-        "seed": "0", "samples_train": "5",
+        "dataset": "mnist", "model": "mlp", "training": "supervised", "lr": "0.1", "scheduler.name": "StepLR",
+        "scheduler.step_size": "3", "seed": "0", "limit": "None", "device": "cpu", "precision": "float32",
+        "samples_train": "5", "samples_validation": "2", "samples_test": "3",
     }  # fmt: skip
+    found = {"type": "experiment", "dataset": "mnist", "kind": "images", "task": "classification", "model": "mlp"}
+    assert stored.data.tags.items() >= {**found, "training": "supervised"}.items()
+    assert stored.inputs is not None
+    (given,) = stored.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("mnist", "dddddddd")
+    assert json.loads(given.dataset.profile or "") == {"num_rows": 10, "train": 5, "validation": 2, "test": 3}
+    assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "training")]
     history = store.client.get_metric_history(run_id, "validation_loss")
     assert [(metric.step, metric.value) for metric in history] == [(epoch, 1 / epoch) for epoch in range(1, 1501)]
     assert store.find("f" * 64) == run_id
@@ -143,21 +167,142 @@ def test_another_store_by_environment(root: Path, tmp_path: Path, monkeypatch: p
     assert not (root / "mlflow.db").exists()
 
 
-def version(score: float, data: str = "a", limit: str = "None") -> dict[str, str]:
-    return {"validation_score": str(score), "data": data, "limit": limit}
+def test_what_pages_show_is_there_from_the_start_and_a_users_changes_stay(root: Path) -> None:
+    store = Store()
+    tags = store.client.get_experiment(store.experiment).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"  # else the pages are those for language models
+    assert "tags.dataset = 'mnist'" in tags["mlflow.note.content"]
+    key = "mlflow.sharedViewState.results"
+    view = json.loads(tags[key])
+    assert json.loads(view["state"])["searchFilter"] == "tags.type = 'experiment'"
+    assert address("http://127.0.0.1:5000", store.experiment).endswith("&viewStateShareKey=results")
+    store.client.set_experiment_tag(store.experiment, key, "mine")
+    store.client.delete_experiment_tag(store.experiment, "mlflow.note.content")
+    tags = Store().client.get_experiment(store.experiment).tags
+    assert tags[key] == "mine"
+    assert "tags.dataset = 'mnist'" in tags["mlflow.note.content"]
+
+
+def test_few_metrics_and_a_description() -> None:
+    assert training_metrics(TRAINING) == {
+        "best_epoch": 5, "validation_loss_best": 0.25, "validation_accuracy_best": 0.9, "training_seconds": 12.5,
+        "parameters": 1234,
+    }  # fmt: skip
+    assert compared(TEST, "test_") == {"test_loss": 0.26, "test_accuracy": 0.875, "test_f1_macro": 0.85}
+    assert compared({"mse": 4.0, "rmse": 2.0}, "test_") == {"test_rmse": 2.0}
+    assert compared({"mse": 4.0}, "test_") == {"test_mse": 4.0}
+    text = description(RECORD, TRAINING, TEST, {})
+    assert text.startswith("**tiny**: Multilayer perceptron: linear layers with a nonlinearity between them.")
+    for line in (
+        "| command | `dvc repro train@tiny` |",
+        "| data | `mnist`: images of 1 x 28 x 28, 2 classes (0, 1); 5 train, 2 validation, 3 test |",
+        "| training | `supervised`, 7 epochs in 12.5 s on cpu in float32; 1,234 parameters |",
+        "| score | validation, epoch 5 | test |",
+        "| accuracy | 0.9 | 0.875 |",
+        "| true_positives |  | 3 |",
+    ):
+        assert line in text.splitlines()
+    assert "Not evaluated yet" in description(RECORD, TRAINING, {}, {})
+    reduced = RECORD | {"run": RECORD["run"] | {"limit": 256}}
+    folds = {"accuracy_mean": 0.75, "accuracy_std": 0.03, "folds": 10}
+    assert "| reduced | to at most 256 samples of each split |" in description(reduced, TRAINING, TEST, folds)
+    assert "| cross-validation | accuracy 0.7500 ± 0.0300 over 10 folds |" in description(
+        reduced, TRAINING, TEST, folds
+    )
+    toy = RECORD | {"data": RECORD["data"] | {"held_out": False}}
+    assert "none are held back" in description(toy, TRAINING, TEST, {})
+
+
+def test_features_belong_to_the_dataset_of_their_images() -> None:
+    """A classifier of what a frozen net sees takes the same images, so it competes with all others for them."""
+    data = {"kind": "features", "task": "classification", "dataset": "dogs_vs_cats", "shape": [512]}
+    record = RECORD | {"data": data, "params": RECORD["params"] | {"dataset": "dogs_vs_cats_seen"}}
+    assert tags_of(record, "experiment")["dataset"] == "dogs_vs_cats"
+    generator = RECORD | {"params": RECORD["params"] | {"model": "gan"}}
+    assert tags_of(generator, "experiment")["task"] == "generation"
+
+
+def test_a_dataset_has_its_columns_or_the_shapes_of_its_arrays() -> None:
+    table = {
+        "kind": "tabular", "task": "regression", "numeric": {"temp": {}}, "categorical": {"hr": []}, "target": "bikers",
+    }  # fmt: skip
+    columns = json.loads(schema(table))["mlflow_colspec"]
+    assert [(column["name"], column["type"]) for column in columns] == [
+        ("temp", "double"), ("hr", "string"), ("bikers", "double")
+    ]  # fmt: skip
+    arrays = json.loads(schema(RECORD["data"]))["mlflow_tensorspec"]
+    assert json.loads(arrays["features"])[0]["tensor-spec"] == {"dtype": "uint8", "shape": [-1, 1, 28, 28]}
+
+
+def test_signature_of_each_kind() -> None:
+    def names(kind: str, classes: list[str] | None, column: str) -> tuple[list[str], list[str]]:
+        signature = signature_of({"kind": kind, "classes": classes, "columns": [{"name": column, "type": "string"}]})
+        return signature.inputs.input_names(), signature.outputs.input_names()
+
+    assert names("images", ["cat", "dog"], "image") == (["image"], ["prediction", "p_cat", "p_dog"])
+    assert names("tabular", None, "temp") == (["temp"], ["prediction"])
+    assert names("sequences", ["h", "e"], "text") == (["text"], ["prediction"])
+    assert names("autoencoder", None, "image") == (["image"], ["image", "mse"])
+    assert names("generator", None, "seed") == (["seed"], ["image"])
+
+
+def version(
+    score: float | None, samples: str = "a", limit: int | None = None, *, loss: float = 0.5, fingerprint: str = "new"
+) -> dict[str, str]:
+    values = {"validation_score": score, "validation_loss": loss, "validation": samples, "limit": limit}
+    return {key: str(value) for key, value in (values | {"fingerprint": fingerprint, "experiment": "E"}).items()}
+
+
+OLD = version(0.90, fingerprint="old")
 
 
 @pytest.mark.parametrize(
     ("challenger", "champion", "wins"),
     [
-        (version(0.91), version(0.90), True),
-        (version(0.90), version(0.90), False),  # moved only when better
-        (version(0.89), version(0.90), False),
-        (version(1.0, "b", "256"), version(0.90), False),  # a reduced run says nothing about the whole data
-        (version(0.5), version(1.0, "b", "256"), True),
-        (version(0.5, "b"), version(0.9), True),  # other data: the scores do not compare, the newer data counts
-        (version(0.6, "b", "256"), version(0.9, "c", "512"), True),
+        (version(0.91), OLD, True),
+        (version(0.90), OLD, False),  # moved only when better
+        (version(0.89), OLD, False),
+        (version(0.90, loss=0.4), OLD, True),  # at the same score the loss decides, so the order of exports does not
+        (version(0.90, loss=0.6), OLD, False),
+        (version(0.91, loss=9.0), OLD, True),
+        (version(0.90, fingerprint="old"), OLD, True),  # the same training, exported anew
+        (version(1.0, "b", 256), OLD, False),  # a reduced run says nothing about the whole data
+        (version(0.5), version(1.0, "b", 256, fingerprint="old"), True),
+        (version(0.5, "b"), OLD, True),  # other samples: the scores do not compare, the newer data counts
+        (version(0.6, "b", 256), version(0.9, "c", 512, fingerprint="old"), True),
+        (version(None), version(None, fingerprint="old"), True),  # a generator: the newest
     ],
 )
 def test_champion(challenger: dict[str, str], champion: dict[str, str], wins: bool) -> None:
     assert beats(challenger, champion) is wins
+
+
+def test_the_score_that_decides() -> None:
+    assert validation_score(TRAINING) == 0.9
+    assert validation_score({"validation_loss_best": 0.5, "validation_r2_best": 0.8}) == 0.8
+    assert validation_score({"validation_loss_best": 0.5}) == -0.5
+    assert validation_score({"generator_loss_final": 0.5}) is None
+
+
+def test_champions_move_only_to_better_ones(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert champions() == {}
+    assert not (root / "mlflow.db").exists()  # asking makes no store
+    store = Store()
+    assert champions() == {}
+    runs = []
+    for experiment, score, loss in (("one", 0.8, 0.5), ("two", 0.9, 0.5), ("three", 0.85, 0.1), ("four", 0.9, 0.4)):
+        run = new_run(store, RECORD)
+        run.end("FINISHED")
+        tags = version(score, loss=loss, fingerprint=experiment) | {"experiment": experiment}
+        store.register("mnist", f"runs:/{run.id}/model", run.id, tags, "what it is")
+        runs.append(run.id)
+        tagged = store.client.search_runs([store.experiment], "tags.champion = 'mnist'")
+        best = {"one": "one", "two": "two", "three": "two", "four": "four"}[experiment]
+        assert champions()["mnist"][0] == best
+        assert [run.info.run_id for run in tagged] == [runs[("one", "two", "three", "four").index(best)]]
+    generator = version(None, fingerprint="gan") | {"experiment": "mnist_gan"}
+    store.register("mnist_gan", f"runs:/{runs[0]}/model", runs[0], generator, "")
+    found = champions()
+    assert found == {"mnist": ("four", "4", 0.9), "mnist_gan": ("mnist_gan", "1", None)}
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")  # another store is asked by MLflow
+    assert champions() == found

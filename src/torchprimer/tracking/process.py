@@ -4,7 +4,8 @@ import json
 import sys
 
 from torchprimer.errors import UserError
-from torchprimer.tracking.store import Run, Store, existing_run, log_baselines, new_run
+from torchprimer.tracking.runs import Run, existing_run, log_baselines, new_run
+from torchprimer.tracking.store import Store
 
 
 def serve() -> int:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from torchprimer import paths
-from torchprimer.tracking.store import Store, digest, existing_run, log_baselines, read
+from torchprimer.tracking.runs import existing_run, log_baselines
+from torchprimer.tracking.store import Store, digest, read
 
 
 def sync() -> None:
