@@ -11,6 +11,54 @@ import numpy.typing as npt
 Json = dict[str, Any]
 
 
+REGISTERED_ALONE = ("generator", "autoencoder")  # others compete for the champion of their dataset
+
+
+def description(record: Mapping[str, Any], training: Json, test: Json, graph: Json) -> Json:
+    """Plain JSON.
+
+    Args:
+        record: experiment.json of the trained model.
+        training, test: its scores, train.json and test.json.
+        graph: of the ONNX file: input, output, sha256, largest_difference_to_pytorch, proven_on.
+    """
+    params, data = record["params"], record["data"]
+    kind = kind_of(params, data)
+    transform = transform_of(kind, params, data)
+    return {
+        "experiment": record["experiment"],
+        "dataset": params["dataset"],
+        "kind": kind,
+        "task": data["task"],
+        "model": params["model"],
+        "extractor": data["experiment"] if data["kind"] == "features" else None,
+        "registered_as": record["experiment"] if kind in REGISTERED_ALONE else params["dataset"],
+        "classes": data["classes"] if classifies(kind, data) else None,
+        "target": data.get("target"),
+        "time_column": data.get("time_column"),
+        "columns": columns_of(kind, transform),
+        "scores": scores_of(training, test),
+        "validation_score": validation_score(training),
+        "samples": data["samples"],
+        "held_out": data["held_out"],
+        "parameters": training["parameters"],
+        "seconds": training["seconds"],
+        "params": params,
+        "run": record["run"],
+        "limit": record["run"]["limit"],
+        "versions": record["versions"],
+        "data_digest": record["data_digest"],
+        "fingerprint": record["fingerprint"],
+        **graph,
+        "transform": transform,
+    }
+
+
+def classifies(kind: str, data: Mapping[str, Any]) -> bool:
+    """Whether answers are probabilities."""
+    return kind not in ("generator", "autoencoder") and data["task"] != "regression"
+
+
 def kind_of(params: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     """What a Predictor calls the kind of its model: generator, autoencoder, images, tabular, text or sequences."""
     made = {"gan": "generator", "autoencoder": "autoencoder"}.get(params["model"])
