@@ -192,12 +192,11 @@ def encode_columns(fitted: Mapping[str, Any], columns: Columns) -> Floats:
     return np.hstack(blocks).astype(np.float64)
 
 
-def check_column(columns: Iterable[Any], name: str, index: int | None = None) -> None:
-    """Raises BadInput, of the row `index` or of all of them, unless there is a column of this name."""
+def check_column(columns: Iterable[Any], name: str) -> None:
+    """Raises BadInput unless there is a column of this name."""
     if name not in columns:
         there = [str(column) for column in columns]
-        reason = f"no column {name!r}; there are: {', '.join(there) or 'none'}.{did_you_mean(name, there)}"
-        raise BadInput(reason, index)
+        raise BadInput(f"no column {name!r}; there are: {', '.join(there)}.{did_you_mean(name, there)}")
 
 
 def as_text(value: object) -> str:

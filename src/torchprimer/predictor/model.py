@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import inputs as raw
-from .errors import BadInput, UserError
+from .errors import BadInput, UserError, did_you_mean
 
 Answer = dict[str, Any]
 Floats = npt.NDArray[np.float32]
@@ -148,8 +148,7 @@ class Predictor:
         if self.kind == "generator":
             raise UserError(f"{self.description['experiment']} makes images of noise: call generate(count, seed)")
         if self.kind == "tabular" and hasattr(inputs, "columns"):  # a DataFrame, of whatever package
-            for name in self._columns:
-                raw.check_column(list(inputs.columns), name)
+            self._check_columns(inputs.columns, None)
             rows = zip(*(inputs[name] for name in self._columns), strict=True)
             return (dict(zip(self._columns, row, strict=True)) for row in rows), False
         if self.kind in ("images", "autoencoder") and isinstance(inputs, np.ndarray):
@@ -192,9 +191,17 @@ class Predictor:
         for i, row in enumerate(rows):
             if not hasattr(row, "keys"):
                 raise BadInput(f"a row of the table is needed, a dict {{column: value}}; this is {_called(row)}", i)
-            for name in self._columns:
-                raw.check_column(row.keys(), name, i)
+            self._check_columns(row.keys(), i)
         return raw.table_features(self._transform, {name: [row[name] for row in rows] for name in self._columns})
+
+    def _check_columns(self, there: Iterable[Any], index: int | None) -> None:
+        given = [str(name) for name in there]
+        if missing := [name for name in self._columns if name not in given]:
+            raise BadInput(
+                f"no column {', '.join(map(repr, missing))}; given: {', '.join(given) or 'none'}; needed: "
+                f"{', '.join(self._columns)}.{did_you_mean(missing[0], given)}",
+                index,
+            )
 
     def _texts(self, texts: list[Any]) -> npt.NDArray[np.int32]:
         for i, text in enumerate(texts):
