@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro quick docs test lint types bench ui clean
+.PHONY: help install repro quick docs test lint types bench ui demo clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -65,6 +65,13 @@ ui: install  ## MLflow on http://127.0.0.1:5000 (another port: make ui PORT=5001
 	@echo "MLflow: http://127.0.0.1:$(or $(PORT),5000)/?workflowType=machine_learning   (Ctrl-C ends it)"
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
+
+$(VENV)/installed-demo: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo]'
+	@touch $@
+
+demo: $(VENV)/installed-demo  ## the exported models to play with, on http://127.0.0.1:7860 (another port: make demo PORT=8000)
+	@torchprimer demo --port $(or $(PORT),7860)
 
 clean:  ## delete the environment (data, models and runs stay)
 	rm -rf $(VENV)

@@ -170,6 +170,9 @@ def _add_models(add: Add) -> None:
     parser.add_argument("--count", type=_whole(1, 10_000), default=1, metavar="N", help="so many images (default: 1)")
     parser.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="S", help="of the noise (default: 0)")
 
+    parser = add("demo", _demo, COMMANDS["demo"])
+    parser.add_argument("--port", type=_whole(1, 65535), default=7860, metavar="P", help="default: 7860")
+
 
 def _add_forms(parser: Parser) -> None:
     form = parser.add_mutually_exclusive_group()
@@ -231,6 +234,12 @@ def _generate(given: argparse.Namespace) -> None:
     from torchprimer.generate import generate
 
     generate(given.experiment, given.count, given.seed, given.out)
+
+
+def _demo(given: argparse.Namespace) -> None:
+    from torchprimer.demo import serve
+
+    serve(given.port)
 
 
 def _add_photos(given: argparse.Namespace) -> None:

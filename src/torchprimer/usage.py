@@ -55,6 +55,13 @@ torchprimer generate mnist_gan digit.png""",
         """
 Several images are a grid, a single one keeps its size. The same seed makes the same images.""",
     ),
+    "demo": Usage(
+        "a page to play with the exported models, on http://127.0.0.1:7860",
+        "torchprimer demo\ntorchprimer demo --port 8000",
+        """
+Draw a digit, drop a photo, type a review, make up a day, move the noise of a generator. Ctrl-C ends it. It needs
+Gradio: `make demo` installs that first.""",
+    ),
     "add-photos": Usage(
         "bring photos of your own: a zip or a folder",
         "torchprimer add-photos ~/Downloads/train.zip\ntorchprimer add-photos ~/flowers --name flowers",

@@ -35,8 +35,6 @@ def serve(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what has just ended is no obstacle
         try:
             probe.bind((HOST, port))
-        except OverflowError:
-            raise UserError(f"--port is 1 to 65535; this is {port}") from None
         except OSError as error:
             raise UserError(
                 f"port {port} cannot be used ({error.strerror}): take another one, --port {port + 1}"
