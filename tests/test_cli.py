@@ -34,6 +34,7 @@ def torchprimer(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedPro
         (("add-data", "nowhere.csv"), "required: --name"),
         (("add-data", "--name", "own"), "required: FILE"),
         (("add-dat", "nowhere.csv"), "Did you mean 'add-data'?"),
+        (("predct", "mnist_cnn"), "Did you mean 'predict'?"),
     ],
 )
 def test_mistakes_are_one_line(arguments: tuple[str, ...], expected: str) -> None:
@@ -57,12 +58,17 @@ def test_outside_a_project(tmp_path: Path) -> None:
     assert "no dvc.yaml in" in done.stderr
 
 
-def test_help_names_every_command() -> None:
+def test_help_names_every_command_and_each_has_an_example() -> None:
     done = torchprimer("--help")
     assert done.returncode == 0
-    for command in (*ALONE, *STAGES, "add-photos", "add-data", "sync"):
-        assert command in done.stdout
     assert "_track" not in done.stdout
+    commands = (*ALONE, *STAGES, "list", "show", "predict", "generate", "add-photos", "add-data", "sync")
+    for command in commands:
+        assert f"\n  {command} " in done.stdout
+        more = torchprimer(command, "--help")
+        assert more.returncode == 0
+        _, examples = more.stdout.split("\nexamples:\n")
+        assert f"  torchprimer {command}" in examples
 
 
 def test_python_without_the_packages_says_what_to_do() -> None:
