@@ -1,13 +1,18 @@
 """What a person types: help, typing mistakes, a Python without the packages."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import PROJECT, clean_environment
 from torchprimer.cli import ALONE, STAGES
+from torchprimer.usage import COMMANDS
 
 
 def torchprimer(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
@@ -58,12 +63,40 @@ def test_outside_a_project(tmp_path: Path) -> None:
     assert "no dvc.yaml in" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("train", "mnist_cnn"), "interrupted; the same command goes on from the last finished epoch"),
+        (("split", "mnist"), "interrupted; the same command starts it anew"),
+        (("list",), "interrupted"),
+    ],
+)
+def test_interrupted(tmp_path: Path, arguments: tuple[str, ...], expected: str) -> None:
+    """While it reads params.yaml, which here is a pipe that nobody writes to."""
+    (tmp_path / "dvc.yaml").touch()
+    os.mkfifo(tmp_path / "params.yaml")
+    with subprocess.Popen(
+        [sys.executable, str(PROJECT / "src" / "torchprimer"), *arguments],
+        cwd=tmp_path, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        writer = None
+        while writer is None and process.poll() is None:
+            with contextlib.suppress(OSError):  # until somebody reads
+                writer = os.open(tmp_path / "params.yaml", os.O_WRONLY | os.O_NONBLOCK)
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=30)
+    assert (process.returncode, out, said) == (130, "", f"torchprimer: {expected}\n")
+    assert writer is not None
+    os.close(writer)
+
+
 def test_help_names_every_command_and_each_has_an_example() -> None:
     done = torchprimer("--help")
     assert done.returncode == 0
     assert "_track" not in done.stdout
-    commands = (*ALONE, *STAGES, "list", "show", "predict", "generate", "add-photos", "add-data", "sync")
-    for command in commands:
+    assert {"list", "show", "predict", "generate", "add-photos", "add-data", "sync"} <= set(COMMANDS)
+    for command in (*ALONE, *STAGES, *COMMANDS):
         assert f"\n  {command} " in done.stdout
         more = torchprimer(command, "--help")
         assert more.returncode == 0
