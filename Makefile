@@ -19,7 +19,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $@
 
-.dvc/plots/vega.js: | $(VENV)/installed
+.dvc/plots/vega.js: $(VENV)/installed
 	$(BIN)/python -m torchprimer.report.vega
 
 $(VENV)/installed-dev: $(VENV)/installed
@@ -43,8 +43,8 @@ quick: install  ## the whole pipeline, reduced to a few minutes: 1,000 samples, 
 	@echo
 	@echo "Done; the workspace is as it was. Next: dvc exp show, or make ui"
 
-docs: install  ## docs/experiments.md and its figures, out of metrics/ (after `dvc repro`)
-	python docs/experiments.py
+docs: install  ## docs/experiments.md, its figures and the table of README.md, out of metrics/ (after `dvc repro`)
+	python -m torchprimer.report.docs
 
 test: $(VENV)/installed-dev  ## run all tests
 	python -m pytest

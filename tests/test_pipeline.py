@@ -75,7 +75,7 @@ def test_all_stages_write_what_they_declare(reduced: Clone) -> None:
     assert "Running" not in reduced("dvc repro").stdout
     lock = YAML(typ="safe").load((reduced.folder / "dvc.lock").read_text())["stages"]
     counts = {section: len(PARAMS[section]) for section in ("downloads", "datasets", "features", "crossvalidate")}
-    assert len(lock) == 1 + sum(counts.values()) + 2 * counts["datasets"] + 3 * len(EXPERIMENTS)
+    assert len(lock) == 2 + sum(counts.values()) + 2 * counts["datasets"] + 3 * len(EXPERIMENTS)
     for stage in lock.values():
         for out in stage["outs"]:
             assert (reduced.folder / out["path"]).exists()
@@ -284,7 +284,7 @@ def test_only_what_depends_on_a_change_trains_again(
 
 def test_one_experiment_alone(unchanged: Clone) -> None:
     done = unchanged("dvc exp run -S experiments.mnist_cnn.lr=0.05")
-    assert executed(done.stdout) == {"check", "train@mnist_cnn", "evaluate@mnist_cnn", "export@mnist_cnn"}
+    assert executed(done.stdout) == {"check", "train@mnist_cnn", "evaluate@mnist_cnn", "export@mnist_cnn", "report"}
     assert not list(unchanged.folder.glob("metrics/*/tensorboard"))
     unchanged("dvc exp run -S tensorboard=true train@mnist_mlp")
     (events,) = unchanged.folder.glob("metrics/mnist_mlp/tensorboard/*/events.*")

@@ -26,6 +26,7 @@ STAGES = {  # stage -> section of params.yaml that has its items
 }
 ALONE = {  # the stages that run once, for all of params.yaml -> what they do
     "check": "read params.yaml and say what is wrong with it",
+    "report": "write reports/index.html, which compares all experiments",
 }
 TRACKED = ("baseline", "train", "crossvalidate", "evaluate", "export")  # the stages that MLflow hears of
 

@@ -65,6 +65,10 @@ def baseline(dataset: str) -> Path:
     return project() / "metrics" / "baselines" / f"{dataset}.json"
 
 
+def report() -> Path:
+    return project() / "reports" / "index.html"
+
+
 def checkpoint(experiment: str, fingerprint: str) -> Path:
     """State of an unfinished training; outside the stage's outputs, which DVC deletes before it reruns a stage."""
     return root() / ".checkpoints" / f"{experiment}-{fingerprint[:16]}.pt"

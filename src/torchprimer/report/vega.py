@@ -1,6 +1,6 @@
 """Vega, Vega-Lite and Vega-Embed as one script, out of the package vl-convert: for pages that draw without a network.
 
-    python -m torchprimer.report.vega     writes .dvc/plots/vega.js, for `dvc plots show` and `dvc plots diff`
+`python -m torchprimer.report.vega` writes it to .dvc/plots/vega.js, for `dvc plots show` and `dvc plots diff`.
 """
 
 from functools import cache

@@ -1,0 +1,222 @@
+"""The results table of README.md, docs/experiments.md and docs/figures, out of params.yaml and metrics/: `make docs`.
+
+Texts are made of what git has (params.yaml, metrics/, docs/figures), so that a test can say whether they are up to
+date; figures are taken from metrics/E/test, which DVC has, as far as that is there.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from torchprimer import params, paths
+from torchprimer.errors import UserError
+from torchprimer.files import replacing
+from torchprimer.report.charts import Curves, chart, colours, curves, held_out
+from torchprimer.report.entries import Entry, entries
+from torchprimer.report.notes import generators, notes
+from torchprimer.report.pictures import Picture, pictures, reduced
+
+IN_THE_README = (
+    "line_gradient_descent", "gaussians_logistic", "diabetes_tuned", "bike_sharing_tuned", "reviews_bow", "mnist_mlp",
+    "mnist_cnn", "mnist_lenet5", "mnist_dcgan", "cifar10_cnn_tuned", "dogs_vs_cats_cnn", "dogs_vs_cats_resnet18",
+    "dogs_vs_cats_efficientnet_lite0", "hello_embedding",
+)  # fmt: skip
+TITLES = {
+    "en": ("experiment", "data", "what it is", "test score", "baselines"),
+    "zh-CN": ("实验", "数据", "测试集得分", "基线"),
+}
+BEGIN, END = "<!-- results: made by `make docs`, not to be edited -->", "<!-- end of results -->"
+TELLING = (  # figures that stand in the docs: the first group whose first is there
+    ("search",), ("descent",), ("timeline",), ("probability",), ("boundary",), ("spelling",),
+    ("reconstructions", "codes"), ("epochs", "training"), ("mistakes",), ("confusion",),
+)  # fmt: skip
+WORDS = 12  # of each class
+
+
+def folder() -> Path:
+    return paths.project() / "docs" / "figures"
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def table(rows: Iterable[Sequence[str]], titles: Sequence[str]) -> list[str]:
+    """Lines of Markdown."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (titles, *rows)]
+    return [lines[0], "|---" * len(titles) + "|", *lines[1:]]
+
+
+def score(entry: Entry) -> str:
+    said = [entry.found, f"{entry.measured} {entry.score}", entry.cross_validated]
+    return "; ".join(filter(None, [*said, "**below its baseline**" if entry.loses else ""]))
+
+
+def baselines(entry: Entry) -> str:
+    return ", ".join(f"{name} {value}" for name, value in entry.baselines.items())
+
+
+def results(every: Sequence[Entry], language: str = "en") -> str:
+    """The table of README.md and README.zh-CN.md: some experiments."""
+    chosen = [entry for entry in every if entry.name in IN_THE_README and entry.score]
+    rows = [
+        [
+            f"[`{entry.name}`](docs/experiments.md#{entry.name})",
+            f"`{entry.origin}`",
+            *([entry.shows] if language == "en" else []),
+            score(entry),
+            baselines(entry),
+        ]
+        for entry in chosen
+    ]
+    return "\n".join(table(rows, TITLES[language]))
+
+
+def with_results(readme: str, every: Sequence[Entry], language: str = "en") -> str:
+    """README.md with its table made anew.
+
+    Raises:
+        UserError: the comments around the table are missing.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise UserError(f"README: the table of results belongs between {BEGIN} and {END}; put them back")
+    return f"{before}{BEGIN}\n\n{results(every, language)}\n\n{END}{after}"
+
+
+# ---- docs/experiments.md ---------------------------------------------------------------------------------------------
+
+
+def experiments_page(every: Sequence[Entry]) -> str:
+    """docs/experiments.md: a part for each heading of params.yaml, with table, notes and figures."""
+    lines = [
+        "# The experiments",
+        "",
+        "Made by `make docs` out of params.yaml and metrics/; not to be edited. Beside each stands the command that",
+        "trains and evaluates it; with another learning rate, say, of `mnist_mlp`:",
+        "`dvc exp run -S experiments.mnist_mlp.lr=0.05 evaluate@mnist_mlp`.",
+        "Scores are of the test split, which chose nothing; beside them what a model that ignores its input and a",
+        "classic one of scikit-learn reach on the same rows. Seconds are those of all epochs.",
+    ]
+    for heading in dict.fromkeys(entry.heading for entry in every):
+        of_it = [entry for entry in every if entry.heading == heading]
+        done = [entry for entry in of_it if entry.score]
+        lines += ["", f"## {heading[:1].upper()}{heading[1:]}", ""]
+        rows = [
+            (
+                f"**`{entry.name}`**<br>{entry.shows}", f"`{entry.dataset}`", score(entry), baselines(entry),
+                entry.seconds, entry.parameters,
+            )
+            for entry in done
+        ]  # fmt: skip
+        lines += table(rows, ("experiment", "data", "test score", "baselines", "seconds", "weights"))
+        if missing := [f"`{entry.name}`" for entry in of_it if entry not in done]:
+            lines += ["", f"Not trained yet: {', '.join(missing)}."]
+        for origin in dict.fromkeys(entry.origin for entry in done):
+            lines += about_dataset([entry for entry in done if entry.origin == origin])
+        for entry in done:
+            lines += figures(entry)
+    return "\n".join(lines) + "\n"
+
+
+def about_dataset(among: Sequence[Entry]) -> list[str]:
+    """What is to be said of one dataset: its notes, its generators, its curves."""
+    said = [f"- {note}" for note in notes(among)]
+    lines = ["", *said] if said else []
+    if judged := generators(among):
+        lines += ["", *table((tuple(row.values()) for row in judged), tuple(judged[0]))]
+    for name, drawn in compared(among).items():
+        if (folder() / name).is_file():
+            lines += ["", f"![{among[0].origin}: {drawn.title}](figures/{name})"]
+    return lines
+
+
+def figures(entry: Entry) -> list[str]:
+    """The figures of one experiment that are in docs/figures, and the words of a text model."""
+    found = [file for name in copies(entry) if (file := folder() / name).suffix != ".csv" and file.is_file()]
+    lines = ["", f"### `{entry.name}`", "", f"`dvc repro evaluate@{entry.name}`"]
+    lines += [line for file in found for line in ("", f"![{file.stem}](figures/{file.name})")]
+    words = folder() / f"{entry.name}_words.csv"
+    if words.is_file():
+        lines += ["", "The words that pull most to each class, how much, and how many training texts have them:", ""]
+        lines += word_table(pd.read_csv(words, keep_default_na=False))
+    return lines
+
+
+def word_table(words: pd.DataFrame) -> list[str]:
+    """Classes side by side, a word and its pull in each row."""
+    parts = {
+        str(label): [f"{row.word} {row.pull:.2f} ({row.documents:,})" for row in rows.itertuples()]
+        for label, rows in words.groupby("class", sort=False)
+    }
+    return table(zip(*parts.values(), strict=True), tuple(parts))
+
+
+# ---- docs/figures ----------------------------------------------------------------------------------------------------
+
+
+def compared(among: Sequence[Entry]) -> dict[str, Curves]:
+    """File -> the curves of a dataset that the docs show: the first two that compare anything.
+
+    No scores on samples that were trained on.
+    """
+    drawn = [each for each in curves(among) if held_out(among) or each.title.startswith("Loss")]
+    several = [each for each in drawn if len(each.entries) > 1][:2]
+    return {f"{among[0].origin}_curves_{number}.png": each for number, each in enumerate(several, 1)}
+
+
+def copies(entry: Entry) -> Iterator[str]:
+    """Names in docs/figures that a figure of this experiment may have, in their order on the page."""
+    yield f"{entry.name}.png"
+    for group in TELLING:
+        yield from (f"{entry.name}_{kind}.{suffix}" for kind in group[1:] for suffix in ("png", "gif"))
+
+
+def draw(every: Sequence[Entry]) -> None:
+    """Renews docs/figures from metrics/: what `evaluate` left, as far as it is there, and the curves."""
+    import vl_convert
+
+    folder().mkdir(parents=True, exist_ok=True)
+    for entry in every:
+        found = {picture.kind: picture for picture in pictures(entry.name)}
+        group = next((group for group in TELLING if group[0] in found), ())
+        for number, kind in enumerate(group):
+            if kind in found:
+                suffix = found[kind].file.suffix
+                file = folder() / f"{entry.name}{f'_{kind}' if number else ''}{suffix}"
+                file.write_bytes(reduced(found[kind]))
+        words = paths.metrics(entry.name) / "test" / "words.csv"
+        if words.is_file():
+            rows = pd.read_csv(words, keep_default_na=False).groupby("class", sort=False).head(WORDS)
+            rows.to_csv(folder() / f"{entry.name}_words.csv", index=False)
+    trained = [entry for entry in every if entry.training]
+    for origin in dict.fromkeys(entry.origin for entry in trained):
+        for name, drawn in compared([entry for entry in trained if entry.origin == origin]).items():
+            png = vl_convert.vegalite_to_png(chart(drawn, colours([drawn]), page=False), scale=1.5)
+            with replacing(folder() / name) as file:
+                file.write_bytes(png)
+                file.write_bytes(reduced(Picture(file)))
+
+
+def texts(every: Sequence[Entry]) -> dict[Path, str]:
+    """File -> what it should hold: docs/experiments.md, and the READMEs that have a place for the table."""
+    made = {paths.project() / "docs" / "experiments.md": experiments_page(every)}
+    for name, language in (("README.md", "en"), ("README.zh-CN.md", "zh-CN")):
+        file = paths.project() / name
+        if file.is_file():
+            made[file] = with_results(file.read_text("utf-8"), every, language)
+    return made
+
+
+def main() -> None:
+    every = entries(params.load())
+    draw(every)
+    for file, text in texts(every).items():
+        with replacing(file) as partial:
+            partial.write_text(text, "utf-8")
+        print(f"{file.relative_to(paths.project())}: made anew")
+
+
+if __name__ == "__main__":
+    main()
