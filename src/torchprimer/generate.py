@@ -48,7 +48,7 @@ def generate(experiment: str, count: int, seed: int, out: Path) -> None:
     with replacing(out) as file:
         picture.save(file, kind, **options)
     what = "an image" if count == 1 else f"{count:,} images"
-    print(f"{out}: {what} of {experiment}, seed {seed}, {picture.width} x {picture.height} pixels")
+    print(f"{out}: {what} of {model.description['experiment']}, seed {seed}, {picture.width} x {picture.height} pixels")
 
 
 def grid(images: Bytes) -> "Image.Image":

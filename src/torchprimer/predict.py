@@ -37,7 +37,7 @@ def predict(experiment: str, arguments: Sequence[str], form: output.Form, top: i
         raise UserError("nothing to predict: standard input is empty")
     for complaint in complaints:
         print(f"torchprimer: {complaint}", file=sys.stderr)
-    answers = _answers(model, experiment, inputs, complaints, form, out)
+    answers = _answers(model, inputs, complaints, form, out)
     if form == "json":
         output.print_json(_as_json(given, answer, top) for given, answer in answers)
     elif form == "csv":
@@ -89,7 +89,7 @@ def _check(model: "Predictor", experiment: str, top: int | None, out: Path | Non
 
 
 def _answers(
-    model: "Predictor", experiment: str, inputs: Sequence[Given], complaints: list[str], form: str, out: Path | None
+    model: "Predictor", inputs: Sequence[Given], complaints: list[str], form: str, out: Path | None
 ) -> Iterator[tuple[Given, "Answer"]]:
     """Each input with its answer, as they come; a complaint is printed, and added to `complaints`."""
     from tqdm import tqdm
@@ -97,7 +97,9 @@ def _answers(
     from torchprimer.predictor import BadInput
 
     streams = form != "table" and sys.stdout.isatty()  # the answers themselves show how far it is
-    bar = tqdm(total=len(inputs), desc=experiment, delay=1, disable=True if streams else None, leave=False)
+    bar = tqdm(
+        total=len(inputs), desc=model.description["experiment"], delay=1, disable=True if streams else None, leave=False
+    )
     with bar:
         for number, (given, answer) in enumerate(zip(inputs, model.each(given.value for given in inputs), strict=True)):
             if isinstance(answer, BadInput):
