@@ -28,30 +28,31 @@ def card(model: Json, example: Json) -> str:
 
 
 def _what(model: Json) -> str:
-    kind, classes, transform = model["kind"], model["classes"], model["transform"]
-    if kind == "tabular":
-        task = f"Predicts the column `{model['target']}` of a table from {_number(len(model['columns']), 'other')}"
-        task += (
-            f": one of {len(classes)} classes, {_listed(classes)}." if classes else ", as a number in its own units."
-        )
-    else:
-        task = {
-            "images": lambda: f"Says which of {len(classes)} classes an image is of: {_listed(classes)}.",
-            "text": lambda: f"Says which of {len(classes)} classes a text is of: {_listed(classes)}.",
-            "sequences": lambda: f"Turns a string of {transform['length']} characters into another, one by one.",
-            "autoencoder": lambda: (
-                f"Takes an image through a code of {_number(model['params']['hidden'][-1], 'number')}, and gives back "
-                "what is left of it."
-            ),
-            "generator": lambda: (
-                f"Makes images, {_pixels(transform['shape'])}, each of {transform['noise']} numbers of noise."
-            ),
-        }[kind]()
     net = f"A net of the family `{model['model']}` with {_number(model['parameters'], 'trained parameter')}"
-    behind = (
-        f", behind the frozen `{model['extractor']}`, which turns images into features" if model["extractor"] else ""
-    )
-    return f"{task} {net}{behind}."
+    if model["extractor"]:
+        net += f", behind the frozen `{model['extractor']}`, which turns images into features"
+    return f"{_task(model)} {net}."
+
+
+def _task(model: Json) -> str:
+    classes, transform = model["classes"], model["transform"]
+    match model["kind"]:
+        case "generator":
+            return f"Makes images, {_pixels(transform['shape'])}, each of {transform['noise']} numbers of noise."
+        case "autoencoder":
+            code = _number(model["params"]["hidden"][-1], "number")
+            return f"Takes an image through a code of {code}, and gives back what is left of it."
+        case "sequences":
+            return f"Turns a string of {_number(transform['length'], 'character')} into another, one by one."
+        case "tabular":
+            columns = f"the column `{model['target']}` of a table from {_number(len(model['columns']), 'other')}"
+            among = (
+                f": one of {len(classes)} classes, {_listed(classes)}" if classes else ", as a number in its own units"
+            )
+            return f"Predicts {columns}{among}."
+        case kind:
+            thing = {"images": "an image", "text": "a text"}[kind]
+            return f"Says which of {len(classes)} classes {thing} is of: {_listed(classes)}."
 
 
 def _call(model: Json, example: Json) -> str:
@@ -76,11 +77,11 @@ def _call(model: Json, example: Json) -> str:
         lines += [f"answer = model.predict({shown})[0]  # several: a list of them"]
         if kind == "tabular":
             lines[-1] = lines[-1].replace("a list of them", "a list of such rows, or a DataFrame")
-    lines += {
-        "generator": [],
-        "autoencoder": ['print(answer["prediction"].shape, answer["mse"])'],
-        "sequences": ['print(answer["prediction"])'],
-    }.get(kind, ['print(answer["prediction"], answer["probabilities"])' if model["classes"] else 'print(answer["prediction"])'])  # fmt: skip # noqa: E501
+    if kind == "autoencoder":
+        lines.append('print(answer["prediction"].shape, answer["mse"])')
+    elif kind != "generator":
+        more = ', answer["probabilities"]' if model["classes"] and kind != "sequences" else ""
+        lines.append(f'print(answer["prediction"]{more})')
     code = "\n".join([*imports, "", *lines])
     return (
         "This folder needs nothing else of the project that it is from: Python 3.11 or newer, and the packages in "

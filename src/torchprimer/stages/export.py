@@ -35,11 +35,10 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
         folder.mkdir()
         graph, example = write_graph(model, record, folder / "model.onnx")
         described = description(record, training, test, graph)
-        raw = example_of(described["kind"], described["transform"], example[0])
+        raw = example_of(described["kind"], described["transform"], example)
         needs = packages(described["kind"], described["transform"])
         write(folder / "model.json", described)
         write(folder / "example.json", [raw])
-        np.save(folder / "example.npy", example)
         (folder / "requirements.txt").write_text("".join(f"{x}=={metadata.version(x)}\n" for x in needs), "utf-8")
         (folder / "MODEL.md").write_text(card(described, raw), "utf-8")
         package = Path(torchprimer.predictor.__file__).parent
@@ -53,7 +52,7 @@ def write_graph(model: nn.Module, record: dict[str, Any], file: Path) -> tuple[d
     """Writes the model as ONNX, from prepared input to answers, and proves it on samples of the test split.
 
     Returns:
-        What model.json says of it; two inputs.
+        What model.json says of it; one input.
     """
     params, data = record["params"], record["data"]
     whole = nn.Sequential(model, models.Answers(params, data)).eval()
@@ -84,9 +83,8 @@ def write_graph(model: nn.Module, record: dict[str, Any], file: Path) -> tuple[d
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "largest_difference_to_pytorch": float(f"{difference:.1e}"),
         "proven_on": len(inputs),
-        "requirements": {package: metadata.version(package) for package in ("mlflow", "onnx", "onnxruntime", "numpy")},
     }
-    return graph, given[:2].numpy()
+    return graph, given[0].numpy()
 
 
 def packages(kind: str, transform: dict[str, Any]) -> list[str]:
