@@ -1,17 +1,20 @@
 """MLflow: a store that many may open at once, runs that always end, what its pages show, champions."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.conftest import PROJECT, clean_environment
 from torchprimer.errors import UserError
-from torchprimer.tracking import Tracker
+from torchprimer.tracking import Tracker, meeting_place
 from torchprimer.tracking.model import signature_of, validation_score
 from torchprimer.tracking.runs import new_run
 from torchprimer.tracking.shown import compared, description, schema, tags_of, training_metrics
@@ -148,6 +151,49 @@ def test_a_killed_process_has_its_run_ended_at_once(root: Path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert status == "KILLED"
+
+
+def test_the_next_stage_finds_the_process_of_the_last(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It need not import MLflow again, logs under its own DVC stage, and never into a database that was deleted."""
+
+    def stage(name: str) -> None:
+        monkeypatch.setenv("DVC_STAGE", name)
+        with Tracker() as tracker:
+            tracker.begin(RECORD)
+
+    def waits() -> bool:
+        return meeting_place().exists()
+
+    def await_(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    stage("train@one")
+    await_(waits)
+    (server,) = [p for p in psutil.process_iter(["cmdline"]) if str(meeting_place()) in (p.info["cmdline"] or ())]
+    stage("train@two")
+    await_(waits)
+    assert server.is_running()
+    store = Store()
+    found = store.client.search_runs([store.experiment], order_by=["attributes.start_time ASC"])
+    assert [run.data.tags["DVC_STAGE"] for run in found] == ["train@one", "train@two"]
+
+    monkeypatch.setenv("MLFLOW_ANYTHING", "1")  # in another environment it is another process
+    assert not waits()
+    monkeypatch.delenv("MLFLOW_ANYTHING")
+    (root / "mlflow.db").unlink()
+    stage("train@three")
+    server.wait(10)
+    with sqlite3.connect(root / "mlflow.db") as database:
+        assert database.execute("SELECT count(*) FROM runs WHERE status = 'FINISHED'").fetchone() == (1,)
+
+
+def test_two_stages_at_once_have_a_process_each(root: Path) -> None:
+    with Tracker() as one, Tracker() as two:
+        ids = {one.begin(RECORD), two.begin(RECORD)}
+    assert len(ids) == 2
 
 
 def test_a_store_that_cannot_be_used_is_one_clear_line(root: Path) -> None:

@@ -56,7 +56,9 @@ class Tracker:
     def begin(self, record: dict[str, Any]) -> str:
         """Opens the run of a training; returns its id."""
         self.send("begin", record, os.getpid())
-        first = self._answers.readline()
+        first = ""
+        with contextlib.suppress(OSError):  # it may have died
+            first = self._answers.readline()
         answer, _, run_id = first.strip().partition(" ")
         if answer != "run":
             self._close(first)

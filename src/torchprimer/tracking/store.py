@@ -58,6 +58,17 @@ class Store:
             where = given or "mlflow.db"
             raise UserError(f"MLflow's store {where} cannot be used: {str(error).splitlines()[0]}") from error
         mlflow.set_experiment(experiment_id=self.experiment)
+        self.remote = bool(given and given.startswith(("http:", "https:")))
+        self.file = None if given else (paths.root() / "mlflow.db").stat()
+
+    def is_still_there(self) -> bool:
+        """Whether it can be used on: nobody has deleted or replaced its database (SQLite itself would not notice)."""
+        try:
+            return self.remote or (
+                self.file is not None and os.path.samestat(self.file, (paths.root() / "mlflow.db").stat())
+            )
+        except (FileNotFoundError, UserError):
+            return False
 
     def _experiment(self, artifacts: str | None) -> str:
         """The id of the experiment, with what its pages say and show; what a user has changed there stays."""
