@@ -143,7 +143,10 @@ def _parser() -> tuple[Parser, list[str]]:
     for stage, section in STAGES.items():
         command = add(stage, _stage, usage.STAGES[stage])
         command.add_argument("item", metavar="ITEM", help=f"a key of {section}: in params.yaml")
-    commands.add_parser("_track").set_defaults(run=_track)  # see tracking/process.py
+    track = commands.add_parser("_track")  # see tracking/process.py
+    track.add_argument("descriptor", type=int)
+    track.add_argument("meeting", type=Path)
+    track.set_defaults(run=_track)
     parser.epilog = "\n".join([*lines, "", "`torchprimer COMMAND --help` says more, with examples."])
     return parser, list(commands.choices)
 
@@ -261,10 +264,12 @@ def _sync(_given: argparse.Namespace) -> None:
     sync()
 
 
-def _track(_given: argparse.Namespace) -> int:
+def _track(given: argparse.Namespace) -> int:
+    import socket
+
     from torchprimer.tracking.process import serve
 
-    return serve()
+    return serve(socket.socket(fileno=given.descriptor), given.meeting)
 
 
 def _stage(given: argparse.Namespace) -> None:
