@@ -185,7 +185,7 @@ def test_the_next_stage_finds_the_process_of_the_last(root: Path, monkeypatch: p
     monkeypatch.delenv("MLFLOW_ANYTHING")
     (root / "mlflow.db").unlink()
     stage("train@three")
-    server.wait(10)
+    server.wait(60)
     with sqlite3.connect(root / "mlflow.db") as database:
         assert database.execute("SELECT count(*) FROM runs WHERE status = 'FINISHED'").fetchone() == (1,)
 
