@@ -88,7 +88,9 @@ def test_params_are_flat_and_history_is_whole(root: Path) -> None:
     assert stored.inputs is not None
     (given,) = stored.inputs.dataset_inputs
     assert (given.dataset.name, given.dataset.digest) == ("mnist", "dddddddd")
-    assert json.loads(given.dataset.profile or "") == {"num_rows": 10, "train": 5, "validation": 2, "test": 3}
+    assert json.loads(given.dataset.profile or "") == {
+        "num_rows": 10, "train": 5, "validation": 2, "test": 3, "input": "1 x 28 x 28", "classes": "0, 1"
+    }  # fmt: skip
     assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "training")]
     history = store.client.get_metric_history(run_id, "validation_loss")
     assert [(metric.step, metric.value) for metric in history] == [(epoch, 1 / epoch) for epoch in range(1, 1501)]
@@ -238,22 +240,24 @@ def test_few_metrics_and_a_description() -> None:
     assert compared({"mse": 4.0, "rmse": 2.0}, "test_") == {"test_rmse": 2.0}
     assert compared({"mse": 4.0}, "test_") == {"test_mse": 4.0}
     text = description(RECORD, TRAINING, TEST, {})
-    assert text.startswith("**tiny**: Multilayer perceptron: linear layers with a nonlinearity between them.")
+    assert text.startswith("Multilayer perceptron: linear layers with a nonlinearity between them.")
     for line in (
-        "| command | `dvc repro train@tiny` |",
-        "| data | `mnist`: images of 1 x 28 x 28, 2 classes (0, 1); 5 train, 2 validation, 3 test |",
-        "| training | `supervised`, 7 epochs in 12.5 s on cpu in float32; 1,234 parameters |",
+        "accuracy 0.9000 on validation, 0.8750 on test",
+        "- command: `dvc repro train@tiny`",
+        "- data: `mnist`, images of 1 x 28 x 28, 2 classes (0, 1); 5 train, 2 validation, 3 test",
+        "- training: `supervised`, 7 epochs in 12.5 s on cpu in float32; 1,234 parameters",
         "| score | validation, epoch 5 | test |",
-        "| accuracy | 0.9 | 0.875 |",
+        "| accuracy | 0.9000 | 0.8750 |",
         "| true_positives |  | 3 |",
     ):
         assert line in text.splitlines()
     assert "Not evaluated yet" in description(RECORD, TRAINING, {}, {})
     reduced = RECORD | {"run": RECORD["run"] | {"limit": 256}}
     folds = {"accuracy_mean": 0.75, "accuracy_std": 0.03, "folds": 10}
-    assert "| reduced | to at most 256 samples of each split |" in description(reduced, TRAINING, TEST, folds)
-    assert "| cross-validation | accuracy 0.7500 ± 0.0300 over 10 folds |" in description(
-        reduced, TRAINING, TEST, folds
+    text = description(reduced, TRAINING, TEST, folds)
+    assert "- reduced to at most 256 samples of each split" in text.splitlines()
+    assert (
+        "- cross-validation: accuracy 0.7500 ± 0.0300 over 10 folds, each a run beneath this one" in text.splitlines()
     )
     toy = RECORD | {"data": RECORD["data"] | {"held_out": False}}
     assert "none are held back" in description(toy, TRAINING, TEST, {})
@@ -340,14 +344,14 @@ def test_champions_move_only_to_better_ones(root: Path, monkeypatch: pytest.Monk
         run = new_run(store, RECORD)
         run.end("FINISHED")
         tags = version(score, loss=loss, fingerprint=experiment) | {"experiment": experiment}
-        store.register("mnist", f"runs:/{run.id}/model", run.id, tags, "what it is")
+        store.register("mnist", f"runs:/{run.id}/model", run.id, tags, "", "")
         runs.append(run.id)
         tagged = store.client.search_runs([store.experiment], "tags.champion = 'mnist'")
         best = {"one": "one", "two": "two", "three": "two", "four": "four"}[experiment]
         assert champions()["mnist"][0] == best
         assert [run.info.run_id for run in tagged] == [runs[("one", "two", "three", "four").index(best)]]
     generator = version(None, fingerprint="gan") | {"experiment": "mnist_gan"}
-    store.register("mnist_gan", f"runs:/{runs[0]}/model", runs[0], generator, "")
+    store.register("mnist_gan", f"runs:/{runs[0]}/model", runs[0], generator, "", "")
     found = champions()
     assert found == {"mnist": ("four", "4", 0.9), "mnist_gan": ("mnist_gan", "1", None)}
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")  # another store is asked by MLflow

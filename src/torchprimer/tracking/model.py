@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
 
+Table = list[dict[str, Any]]
 SCRIPT = Path(__file__).with_name("served.py")
 
 
@@ -27,18 +28,23 @@ def log_model(store: Store, run_id: str, experiment: str) -> None:
     folder = paths.export(experiment)
     about, record = read(folder / "model.json"), read(paths.model(experiment) / "experiment.json")
     training = read(paths.metrics(experiment) / "train.json")
-    tags = tags_of(record, "experiment")
+    example = json.loads((folder / "example.json").read_text("utf-8"))
+    tags, run = tags_of(record, "experiment"), store.client.get_run(run_id)
+    source = {key: value for key, value in run.data.tags.items() if key.startswith("mlflow.source.")}
     # Model.log would do all this, but answer the input example first: that takes seconds for each of forty exports.
-    model = store.client.create_logged_model(store.experiment, experiment, run_id, tags, model_type=about["kind"])
+    model = store.client.create_logged_model(
+        store.experiment, experiment, run_id, tags | source, model_type=about["kind"]
+    )
     store.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary) / "model"
-        save_model(folder, about, place, run_id, model)
+        save_model(folder, about, example, place, run_id, model)
         store.client.log_model_artifacts(model.model_id, str(place))
     store.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-    _log_scores(store, run_id, model.model_id)
-    store.register(
-        experiment if tags["task"] == "generation" else tags["dataset"],
+    log_model_scores(store, run_id, model.model_id)
+    name = experiment if tags["task"] == "generation" else tags["dataset"]
+    version = store.register(
+        name,
         model.model_uri,
         run_id,
         {
@@ -49,11 +55,17 @@ def log_model(store: Store, run_id: str, experiment: str) -> None:
             "limit": str(record["run"]["limit"]),
             "fingerprint": record["fingerprint"],
         },
-        (folder / "MODEL.md").read_text("utf-8"),
+        about_registered(name, example),
+        run.data.tags["mlflow.note.content"],
     )
+    # as mlflow.register_model would, which takes no tags: the link from the model's page to its version
+    versions = json.dumps([{"name": name, "version": version}])
+    store.client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": versions})
 
 
-def save_model(folder: Path, about: dict[str, Any], place: Path, run_id: str, model: "LoggedModel") -> None:
+def save_model(
+    folder: Path, about: dict[str, Any], example: Table, place: Path, run_id: str, model: "LoggedModel"
+) -> None:
     """Writes what MLflow serves: the export folder, served.py, signature, input example, pinned requirements.
 
     Args:
@@ -63,7 +75,6 @@ def save_model(folder: Path, about: dict[str, Any], place: Path, run_id: str, mo
     import pandas as pd
     from mlflow.models import Model
 
-    example = pd.DataFrame(json.loads((folder / "example.json").read_text("utf-8")))
     needed = (folder / "requirements.txt").read_text("utf-8").split()
     mlflow.pyfunc.save_model(
         place,
@@ -71,7 +82,7 @@ def save_model(folder: Path, about: dict[str, Any], place: Path, run_id: str, mo
         python_model=SCRIPT,
         artifacts={"export": str(folder)},
         signature=signature_of(about),
-        input_example=example,
+        input_example=pd.DataFrame(example),
         pip_requirements=[*(f"{package}=={metadata.version(package)}" for package in ("mlflow", "pandas")), *needed],
     )
 
@@ -98,6 +109,22 @@ def signature_of(about: dict[str, Any]) -> "ModelSignature":
     )
 
 
+def about_registered(name: str, example: Table) -> str:
+    """Markdown for the page of a registered model: what it is, and how to ask it.
+
+    Args:
+        example: rows of raw input.
+    """
+    row = {column: value if len(str(value)) < 100 else f"{str(value)[:60]}..." for column, value in example[0].items()}
+    request = json.dumps({"dataframe_records": [row]}, ensure_ascii=False)
+    return f"""A version for each export. `models:/{name}@champion` is the best by its score on the validation split.
+
+    mlflow models serve -m models:/{name}@champion --env-manager local --host 127.0.0.1 --port 5001
+    curl http://127.0.0.1:5001/invocations -H "Content-Type: application/json" \\
+      -d '{request}'
+"""
+
+
 def validation_score(training: dict[str, float]) -> float | None:
     """What the champion of a dataset is chosen by, the higher the better; None for a generator.
 
@@ -110,13 +137,26 @@ def validation_score(training: dict[str, float]) -> float | None:
     return None
 
 
-def _log_scores(store: Store, run_id: str, model_id: str) -> None:
-    """The run's summary, for the page of the model as well."""
+def log_model_scores(store: Store, run_id: str, model_id: str) -> None:
+    """The summary of a run and its dataset, for the page of a model as well."""
     from mlflow.entities import Metric
 
+    run = store.client.get_run(run_id)
+    assert run.inputs is not None
+    dataset = run.inputs.dataset_inputs[0].dataset
     metrics = []
-    for name in store.client.get_run(run_id).data.metrics:
+    for name in run.data.metrics:
         if name.startswith("test_") or name.endswith("_best"):
             found = store.client.get_metric_history(run_id, name)[-1]
-            metrics.append(Metric(name, found.value, found.timestamp, found.step, model_id=model_id))
+            metrics.append(
+                Metric(
+                    name,
+                    found.value,
+                    found.timestamp,
+                    found.step,
+                    model_id=model_id,
+                    dataset_name=dataset.name,
+                    dataset_digest=dataset.digest,
+                )
+            )
     store.client.log_batch(run_id, metrics=metrics)

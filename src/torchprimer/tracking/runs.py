@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from torchprimer import paths
-from torchprimer.tracking.model import log_model
+from torchprimer.tracking.model import log_model, log_model_scores
 from torchprimer.tracking.shown import (
     baseline_description,
     compared,
@@ -59,13 +59,11 @@ class Run:
         self.send()
         self.client.set_terminated(self.id, status)
 
-    def log_scores(self, scores: dict[str, float], model_id: str | None = None) -> None:
-        """`model_id`: the logged model that has these scores as well."""
+    def log_scores(self, scores: dict[str, float]) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        metrics = [Metric(name, float(value), now, 0, model_id=model_id) for name, value in scores.items()]
-        self.client.log_batch(self.id, metrics=metrics)
+        self.client.log_batch(self.id, metrics=[Metric(name, float(value), now, 0) for name, value in scores.items()])
 
     def log_training(self, experiment: str) -> None:
         """Scores of the epoch that was kept, the model's files, history and all scores."""
@@ -79,9 +77,10 @@ class Run:
     def log_evaluation(self, experiment: str) -> None:
         """Test scores, tables and figures."""
         folder = paths.metrics(experiment)
+        self.log_scores(compared(read(folder / "test.json"), "test_"))
         outputs = self.client.get_run(self.id).outputs
-        models = outputs.model_outputs if outputs else []
-        self.log_scores(compared(read(folder / "test.json"), "test_"), models[-1].model_id if models else None)
+        if outputs and outputs.model_outputs:  # exported before it was evaluated
+            log_model_scores(self.store, self.id, outputs.model_outputs[-1].model_id)
         self.client.log_artifacts(self.id, str(folder / "test"), "test")
         self.client.log_artifact(self.id, str(folder / "test.json"), "test")
         self.client.set_tag(self.id, "evaluated", digest(folder / "test.json"))
@@ -139,13 +138,14 @@ def log_dataset(store: Store, run_id: str, name: str, data_digest: str, data: di
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     samples = data["samples"]
+    profile = {"num_rows": sum(samples.values()), **samples, "input": " x ".join(map(str, data["shape"]))}
     dataset = Dataset(
         name=name,
         digest=data_digest[:8],
         source_type="local",
         source=json.dumps({"uri": f"data/prepared/{name}"}),
         schema=schema(data),
-        profile=json.dumps({"num_rows": sum(samples.values()), **samples}),
+        profile=json.dumps(profile | ({"classes": ", ".join(data["classes"])} if "classes" in data else {})),
     )
     store.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 

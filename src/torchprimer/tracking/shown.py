@@ -18,6 +18,8 @@ LEFT_OUT = {
     "frechet_distance_real", "confident_share_real", "class_entropy_real", "folds",
 }  # fmt: skip
 
+MEASURES = ("accuracy", "r2", "frechet_distance", "mse")  # the first that there is stands for all scores
+
 
 def training_metrics(scores: Scores) -> Scores:
     """Of the epoch whose weights were kept (`..._best`); the last epoch's are the end of each curve."""
@@ -90,48 +92,67 @@ def description(record: Json, training: Scores, test: Scores, folds: Scores) -> 
         training, test, folds: train.json, test.json and folds.json; the last two may be empty.
     """
     name, params, run = record["experiment"], record["params"], record["run"]
-    about = [
-        f"**{name}**: {family(params['model'])}",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| command | `dvc repro train@{name}` |",
-        f"| data | `{params['dataset']}`: {data_in_words(record['data'])} |",
-        f"| training | `{params['training']}`, {training['epochs']:,} epochs in {training['seconds']:,} s on "
-        f"{run['device']} in {run['precision']}; {training['parameters']:,} parameters |",
-    ]
-    if run["limit"] is not None:
-        about.append(f"| reduced | to at most {run['limit']:,} samples of each split |")
-    if folds:
-        mean, std = folds["accuracy_mean"], folds["accuracy_std"]
-        about.append(f"| cross-validation | accuracy {mean:.4f} ± {std:.4f} over {folds['folds']} folds |")
-    return "\n".join([*about, "", *_score_table(training, test, held_out=record["data"]["held_out"])])
-
-
-def _score_table(training: Scores, test: Scores, *, held_out: bool) -> list[str]:
     best = {
         key.removeprefix("validation_").removesuffix("_best"): value
         for key, value in training.items()
         if key.endswith("_best")
     }
-    epoch = training["best_epoch"]
+    return "\n".join([
+        family(params["model"]),
+        "",
+        _summary(best, test),
+        "",
+        f"- command: `dvc repro train@{name}`",
+        f"- data: `{params['dataset']}`, {data_in_words(record['data'])}",
+        f"- training: `{params['training']}`, {training['epochs']:,} epochs in {training['seconds']:,} s on "
+        f"{run['device']} in {run['precision']}; {training['parameters']:,} parameters",
+        *([f"- reduced to at most {run['limit']:,} samples of each split"] if run["limit"] is not None else []),
+        *([f"- cross-validation: accuracy {folds['accuracy_mean']:.4f} ± {folds['accuracy_std']:.4f} over "
+           f"{folds['folds']} folds, each a run beneath this one"] if folds else []),
+        "",
+        *_score_table(best, training["best_epoch"], test),
+        "",
+        _note(test, held_out=record["data"]["held_out"]),
+    ])  # fmt: skip
+
+
+def _summary(best: Scores, test: Scores) -> str:
+    """The one score that stands for all, on both splits."""
+    key = next((key for key in MEASURES if key in best or key in test), "loss")
+    on = [f"{_number(scores[key])} on {split}" for split, scores in (("validation", best), ("test", test))
+          if key in scores]  # fmt: skip
+    return f"{key} {', '.join(on)}" if on else "Not evaluated yet."
+
+
+def _score_table(best: Scores, epoch: float, test: Scores) -> list[str]:
     rows = [f"| score | validation, epoch {epoch:,} | test |", "|---|---|---|"]
     for key in dict.fromkeys([*best, *test]):
         rows.append(f"| {key} | {_number(best.get(key))} | {_number(test.get(key))} |")
-    note = "Validation chose the epoch; the test split was read once, after it."
+    return rows
+
+
+def _note(test: Scores, *, held_out: bool) -> str:
+    if not test:
+        return "Not evaluated yet: the test scores are still to come."
     if not held_out:
-        note = "There are so few samples that none are held back: training, validation and test are the same ones."
-    return [*rows, "", note if test else "Not evaluated yet: `test` is still to come."]
+        return "There are so few samples that none are held back: training, validation and test are the same ones."
+    return "Validation chose the epoch; the test split was read once, after it."
 
 
 def baseline_description(dataset: str, model: str, scores: Scores) -> str:
     """Markdown: what a baseline is, its command and scores."""
-    what = "ignores its input and answers what is most frequent or average" if model == "dummy" else "a classic model"
-    rows = [f"| {key} | {_number(value)} |" for key, value in scores.items()]
+    dummy = "which ignores its input and answers what is most frequent, or the average"
+    what = dummy if model == "dummy" else "a classic"
     return "\n".join([
-        f"**{dataset}, baseline {model}**: what a net has to beat. `{model}` of scikit-learn: {what}.",
-        "", "| | |", "|---|---|", f"| command | `dvc repro baseline@{dataset}` |",
-        "", "| score | test |", "|---|---|", *rows,
+        f"What a net has to beat on `{dataset}`: `{model}` of scikit-learn, {what}.",
+        "",
+        _summary({}, scores),
+        "",
+        f"- command: `dvc repro baseline@{dataset}`",
+        "",
+        "| score | test |",
+        "|---|---|",
+        *(f"| {key} | {_number(value)} |" for key, value in scores.items()),
     ])  # fmt: skip
 
 
@@ -161,4 +182,8 @@ def data_in_words(data: Json) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if 0.01 <= abs(value) < 10 else f"{value:.4g}"

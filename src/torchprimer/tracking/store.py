@@ -109,19 +109,25 @@ class Store:
             if not alive:
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
-    def register(self, name: str, model_uri: str, run_id: str, tags: dict[str, str], description: str) -> None:
+    def register(
+        self, name: str, model_uri: str, run_id: str, tags: dict[str, str], about: str, description: str
+    ) -> str:
         """A new version of the registered model `name`; it becomes champion if it beats the one that there is.
 
         The champion's run has the tag `champion`, with the registered name.
 
         Args:
             tags: what `beats` decides by, and the experiment.
+            about, description: of the registered model, and of this version; Markdown.
+
+        Returns:
+            The version's number.
         """
         from mlflow.exceptions import MlflowException
 
         with self.lock:  # two exports at once: each has to see whom it has to beat
             if not self.client.search_registered_models(f"name = '{name}'"):
-                self.client.create_registered_model(name)
+                self.client.create_registered_model(name, description=about)
             version = self.client.create_model_version(
                 name, model_uri, run_id=run_id, tags=tags, description=description
             )
@@ -129,13 +135,15 @@ class Store:
                 champion = self.client.get_model_version_by_alias(name, CHAMPION)
             except MlflowException:
                 champion = None
+            number = str(version.version)
             if champion is not None and not beats(tags, champion.tags):
-                return
-            self.client.set_registered_model_alias(name, CHAMPION, version.version)
+                return number
+            self.client.set_registered_model_alias(name, CHAMPION, number)
             with suppress(MlflowException):  # somebody may have deleted that run, or the tag
                 if champion is not None and champion.run_id:
                     self.client.delete_tag(champion.run_id, CHAMPION)
             self.client.set_tag(run_id, CHAMPION, name)
+            return number
 
 
 def beats(challenger: dict[str, str], champion: dict[str, str]) -> bool:

@@ -5,13 +5,14 @@ MLflow keeps a view as a tag of the experiment, and opens it by its name in the 
 
 import json
 
+FIXED = ("1", "attributes.`Run Name`", "runDateAndNestInfo", "duration")  # the table's own columns, first of all
 MAIN = "results"  # the view that `torchprimer ui` opens
 VIEWS = {  # name in the address -> title, which runs, columns besides name and time, what they are sorted by
     MAIN: (
         "All experiments",
         "tags.type = 'experiment'",
         ("tags.model", "tags.champion", "metrics.validation_accuracy_best", "metrics.test_accuracy",
-         "metrics.validation_r2_best", "metrics.test_r2", "metrics.training_seconds", "metrics.parameters"),
+         "metrics.validation_r2_best", "metrics.test_r2", "metrics.parameters"),
         "params.dataset",
     ),
     "classifiers": (
@@ -32,7 +33,7 @@ VIEWS = {  # name in the address -> title, which runs, columns besides name and 
         "Generators and the autoencoder",
         "tags.task = 'generation'",
         ("tags.model", "metrics.test_frechet_distance", "metrics.test_confident_share", "metrics.test_class_entropy",
-         "metrics.test_mse", "metrics.training_seconds", "metrics.parameters"),
+         "metrics.test_mse", "metrics.parameters"),
         "params.dataset",
     ),
     "champions": (
@@ -71,12 +72,15 @@ chooses nothing.
 def view_tags() -> dict[str, str]:
     """The views as tags of an MLflow experiment."""
     tags = {}
-    for key, (title, runs, columns, order) in VIEWS.items():
+    for key, (title, runs, shown, order) in VIEWS.items():
+        columns = [_quoted(column) for column in ("attributes.Dataset", *shown)]
         state = {
             "searchFilter": runs,
             "orderByKey": _quoted(order),
             "orderByAsc": True,
-            "selectedColumns": [_quoted(column) for column in ("attributes.Dataset", *columns)],
+            "selectedColumns": columns,
+            "columnOrder": [*FIXED, *columns],
+            "columnWidths": {FIXED[1]: 250} | {column: _width(column) for column in columns},
         }
         view = {"name": title, "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)}
         tags[f"mlflow.sharedViewState.{key}"] = json.dumps(view)
@@ -86,3 +90,9 @@ def view_tags() -> dict[str, str]:
 def _quoted(column: str) -> str:
     kind, _, name = column.partition(".")
     return f"{kind}.`{name}`"
+
+
+def _width(column: str) -> int:
+    """Pixels: the names of datasets and models are longer than the headings above them."""
+    kind, name = column.replace("`", "").split(".")
+    return {"attributes": 270, "tags": 130}.get(kind, max(100, 30 + 7 * len(name)))
