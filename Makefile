@@ -47,7 +47,7 @@ docs: install  ## docs/experiments.md, its figures and the table of README.md, o
 	python -m torchprimer.report.docs
 
 test: $(VENV)/installed-dev  ## run all tests
-	python -m pytest
+	python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadgroup
 	@echo
 	@echo "All tests passed. Next: make repro"
 

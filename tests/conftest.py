@@ -13,9 +13,19 @@ from torchprimer import params, paths
 from torchprimer.sources import fetch
 
 pytest_plugins = ["tests.browser"]  # the fixture `chromium`
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes of tests: PyTorch's threads would only wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PROJECT = Path(__file__).resolve().parents[1]
 REDUCED = "-S limit=256 -S epochs=1"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With pytest-xdist: the tests of the one reduced pipeline stay in one process, and so do those of a file."""
+    for item in items:
+        group = "reduced" if "reduced" in getattr(item, "fixturenames", ()) else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def clean_environment() -> dict[str, str]:
