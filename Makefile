@@ -61,10 +61,8 @@ types: $(VENV)/installed-dev  ## what mypy has to say
 bench: $(VENV)/installed-dev  ## measure speeds side by side with tutorial code
 	python -m bench
 
-ui: install  ## MLflow on http://127.0.0.1:5000 (another port: make ui PORT=5001)
-	@echo "MLflow: http://127.0.0.1:$(or $(PORT),5000)/?workflowType=machine_learning   (Ctrl-C ends it)"
-	@MLFLOW_DISABLE_TELEMETRY=true mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) \
-	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
+ui: install  ## MLflow's table of all runs, on http://127.0.0.1:5000 (another port: make ui PORT=5001)
+	@torchprimer ui --port $(or $(PORT),5000)
 
 $(VENV)/installed-demo: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo]'

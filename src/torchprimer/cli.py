@@ -134,6 +134,8 @@ def _parser() -> tuple[Parser, list[str]]:
     lines.append("\ndata of your own:")
     _add_data(add)
     lines.append("\nMLflow:")
+    parser_of_ui = add("ui", _ui, COMMANDS["ui"])
+    parser_of_ui.add_argument("--port", type=_whole(1, 65535), default=5000, metavar="P", help="default: 5000")
     add("sync", _sync, COMMANDS["sync"])
     lines.append(
         "\nstages (`dvc repro` runs all that are out of date, `dvc repro train@mnist_cnn` one and what it needs):"
@@ -256,6 +258,12 @@ def _add_tables(given: argparse.Namespace) -> None:
     from torchprimer.sources.own import add_data
 
     add_data(given.places, given.name)
+
+
+def _ui(given: argparse.Namespace) -> None:
+    from torchprimer.tracking.ui import ui
+
+    ui(given.port)
 
 
 def _sync(_given: argparse.Namespace) -> None:

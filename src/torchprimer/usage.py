@@ -71,6 +71,13 @@ Gradio: `make demo` installs that first.""",
         """torchprimer add-data ~/wine.csv --name wine
 torchprimer add-data ~/mails/spam.txt ~/mails/ham.txt --name mails""",
     ),
+    "ui": Usage(
+        "MLflow's pages: all runs as a table, their curves, the registered models",
+        "torchprimer ui\ntorchprimer ui --port 5001",
+        """
+On 127.0.0.1, until Ctrl-C ends it; of a team's server (MLFLOW_TRACKING_URI) it only says the address. The menu Views
+has tables of what belongs together: classifiers, regression, generators, champions, folds.""",
+    ),
     "sync": Usage(
         "log to MLflow what the workspace has and MLflow lacks",
         "torchprimer sync",

@@ -1,8 +1,10 @@
-"""`torchprimer ui`: MLflow's pages, with the view of the trainings open."""
+"""`torchprimer ui`: MLflow's pages, with the address of the table of all experiments."""
 
 import os
 import socket
+import subprocess
 import sys
+import time
 
 from torchprimer import paths
 from torchprimer.errors import UserError
@@ -16,24 +18,35 @@ def ui(port: int) -> None:
     """Serves the local store until it is interrupted; of a team's server it only says the address.
 
     Raises:
-        UserError: the port is in use.
+        UserError: the port is in use, or MLflow ended by itself.
     """
-    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    given, experiment = os.environ.get("MLFLOW_TRACKING_URI", ""), Store().experiment
     if given.startswith("http"):
-        print(f"MLflow is at {address(given.rstrip('/'), Store().experiment)}")
+        print(f"MLflow: {address(given.rstrip('/'), experiment)}")
         return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise UserError(f"port {port} cannot be used ({error.strerror}); another one: make ui PORT=5001") from None
-    print(f"MLflow will be at {address(f'http://{HOST}:{port}', Store().experiment)}   (Ctrl-C ends it)", flush=True)
+    if _answers(port):
+        raise UserError(f"port {port} is in use; another one: make ui PORT={port + 1}")
     store = given or f"sqlite:///{(paths.root() / 'mlflow.db').as_posix()}"
-    command = ["ui", "--host", HOST, "--port", str(port), "--workers", "1", "--backend-store-uri", store]
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", *command])
+    quiet = ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    command = ["ui", "--host", HOST, "--port", str(port), *quiet, "--backend-store-uri", store]
+    without = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with subprocess.Popen([sys.executable, "-m", "mlflow", *command], env=os.environ | without) as server:
+        try:
+            while server.poll() is None and not _answers(port):
+                time.sleep(0.2)
+            if server.poll() is None:
+                print(f"MLflow: {address(f'http://{HOST}:{port}', experiment)}   (Ctrl-C ends it)", flush=True)
+            if server.wait():
+                raise UserError("MLflow's server ended: see above")
+        except KeyboardInterrupt:
+            server.terminate()
 
 
 def address(server: str, experiment: str) -> str:
     """Of the experiment's runs as a table, in the view MAIN."""
     return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={MAIN}"
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
