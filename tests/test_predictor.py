@@ -29,6 +29,7 @@ from torchprimer.datasets.sequences import read_sequences
 from torchprimer.datasets.tabular import read_table
 from torchprimer.datasets.text import read_texts
 from torchprimer.predictor import BadInput, Predictor, UserError
+from torchprimer.predictor.inputs import table_features
 
 PARAMS = YAML(typ="safe").load((PROJECT / "params.yaml").read_text("utf-8"))
 EXPERIMENTS: dict[str, Any] = PARAMS["experiments"]
@@ -387,6 +388,24 @@ def test_missing_numbers_and_new_categories_are_as_in_training(open_export: Call
     assert diabetes.classes == ["tested_negative", "tested_positive"]
 
 
+def test_a_number_is_its_category_however_it_is_written() -> None:
+    """A CSV has 3 or 3.0, pandas makes either of them 3.0 where a value is missing, and JSON has numbers as well."""
+    fitted = {"numeric": {}, "zero_is_missing": [], "categorical": {"n": ["1", "2.50", "3.0", "", "x"]}, "pca": None}
+    values = {
+        "1": [1, "1", 1.0, np.int64(1), True],
+        "2.50": [2.5, "2.50"],
+        "3.0": [3, np.float32(3), "3.0"],
+        "": [None, float("nan"), np.float32("nan"), " "],
+        "x": ["x "],
+        "none of them": [4, "2.5", "X"],
+    }
+    for row, (category, given) in enumerate(values.items()):
+        expected = np.arange(5) == row
+        for value in given:
+            features = table_features(fitted, {"n": [value]})
+            np.testing.assert_array_equal(features, [expected], err_msg=f"{value!r} for {category!r}")
+
+
 @pytest.mark.parametrize(
     ("given", "message", "index"),
     [
@@ -452,7 +471,10 @@ def test_strings(open_export: Callable[[str], Predictor]) -> None:
     assert len(one["prediction"]) == len(two["prediction"]) == 5
     assert set(one["prediction"]) <= set("ehlo")
     assert model.outputs("hello").shape == (1, 5, 4)
-    assert [type(x) for x in model.each(["hello", "no", "lolle"])] == [dict, BadInput, dict]
+    found = list(model.each(["no", "hello", "jello", "olleh", None, "hello"]))
+    assert found[1] == found[5] == one
+    assert found[3] == two
+    assert [str(found[i])[:8] for i in (0, 2, 4)] == ["input 0:", "input 2:", "input 4:"]
 
 
 # ---- the folder, and what a model is not ---------------------------------------------------------------------------
