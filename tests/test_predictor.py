@@ -1,6 +1,7 @@
 """Exported models take raw input: as `evaluate` answered, without the project, with a word on what cannot be used."""
 
 import base64
+import contextlib
 import filecmp
 import io
 import json
@@ -83,16 +84,17 @@ def alone(reduced: Clone, noise: Any, tmp_path_factory: pytest.TempPathFactory) 
     """Every experiment's answers, by one process that finds nothing but the export folders: in an empty folder."""
     folder = tmp_path_factory.mktemp("alone")
     given: dict[str, Any] = {"noise": noise}
-    os.chdir(reduced.folder)
-    paths.project.cache_clear()
     by_dataset: dict[str, Any] = {}
-    for name, entry in EXPERIMENTS.items():
-        shutil.copytree(paths.export(name), folder / f"{name}.export", copy_function=os.link)
-        dataset = entry["dataset"]
-        if name not in GENERATORS:
-            if dataset not in by_dataset:
-                by_dataset[dataset] = raw_test_samples(dataset)
-            given[name] = by_dataset[dataset]
+    with contextlib.chdir(reduced.folder):
+        paths.project.cache_clear()
+        for name, entry in EXPERIMENTS.items():
+            shutil.copytree(paths.export(name), folder / f"{name}.export", copy_function=os.link)
+            dataset = entry["dataset"]
+            if name not in GENERATORS:
+                if dataset not in by_dataset:
+                    by_dataset[dataset] = raw_test_samples(dataset)
+                given[name] = by_dataset[dataset]
+    paths.project.cache_clear()
     (folder / "given.pickle").write_bytes(pickle.dumps(given))
     done = subprocess.run(
         [sys.executable, "-c", ALONE], cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False

@@ -57,15 +57,15 @@ def image_pixels(given: object, shape: Sequence[int]) -> Bytes:
 
     if isinstance(given, str | Path):
         try:
-            return fitted(decode(_file(Path(given)), max(shape[1:])), shape)
+            return resized(decode(_file(Path(given)), max(shape[1:])), shape)
         except BadInput as error:
             raise BadInput(f"{given}: {error}") from None
     if isinstance(given, bytes | bytearray | memoryview):
-        return fitted(decode(bytes(given), max(shape[1:])), shape)
+        return resized(decode(bytes(given), max(shape[1:])), shape)
     if isinstance(given, np.ndarray):
-        return fitted(_image(given), shape)
+        return resized(_image(given), shape)
     if isinstance(given, Image.Image):
-        return fitted(_upright_rgb(given), shape)
+        return resized(_upright_rgb(given), shape)
     raise BadInput(
         "an image is needed: the path or the bytes of an image file, a PIL.Image, or an array of uint8; "
         f"this is {type(given).__name__}"
@@ -148,7 +148,7 @@ def _upright_rgb(image: "Image.Image") -> "Image.Image":
         raise BadInput(f"damaged: {error}") from None
 
 
-def fitted(image: "Image.Image", shape: Sequence[int]) -> Bytes:
+def resized(image: "Image.Image", shape: Sequence[int]) -> Bytes:
     """An RGB image as uint8 of `shape`, C x H x W: scaled and cut from the middle; grey where C is 1."""
     from PIL import Image, ImageOps
 
