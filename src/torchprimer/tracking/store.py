@@ -188,8 +188,9 @@ def champions() -> dict[str, tuple[str, str, float | None]]:
     for model in client.search_registered_models():
         if CHAMPION in model.aliases:
             version = client.get_model_version(model.name, str(model.aliases[CHAMPION]))
-            score = _score(version.tags["validation_score"])
-            found[model.name] = (version.tags["experiment"], str(version.version), score)
+            if "validation_score" in version.tags:  # on a team's server there are models of others, too
+                score = _score(version.tags["validation_score"])
+                found[model.name] = (version.tags["experiment"], str(version.version), score)
     return found
 
 
