@@ -7,9 +7,11 @@ function clear() {
   pen.fillRect(0, 0, canvas.width, canvas.height);
 }
 
-function drawTo(event) {
+function drawTo(event, aside = 0) {
   const box = canvas.getBoundingClientRect();
-  pen.lineTo(((event.clientX - box.left) * canvas.width) / box.width, ((event.clientY - box.top) * canvas.height) / box.height);
+  const x = ((event.clientX - box.left) * canvas.width) / box.width;
+  const y = ((event.clientY - box.top) * canvas.height) / box.height;
+  pen.lineTo(x + aside, y);
   pen.stroke();
 }
 
@@ -24,7 +26,7 @@ canvas.addEventListener("pointerdown", (event) => {
   canvas.setPointerCapture(event.pointerId);
   pen.beginPath();
   drawTo(event);
-  drawTo(event); // a dot, if the pen does not move
+  drawTo(event, 0.1); // a dot, if the pen does not move: a line without length is not drawn
 });
 canvas.addEventListener("pointermove", (event) => event.buttons && drawTo(event));
 canvas.addEventListener("pointerup", send);

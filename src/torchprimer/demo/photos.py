@@ -17,7 +17,7 @@ from torchprimer import paths
 from torchprimer.demo import shown
 from torchprimer.demo.exports import Exports, Known
 from torchprimer.demo.shown import AGAINST, FOR
-from torchprimer.predictor import Answer
+from torchprimer.predictor import Answer, BadInput
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -136,14 +136,20 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
             return ""
         content = Path(file).read_bytes()
         alike = [other for other in names if exports.known[other].dataset == exports.known[name].dataset]
-        return shown.answers(exports, {other: exports[other].predict(content)[0] for other in alike})
+        try:
+            return shown.answers(exports, {other: exports[other].predict(content)[0] for other in alike})
+        except BadInput as error:
+            return f'<p class="note">This file cannot be used: {escape(str(error))}.</p>'
 
     @shown.said
     def explain(name: str, file: str | None) -> str:
         if file is None:
             return ""
         model = exports[name]
-        seen = image_pixels(Path(file).read_bytes(), model.description["input"]["shape"][1:]).transpose(1, 2, 0)
+        try:
+            seen = image_pixels(Path(file).read_bytes(), model.description["input"]["shape"][1:]).transpose(1, 2, 0)
+        except BadInput:
+            return ""
         said, side = model.predict(seen)[0], seen.shape[0]
         number = model.description["classes"].index(said["prediction"])
         heat = occlusion(lambda images: model.outputs(images)[:, number], seen, side // PATCH, side // STEP)
@@ -156,7 +162,7 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
 
     gr.Markdown(
         "Drop a photo, or pick one of the test split. All models of the same dataset answer; the heat map shows what "
-        "the chosen one goes by: a grey patch covers one place after the other, and where the answer falters, there it "
+        "the chosen one goes by: a plain patch covers one place after the other, and where the answer falters, there it "
         "has looked."
     )
     pets = [name for name in names if exports.known[name].dataset == "dogs_vs_cats"] or names
@@ -182,6 +188,8 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
             answers = gr.HTML(elem_id="photo-answers", apply_default_css=False)
     gr.on([selected.select, model.change], offer, model, picks, show_progress="hidden", api_visibility="private")
     picks.select(pick, model, photo, show_progress="hidden", api_visibility="private")
-    for work, place in ((answer, answers), (explain, heat)):  # apart: a large model needs a second for its heat map
-        gr.on([photo.change, model.change], work, [model, photo], place, show_progress="hidden",
-              trigger_mode="always_last", api_visibility="private")  # fmt: skip
+    # one after the other: a large model needs a second for its heat map
+    gr.on([photo.change, model.change], answer, [model, photo], answers, show_progress="hidden",
+          trigger_mode="always_last", api_visibility="private").then(
+        explain, [model, photo], heat, show_progress="hidden", api_visibility="private"
+    )  # fmt: skip

@@ -1,0 +1,447 @@
+"""The page to play with: each tab is used as one would, in Chromium, and shows what the Predictors answer."""
+
+import base64
+import contextlib
+import io
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser import Chromium
+from tests.conftest import Clone, clean_environment
+from torchprimer.demo.bikes import choices, day, span
+from torchprimer.demo.digits import centred
+from torchprimer.demo.generators import strongest
+from torchprimer.demo.photos import SHOWN, occlusion, overlaid
+from torchprimer.demo.reviews import effects, pieces
+from torchprimer.predictor import Predictor
+
+# `torchprimer demo`, run by a Python that says on standard error what it would rather not see
+WATCHED = """
+import runpy, sys
+def watch(event, given):
+    if event == "import" and given[0] in ("torch", "mlflow", "sklearn"):
+        print("imports", given[0], file=sys.stderr)
+    address = {"socket.connect": 1, "socket.getaddrinfo": 0}.get(event)
+    if address is not None and "127.0.0.1" not in (given[address], given[address][0]):
+        print("goes out to", given[address], file=sys.stderr)
+sys.addaudithook(watch)
+sys.argv[0] = "src/torchprimer"
+runpy.run_path("src/torchprimer", run_name="__main__")
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Served(NamedTuple):
+    url: str
+    folder: Path
+    home: Path
+
+    def __getitem__(self, name: str) -> Predictor:  # type: ignore[override]
+        return Predictor(self.folder / "models" / f"{name}.export")
+
+
+@contextlib.contextmanager
+def demo(folder: Path, home: Path) -> Iterator[Served]:
+    """Serves the page of the project in `folder`; at the end, by Ctrl-C, it has complained of nothing."""
+    port = free_port()
+    kept = {key: value for key, value in clean_environment().items() if key != "CI"}  # in CI, nobody calls home
+    process = subprocess.Popen(
+        [sys.executable, "-c", WATCHED, "demo", "--port", str(port)], cwd=folder, text=True,
+        env=kept | {"HOME": str(home), "XDG_CACHE_HOME": str(home), "TMPDIR": str(home)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()  # empty, should it end before
+        assert f"http://127.0.0.1:{port} " in line, process.communicate(timeout=30)[1]
+        yield Served(f"http://127.0.0.1:{port}", folder, home)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30)[1] == ""
+        assert process.returncode == 0
+        kinds = {place.name for place in home.iterdir()}
+        assert kinds <= {"matplotlib", ".config"}  # Gradio's own: no uploads, no identifier of this machine
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def served(reduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with demo(reduced.folder, tmp_path_factory.mktemp("home")) as page:
+        yield page
+
+
+@pytest.fixture
+def play(chromium: Chromium, served: Served) -> Iterator[Callable[[str], Page]]:
+    """Opens the page at a tab; afterwards, nothing was asked of other machines and the console has no error."""
+    with chromium.visit() as visit:
+
+        def at(tab: str) -> Page:
+            page = visit.open(served.url)
+            page.get_by_role("tab", name=tab).click()
+            return page
+
+        yield at
+        assert visit.outward() == []
+        assert visit.errors == []
+
+
+def pictures(page: Page, place: str) -> list[npt.NDArray[np.uint8]]:
+    """The pixels of the pictures there."""
+    sources = page.locator(f"{place} img").evaluate_all("all => all.map(one => one.src)")
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))) for source in sources]
+
+
+def answers(page: Page, place: str) -> dict[str, dict[str, Any]]:
+    """The table there, as the Predictors answer: prediction and probabilities of each model, rounded to 3 digits."""
+    table = page.locator(place).evaluate("""place => {
+        const texts = cells => [...cells].map(cell => cell.innerText);
+        const share = cell => Number(cell.style.getPropertyValue("--share"));
+        const rows = [...place.querySelectorAll("tbody tr")];
+        return {head: texts(place.querySelectorAll("thead th")), rows: rows.map(row => [
+            row.children[0].innerText, row.children[1].innerText, [...row.children].slice(2).map(share)])};
+    }""")
+    return {
+        name.split()[0]: {"prediction": says, "probabilities": dict(zip(table["head"][2:], shares, strict=True))}
+        for name, says, shares in table["rows"]
+    }
+
+
+def eventually(read: Callable[[], object], expected: object) -> None:
+    """Waits, 15 s at most, until the page shows what is expected."""
+    ends = time.monotonic() + 15
+    while (found := read()) != expected and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert found == expected
+
+
+def rounded(answer: dict[str, Any]) -> dict[str, Any]:
+    shares = {label: pytest.approx(share, abs=6e-4) for label, share in answer["probabilities"].items()}
+    return {"prediction": answer["prediction"], "probabilities": shares}
+
+
+# ---- digits ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_drawing_is_centred_as_mnist_is(reduced: Clone) -> None:
+    assert centred(np.full((280, 280), 255, np.uint8)) is None
+    drawing = np.full((280, 280), 255, np.uint8)
+    drawing[150:250, 200:210] = drawing[240:250, 200:260] = 0  # an L, 100 x 60
+    digit = centred(drawing)
+    assert digit is not None
+    rows, columns = np.flatnonzero(digit.any(1)), np.flatnonzero(digit.any(0))
+    assert (len(rows), len(columns)) == (20, 12)
+    weight = digit.astype(float)
+    for axis, side in ((1, 28), (0, 28)):
+        assert weight.sum(axis) @ np.arange(side) / weight.sum() == pytest.approx(14, abs=0.51)
+
+    # MNIST's own digits, enlarged and put anywhere, come back as they were
+    originals = np.load(reduced.folder / "data/prepared/mnist/validation_inputs.npy")[:100, 0]
+    alike = []
+    for i, original in enumerate(originals):
+        ink = np.asarray(Image.fromarray(original).resize((150, 150), Image.Resampling.BICUBIC))
+        drawing = np.full((280, 280), 255, np.uint8)
+        drawing[i : i + 150, 130 - i : 280 - i] = 255 - np.where(ink < 40, 0, ink)
+        again = centred(drawing)
+        assert again is not None
+        alike.append(np.corrcoef(original.ravel(), again.ravel())[0, 1])
+    assert np.mean(alike) > 0.94
+
+
+def test_digits(play: Callable[[str], Page], served: Served) -> None:
+    page = play("Digits")
+    expect(page.locator("#digit-answers")).to_contain_text("Nothing is drawn yet")
+    box = page.locator("#pad canvas").bounding_box()
+    assert box is not None
+    corners = [
+        (box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in ((0.3, 0.2), (0.7, 0.2), (0.4, 0.9))
+    ]
+    page.mouse.move(*corners[0])
+    page.mouse.down()
+    for corner in corners[1:]:
+        page.mouse.move(*corner, steps=5)
+    page.mouse.up()  # a seven
+    expect(page.locator("#digit-answers tbody tr")).to_have_count(7)
+    seen, again = pictures(page, "#digit-seen")
+    drawn = page.locator("#pad canvas").evaluate("canvas => canvas.toDataURL()")
+    drawing = np.asarray(Image.open(io.BytesIO(base64.b64decode(drawn.split(",")[1]))).convert("L"))
+    rows, columns = np.nonzero(drawing < 128)  # where the mouse was, as wide as the pen
+    for found, ends in ((columns, (0.3, 0.7)), (rows, (0.2, 0.9))):
+        assert [found.min(), found.max()] == pytest.approx([280 * ends[0] - 11, 280 * ends[1] + 11], abs=2)
+    np.testing.assert_array_equal(seen, centred(drawing))
+    np.testing.assert_array_equal(again, served["mnist_autoencoder"].predict(seen)[0]["prediction"])
+    models = ("mlp", "linear", "relu", "batchnorm", "dropout", "cnn", "lenet5")
+    expected = {f"mnist_{model}": rounded(served[f"mnist_{model}"].predict(seen)[0]) for model in models}
+    assert answers(page, "#digit-answers") == expected
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#digit-answers")).to_contain_text("Nothing is drawn yet")
+    assert pictures(page, "#digit-seen") == []
+
+
+# ---- photos ----------------------------------------------------------------------------------------------------------
+
+
+def test_occlusion_finds_the_pixel_that_decides() -> None:
+    image = np.zeros((16, 16, 3), np.uint8)
+    image[9, 6] = 255
+    seen: list[int] = []
+
+    def probability(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        seen.append(len(images))
+        return images[:, 9, 6, 0].astype(np.float32) / 255
+
+    heat = occlusion(probability, image, patch=4, step=2)
+    assert seen == [9 * 9 + 1]
+    fall = 1 - round(255 / 256) / 255  # the patch has the mean colour
+    # a place of 2 x 2 pixels shares all 4 patches with itself, 2 with a place beside it, 1 with one across its corner
+    expected = np.zeros((8, 8))
+    expected[3:6, 2:5] = np.outer([1, 2, 1], [1, 2, 1]) / 4 * fall
+    np.testing.assert_allclose(heat, expected, atol=1e-6)
+    assert overlaid(image, heat, 16)[9, 6, 0] > overlaid(image, heat, 16)[9, 6, 2]  # orange
+    assert overlaid(image, -heat, 16)[9, 6, 0] < overlaid(image, -heat, 16)[9, 6, 2]  # blue
+
+
+def test_photos(play: Callable[[str], Page], served: Served, tmp_path: Path) -> None:
+    page = play("Photos")
+    prepared = served.folder / "data/prepared/dogs_vs_cats"
+    images, labels = np.load(prepared / "test_inputs.npy"), np.load(prepared / "test_targets.npy")
+    photo = tmp_path / "photo.jpg"
+    Image.fromarray(images[1].transpose(1, 2, 0)).resize((400, 300), Image.Resampling.BICUBIC).save(photo)
+    names = [path.name.removesuffix(".export") for path in (served.folder / "models").glob("dogs_vs_cats*.export")]
+    assert len(names) == 6
+
+    def expected(given: object) -> dict[str, dict[str, Any]]:
+        return {name: rounded(served[name].predict(given)[0]) for name in names}
+
+    page.locator("#photo input[type=file]").set_input_files(photo)
+    eventually(lambda: answers(page, "#photo-answers"), expected(photo))
+
+    page.get_by_label("dataset: model").click()
+    page.get_by_role("option", name="dogs_vs_cats_vgg16_features").click()
+    expect(page.locator("#photo-heat")).to_contain_text("What dogs_vs_cats_vgg16_features sees: 32 x 32 pixels.")
+    seen, heat = pictures(page, "#photo-heat")
+    model = served["dogs_vs_cats_vgg16_features"]
+    assert model.classes is not None
+    said = model.predict(photo)[0]["prediction"]
+    assert model.predict(seen)[0]["prediction"] == said
+    number = model.classes.index(said)
+    again = overlaid(seen, occlusion(lambda images: model.outputs(images)[:, number], seen, 8, 4), SHOWN)
+    np.testing.assert_allclose(heat.astype(int), again.astype(int), atol=2)
+
+    pick = page.locator(".picks button").last
+    expect(pick).to_have_text(model.classes[labels[-1]])
+    pick.click()
+    last = images[-1].transpose(1, 2, 0)
+    eventually(lambda: answers(page, "#photo-answers"), expected(last))
+    eventually(lambda: pictures(page, "#photo-heat")[0].tolist(), last.tolist())
+
+    page.get_by_label("dataset: model").click()
+    page.get_by_role("option", name="cifar10: cifar10_cnn", exact=True).click()
+    names = ["cifar10_cnn", "cifar10_cnn_tuned"]
+    eventually(lambda: answers(page, "#photo-answers"), expected(last))
+
+    photo.write_bytes(b"no photo")
+    page.get_by_label("Remove Image").click()
+    page.locator("#photo input[type=file]").set_input_files(photo)
+    expect(page.locator("#photo-answers")).to_have_text("This file cannot be used: not an image.")
+    expect(page.locator("#photo-heat")).to_have_text("")
+
+
+# ---- reviews ---------------------------------------------------------------------------------------------------------
+
+
+def test_words_left_out() -> None:
+    text = "Good, very good: BAD? no"
+    cut = pieces(text, ["good", "very", "good", "bad", "no"])
+    assert "".join(piece for piece, _ in cut) == text
+    assert [piece for piece, is_word in cut if is_word] == ["Good", "very", "good", "BAD", "no"]
+
+    def probability(texts: list[str]) -> npt.NDArray[np.float32]:
+        return np.array([0.5 + 0.1 * text.count("好") - 0.2 * text.count("差") for text in texts], np.float32)
+
+    cut = pieces("好, 很好, 差。", ["好", "很", "好", "差"])
+    assert effects(probability, cut) == pytest.approx({"好": 0.2, "很": 0, "差": -0.2}, abs=1e-6)
+    # what stood on both sides does not become a word
+    assert effects(
+        lambda texts: np.array(["不好" in text for text in texts], np.float32), pieces("不太好", ["不", "太", "好"])
+    ) == {"不": 0, "太": 0, "好": 0}
+
+
+def test_reviews(play: Callable[[str], Page], served: Served) -> None:
+    page = play("Reviews")
+    model = served["reviews_bow"]
+    assert model.classes is not None
+    text = "房间很干净，服务也不错，就是早餐太差了。"  # noqa: RUF001
+    words = ["房间", "很", "干净", "服务", "也", "不错", "就是", "早餐", "太差", "了"]
+    page.get_by_label("review", exact=True).fill(text)
+    eventually(lambda: answers(page, "#review-answer"), {"reviews_bow": rounded(model.predict(text)[0])})
+    number = model.classes.index(model.predict(text)[0]["prediction"])
+    falls = {
+        word: float(model.outputs(text)[0, number] - model.outputs(text.replace(word, " "))[0, number])
+        for word in words
+    }
+    expect(page.locator("#review-words .words")).to_have_text(text)
+    marks = page.locator("#review-words .words mark")
+    assert marks.all_inner_texts() == words
+    shown = marks.evaluate_all("all => all.map(one => parseFloat(one.title) / 100)")
+    assert shown == pytest.approx(list(falls.values()), abs=1e-4)
+    first = max(falls, key=lambda word: abs(falls[word]))
+    expect(page.locator("#review-words .note")).to_contain_text(f"without them: {first} {100 * falls[first]:+.1f}")
+
+    pick = page.locator("#review-samples tbody tr").last
+    picked = pick.inner_text()
+    rows = pd.read_csv(served.folder / "data/splits/reviews.csv", dtype=str)
+    lines = (served.folder / "data/raw/reviews/pos.txt").read_text("utf-8").split("\n")
+    test = rows["id"][(rows["split"] == "test") & (rows["label"] == "pos")]
+    assert picked in {lines[int(name.removeprefix("pos/")) - 1].strip() for name in test}
+    pick.click()
+    expect(page.get_by_label("review", exact=True)).to_have_value(picked)
+    eventually(lambda: answers(page, "#review-answer"), {"reviews_bow": rounded(model.predict(picked)[0])})
+
+
+# ---- bike riders -----------------------------------------------------------------------------------------------------
+
+
+def test_a_day_of_hours(real_raw: Callable[[str], Path]) -> None:
+    table = pd.read_csv(real_raw("bike_sharing") / "Bikeshare.csv", dtype=str)
+    for _, row in table[["weekday", "holiday", "workingday"]].drop_duplicates().iterrows():
+        hours = day({"weekday": row["weekday"], "holiday": row["holiday"]}, ["0", "23"])
+        assert [hour["workingday"] for hour in hours] == [row["workingday"]] * 2
+        assert [hour["hr"] for hour in hours] == ["0", "23"]
+    assert choices("mnth", ["April", "Feb", "Smarch"]) == [
+        ("February", "Feb"),
+        ("April", "April"),
+        ("Smarch", "Smarch"),
+    ]
+    assert choices("unknown", ["b", "a"]) == [("b", "b"), ("a", "a")]
+    assert span({"mean": 0.5, "std": 0.1}) == (0.3, 0.7)
+    assert span({"mean": 0.5, "std": 1}) == (0, 1)
+
+
+def test_bike_riders(play: Callable[[str], Page], served: Served) -> None:
+    page = play("Bike riders")
+    transform = served["bike_sharing_tuned"].description["transform"]
+
+    def summary() -> list[list[str]]:
+        return [row.locator("td").all_inner_texts() for row in page.locator("#bikes-summary tbody tr").all()]
+
+    def expected(**changed: object) -> tuple[list[list[str]], list[list[float]]]:
+        common = {name: round(numbers["median"], 2) for name, numbers in transform["numeric"].items()}
+        common |= {"season": 2, "mnth": "May", "holiday": 0, "weekday": 3, "workingday": 1, "weathersit": "clear"}
+        hours = [{**common, "hr": hour, **changed} for hour in range(24)]
+        lines = [[answer["prediction"] for answer in served[f"bike_sharing_{name}"].predict(hours)]
+                 for name in ("mlp", "tuned")]  # fmt: skip
+        rows = [[f"{sum(riders):,.0f}", f"{int(np.argmax(riders))}:00", f"{max(riders):,.0f}"] for riders in lines]
+        return rows, lines
+
+    rows, lines = expected()
+    eventually(summary, rows)
+    curves = page.locator("#bikes-chart .mark-line path")
+    expect(curves).to_have_count(2)
+    paths = curves.evaluate_all("all => all.map(one => one.getAttribute('d'))")
+    for path, riders in zip(paths, lines, strict=True):
+        heights = [float(y) for y in re.findall(r"[ML][-\d.]+,([-\d.]+)", path)]
+        assert np.corrcoef(heights, riders)[0, 1] < -0.9999  # the higher, the more
+
+    page.get_by_label("day", exact=True).click()
+    page.get_by_role("option", name="Sunday").click()
+    eventually(summary, expected(weekday=0, workingday=0)[0])
+    page.get_by_label("number input for temperature").fill("0.8")
+    page.keyboard.press("Enter")
+    eventually(summary, expected(weekday=0, workingday=0, temp=0.8)[0])
+
+
+# ---- generators ------------------------------------------------------------------------------------------------------
+
+
+def test_the_strongest_numbers_of_a_noise() -> None:
+    weights = np.array([1, 5, 0, -9, 3], np.float32)
+
+    def generate(noise: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+        return np.repeat((128 + noise @ weights).astype(np.uint8), 4).reshape(-1, 2, 2)
+
+    assert strongest(generate, np.full(5, 0.5, np.float32), 3) == [3, 1, 4]
+
+
+def test_generators(play: Callable[[str], Page], served: Served) -> None:
+    page = play("Generators")
+    page.get_by_label("mnist_dcgan").click()
+    page.get_by_label("seed").fill("3")
+    expect(page.locator("#generator-grid")).to_contain_text("64 images of mnist_dcgan, seed 3")
+    model = served["mnist_dcgan"]
+    images = model.generate(64, seed=3)
+    (grid,) = pictures(page, "#generator-grid")
+    tiles = grid.reshape(8, 28, 8, 28).swapaxes(1, 2).reshape(64, 28, 28)
+    np.testing.assert_allclose(tiles.astype(int), images.astype(int), atol=1)
+    np.testing.assert_array_equal(pictures(page, "#generator-picture")[0], tiles[0])
+
+    noise = np.random.default_rng(3).standard_normal((64, model.noise_size), np.float32)[:1]
+    numbers = [
+        int(label.removeprefix("noise ")) for label in page.locator("[id^=generator-noise] label").all_inner_texts()
+    ]
+    assert len(set(numbers)) == 6
+    page.get_by_label(f"number input for noise {numbers[2]}", exact=True).fill("-2.5")
+    expect(page.locator("#generator-picture")).to_contain_text("moved")
+    noise[0, numbers] = noise[0, numbers].round(2)
+    noise[0, numbers[2]] = -2.5
+    moved = pictures(page, "#generator-picture")[0].astype(int)
+    np.testing.assert_allclose(moved, model.generate_from(noise)[0].astype(int), atol=1)
+    assert np.abs(moved - tiles[0]).max() > 1
+    page.get_by_role("button", name="Another seed").click()
+    expect(page.locator("#generator-grid")).not_to_contain_text("seed 3")
+
+
+# ---- what is not there -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_exported(chromium: Chromium, served: Served, reduced: Clone, tmp_path: Path) -> None:
+    port = served.url.rpartition(":")[2]
+    taken = reduced(f"python src/torchprimer demo --port {port}", fails=True).stderr
+    assert taken.startswith(f"torchprimer: port {port} cannot be used")
+    assert taken.count("\n") == 1
+
+    project = tmp_path / "project"
+    for part in ("dvc.yaml", "params.yaml", "src"):
+        project.mkdir(exist_ok=True)
+        (project / part).symlink_to(reduced.folder / part)
+    (project / "models").mkdir()
+    nothing = subprocess.run(
+        [sys.executable, "src/torchprimer", "demo"], cwd=project, capture_output=True, text=True, check=False,
+        env=clean_environment(),
+    )  # fmt: skip
+    assert nothing.returncode == 1
+    assert nothing.stderr == (
+        "torchprimer: no exported model in models/: `dvc repro` makes all of them, `dvc repro export@mnist_cnn` one\n"
+    )
+
+    (project / "models/mnist_cnn.export").symlink_to(reduced.folder / "models/mnist_cnn.export")
+    (tmp_path / "home").mkdir()
+    with demo(project, tmp_path / "home") as small, chromium.visit(width=390) as visit:
+        page = visit.open(small.url)
+        digits = page.get_by_role("tabpanel")
+        expect(digits).to_contain_text("Not exported, and so not here: mnist_mlp, mnist_linear, mnist_relu")
+        expect(digits).to_contain_text("dvc repro export@mnist_mlp export@mnist_linear")
+        page.locator("#pad canvas").click()
+        expect(page.locator("#digit-answers tbody th")).to_contain_text("mnist_cnn")
+        page.get_by_role("tab", name="Photos").click()
+        expect(page.get_by_role("tabpanel")).to_contain_text("No model of this tab is exported yet: cifar10_cnn")
+        assert visit.outward() == visit.errors == []
