@@ -162,8 +162,8 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
 
     gr.Markdown(
         "Drop a photo, or pick one of the test split. All models of the same dataset answer; the heat map shows what "
-        "the chosen one goes by: a plain patch covers one place after the other, and where the answer falters, there it "
-        "has looked."
+        "the chosen one goes by: a plain patch covers one place after the other, and where the answer falters, there "
+        "it has looked."
     )
     pets = [name for name in names if exports.known[name].dataset == "dogs_vs_cats"] or names
     best = max(pets, key=lambda name: exports.descriptions[name]["validation_score"])
