@@ -235,7 +235,7 @@ def test_photos(play: Callable[[str], Page], served: Served, tmp_path: Path) -> 
     page.locator("#photo input[type=file]").set_input_files(photo)
     eventually(lambda: answers(page, "#photo-answers"), expected(photo))
 
-    page.get_by_label("dataset: model").click()
+    page.locator("#photo-model input").click()
     page.get_by_role("option", name="dogs_vs_cats_vgg16_features").click()
     expect(page.locator("#photo-heat")).to_contain_text("What dogs_vs_cats_vgg16_features sees: 32 x 32 pixels.")
     seen, heat = pictures(page, "#photo-heat")
@@ -254,8 +254,8 @@ def test_photos(play: Callable[[str], Page], served: Served, tmp_path: Path) -> 
     eventually(lambda: answers(page, "#photo-answers"), expected(last))
     eventually(lambda: pictures(page, "#photo-heat")[0].tolist(), last.tolist())
 
-    page.get_by_label("dataset: model").click()
-    page.get_by_role("option", name="cifar10: cifar10_cnn", exact=True).click()
+    page.locator("#photo-model input").click()
+    page.get_by_role("option", name="cifar10_cnn", exact=True).click()
     names = ["cifar10_cnn", "cifar10_cnn_tuned"]
     eventually(lambda: answers(page, "#photo-answers"), expected(last))
 

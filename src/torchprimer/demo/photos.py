@@ -167,10 +167,9 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
     )
     pets = [name for name in names if exports.known[name].dataset == "dogs_vs_cats"] or names
     best = max(pets, key=lambda name: exports.descriptions[name]["validation_score"])
-    offered = [(f"{exports.known[name].dataset}: {name}", name) for name in names]
     with gr.Row():
         with gr.Column(scale=2, min_width=280):
-            model = gr.Dropdown(offered, value=best, label="dataset: model", elem_id="photo-model")
+            model = gr.Dropdown(list(names), value=best, label="model", elem_id="photo-model")
             photo = gr.Image(
                 label="photo", sources=["upload", "clipboard"], type="filepath", image_mode=None, format="png",
                 height=280, elem_id="photo", buttons=[],
