@@ -43,7 +43,7 @@ class Visit:
 
     def open(self, place: Path | str) -> Page:
         """Goes to a file or an address, waits for its load event, and returns the page."""
-        self.page.goto(place.resolve().as_uri() if isinstance(place, Path) else place)
+        self.page.goto(place.absolute().as_uri() if isinstance(place, Path) else place)
         return self.page
 
 

@@ -4,6 +4,7 @@ Texts are made of what git has (params.yaml, metrics/, docs/figures), so that a 
 date; figures are taken from metrics/E/test, which DVC has, as far as that is there.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -26,6 +27,11 @@ TITLES = {
     "en": ("experiment", "data", "what it is", "test score", "baselines"),
     "zh-CN": ("实验", "数据", "测试集得分", "基线"),
 }
+IN_CHINESE = {  # what the cells of the table say
+    "below its baseline": "低于基线", "mean squared error": "均方误差", "Fréchet distance": "Fréchet 距离",
+    "accuracy": "准确率", "dummy": "占位模型", "linear regression": "线性回归", "logistic regression": "逻辑回归",
+    "gradient boosting": "梯度提升", "naive bayes": "朴素贝叶斯", "nearest neighbours": "最近邻",
+}  # fmt: skip
 BEGIN, END = "<!-- results: made by `make docs`, not to be edited -->", "<!-- end of results -->"
 TELLING = (  # figures that stand in the docs: the first group whose first is there
     ("search",), ("descent",), ("timeline",), ("probability",), ("boundary",), ("spelling",),
@@ -69,7 +75,12 @@ def results(every: Sequence[Entry], language: str = "en") -> str:
         ]
         for entry in chosen
     ]
-    return "\n".join(table(rows, TITLES[language]))
+    made = "\n".join(table(rows, TITLES[language]))
+    if language == "zh-CN":
+        made = re.sub(r"(\S+ ± \S+) in (\d+) folds", r"\2 折交叉验证 \1", made)
+        for english, chinese in IN_CHINESE.items():
+            made = made.replace(english, chinese)
+    return made
 
 
 def with_results(readme: str, every: Sequence[Entry], language: str = "en") -> str:

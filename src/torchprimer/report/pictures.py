@@ -33,6 +33,9 @@ CAPTIONS = {  # stem of the file -> what it shows; the most telling first
 }
 
 
+DRAWING = 40_000  # bytes: what takes more is no drawing
+
+
 @dataclass(frozen=True)
 class Picture:
     """One figure of one experiment."""
@@ -73,14 +76,15 @@ class Embedded:
 
 
 def embed(picture: Picture) -> Embedded:
-    """As WebP: without loss in at most 128 colours, as drawings allow, or with a little where that is smaller."""
+    """As WebP: in at most 128 colours and otherwise without loss, as drawings allow; photos with some loss."""
     frames, durations = read(picture)
     if len(frames) > 1:
         rest = {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": 0}
         content = encoded(frames[0], "WEBP", quality=50, **rest)
     else:
-        flat = in_colours(frames[0], 128).convert("RGB")
-        content = min(encoded(flat, "WEBP", lossless=True), encoded(frames[0], "WEBP", quality=80), key=len)
+        content = encoded(in_colours(frames[0], 128).convert("RGB"), "WEBP", lossless=True)
+        if len(content) > DRAWING:
+            content = min(content, encoded(frames[0], "WEBP", quality=80), key=len)
     return Embedded(f"data:image/webp;base64,{base64.b64encode(content).decode()}", *frames[0].size)
 
 
