@@ -84,7 +84,255 @@ ELSEWHERE = {  # command -> where it is proven: a file, and words in it; or run 
     "git restore params.yaml": ("tests/test_docs.py", "def test_a_try_and_the_way_back"),
     "git commit": ("tests/conftest.py", "git commit"),
     "git add": ("tests/conftest.py", "git add"),
-    "dvc remote add": ("tests/test_docs.py", "def test_a_remote(unchanged: Clone, tmp_path: Path) -> None:
+    "dvc remote add": ("tests/test_docs.py", "def test_a_remote"),
+    "dvc remote add -d ours /srv/dvc": ("tests/test_docs.py", "def test_a_remote"),
+    "dvc push": ("tests/test_docs.py", "def test_a_remote"),
+    "dvc pull": ("tests/test_docs.py", "def test_a_remote"),
+}  # fmt: skip
+SERVED = ("mlflow models serve", "base64 <")  # test_a_champion_answers
+PENDING = {"docs/report.png", "docs/demo.png"}  # pictures that may still be missing
+
+
+# ---- reading Markdown ------------------------------------------------------------------------------------------------
+
+
+def text_of(page: str) -> str:
+    return (PROJECT / page).read_text("utf-8")
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Language and content of each fenced block."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text_of(page), re.DOTALL | re.MULTILINE)
+
+
+def prose(page: str) -> str:
+    """The page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", text_of(page), flags=re.DOTALL | re.MULTILINE)
+
+
+def headings(page: str) -> list[tuple[int, str]]:
+    return [(len(level), title) for level, title in re.findall(r"^(#+) (.+)$", prose(page), re.MULTILINE)]
+
+
+def anchors(page: str) -> set[str]:
+    """What a link to one of the page's headings may say after the #, as forges make it of the heading."""
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for _, title in headings(page)}
+
+
+def links(page: str) -> list[str]:
+    """Targets of links, in their order."""
+    return re.findall(r"(?<!!)\[[^\]]+\]\(([^)]+)\)", prose(page))
+
+
+def images(page: str) -> list[str]:
+    return re.findall(r"!\[[^\]]*\]\(([^)]+)\)", prose(page))
+
+
+def tables(page: str) -> list[int]:
+    """How many rows each table has."""
+    return [found.count("\n") for found in re.findall(r"(?:^\|.*\n)+", prose(page), re.MULTILINE)]
+
+
+def lines_of_shell(code: str) -> list[str]:
+    """Commands of a block, without comments; a line that ends with a pipe goes on in the next."""
+    whole = re.sub(r"\|\n\s*", "| ", code)
+    return list(filter(None, (re.sub(r"(^|\s+)# .*", "", line).strip() for line in whole.splitlines())))
+
+
+def commands(page: str) -> list[str]:
+    """All of a page, in blocks and between backticks; of two words or more."""
+    found = [line for language, code in blocks(page) if language == "sh" for line in lines_of_shell(code)]
+    spans = (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose(page)))
+    return found + [span for span in spans if span.split()[0] in PROGRAMS and " " in span]
+
+
+COMMANDS = list(dict.fromkeys(command for page in ENGLISH for command in commands(page)))
+SETTINGS = [command for command in COMMANDS if command.startswith("dvc exp run -S")]
+OWN_DATA = [line for _, code in blocks("docs/your-own-data.md") for line in lines_of_shell(code)]  # run as blocks
+
+
+# ---- pages -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_images_lead_somewhere(page: str) -> None:
+    for target in [*links(page), *images(page)]:
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        place = os.path.normpath(Path(page).parent / file) if file else page
+        assert (PROJECT / place).exists() or place in PENDING, f"{page}: {target}"
+        assert not anchor or anchor in anchors(place), f"{page}: {target}"
+    assert text_of(page).endswith("\n")
+
+
+@pytest.mark.parametrize("page", CHINESE)
+def test_the_chinese_page_is_in_step(page: str) -> None:
+    chinese = CHINESE[page]
+    assert [level for level, _ in headings(chinese)] == [level for level, _ in headings(page)]
+    assert images(chinese) == images(page)
+    assert tables(chinese) == tables(page)
+    same = [re.sub(r"(\.zh-CN)?\.md(#.*)?$", ".md", target) for target in links(page)]
+    assert [re.sub(r"(\.zh-CN)?\.md(#.*)?$", ".md", target) for target in links(chinese)] == same
+    assert sorted(commands(chinese)) == sorted(commands(page))
+    for (language, code), (language_there, there) in zip(blocks(page), blocks(chinese), strict=True):
+        assert language_there == language
+        if language == "sh":
+            assert lines_of_shell(there) == lines_of_shell(code)
+        elif language == "mermaid":
+            assert re.sub(r"-- .+? -->", "-->", there) == re.sub(r"-- .+? -->", "-->", code)
+        else:  # the map of the repository: the same places
+            places = r"(?:^|  )((?:[\w./]+(?:/|\.py|\.yaml)(?: |$))+)"
+            assert re.findall(places, there, re.MULTILINE) == re.findall(places, code, re.MULTILINE)
+    other = Path(chinese).name
+    assert links(page)[0] == other
+    assert links(chinese)[0] == Path(page).name
+    assert len(re.findall(r"[\u4e00-\u9fff]", prose(chinese))) > len(re.findall(r"[A-Za-z]+", prose(page))) / 2
+
+
+@pytest.mark.parametrize("page", ["docs/course.md", "docs/course.zh-CN.md"])
+def test_the_course_has_every_experiment(page: str) -> None:
+    experiments = YAML(typ="safe").load(text_of("params.yaml"))["experiments"]
+    taught = set(re.findall(r"\bevaluate@(\w+)", " ".join(code for _, code in blocks(page))))
+    assert taught == set(experiments)
+
+
+@pytest.mark.parametrize("page", ["docs/course.md", "docs/course.zh-CN.md"])
+def test_numbers_of_the_course(page: str) -> None:
+    """Those that are typed follow from params.yaml and arithmetic, not from a training."""
+    given = params.load()
+    x = (1.0, 2.0, 3.0)
+    curvature = 2 * sum(value**2 for value in x) / len(x)  # of the mean squared error of line
+    sick = 268 / (500 + 268)
+    entropy = -sick * math.log(sick) - (1 - sick) * math.log(1 - sick)
+    overlapping = NormalDist().cdf(2 * math.sqrt(2) / 2.0)  # centres at 2 sqrt(2) from the line, deviation 2
+    numbers = (f"{2 / curvature:.3f}", f"{100 * overlapping:.0f} %", f"{entropy:.2f}", f"{math.log2(10):.2f}",
+               f"{math.log(10):.2f}")  # fmt: skip
+    assert numbers == ("0.214", "92 %", "0.65", "3.32", "2.30")
+    for number in numbers:
+        assert number in text_of(page)
+    minibatch = given.experiments["diabetes_minibatch"]
+    assert round(0.7 * 768 / getattr(minibatch, "batch_size", 0)) == 17
+    assert getattr(minibatch, "lr", 0) * 10 == getattr(given.experiments["diabetes_full_batch"], "lr", 1)
+    assert round(150 * getattr(given.datasets["iris"], "test", 0)) == 30
+    assert len(given.experiments) == 39
+    assert "Thirty-nine" in text_of("README.md")
+    assert "三十九" in text_of("README.zh-CN.md")
+
+
+# ---- commands --------------------------------------------------------------------------------------------------------
+
+
+def test_every_command_is_proven_somewhere() -> None:
+    shared = r"make \w+|dvc repro( \w+@\w+| report)+"  # by the next tests
+    for command in COMMANDS:
+        assert (
+            command in (*ANSWERED, *ELSEWHERE, *SETTINGS, *OWN_DATA)
+            or command.startswith(SERVED)
+            or re.fullmatch(shared, command)
+        ), f"no test runs: {command}"
+    assert set(ANSWERED) | set(ELSEWHERE) | set(REALLY) <= set(COMMANDS)
+    for file, words in ELSEWHERE.values():
+        assert words in text_of(file), f"{file} no longer has {words!r}"
+
+
+def test_make_has_its_targets() -> None:
+    targets = sorted({command.split()[1] for command in COMMANDS if command.startswith("make ")})
+    assert {"repro", "test", "demo"} <= set(targets)
+    done = subprocess.run(["make", "--dry-run", *targets], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def stages(numbers_file: Path) -> set[str]:
+    """Names of all stages, from dvc.yaml and the sections of params.yaml."""
+    numbers = YAML(typ="safe").load(numbers_file.read_text("utf-8"))
+    names = set()
+    for stage, content in YAML(typ="safe").load(text_of("dvc.yaml"))["stages"].items():
+        section = content.get("foreach")
+        names |= {f"{stage}@{item}" for item in numbers[section[2:-1]]} if section else {stage}
+    return names
+
+
+@pytest.mark.parametrize("command", SETTINGS)
+def test_settings_are_taken(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dvc.utils.hydra import apply_overrides
+
+    text, copy = text_of("params.yaml"), tmp_path / "params.yaml"
+    if "wine" in command:
+        for section, block in chapter("A table")[1].items():
+            text = text.replace(f"\n{section}:\n", f"\n{section}:\n\n{block}")
+    copy.write_text(text, "utf-8")
+    monkeypatch.setattr(paths, "params", lambda: copy)
+    before = params.load()
+    _, _, _, *words = shlex.split(command)
+    settings = [value for option, value in itertools.pairwise(words) if option == "-S"]
+    targets = [word for word in words if word != "-S" and word not in settings]
+    assert words == [*(word for value in settings for word in ("-S", value)), *targets]
+    apply_overrides(copy, settings)
+    assert params.load() != before
+    assert set(targets) <= stages(copy)
+    assert set(command) & set("[]{}*?") == set() or "'" in command, "some shells take these for names of files"
+
+
+def test_targets_are_known_and_up_to_date(reduced: Clone) -> None:
+    found = [command.removeprefix("dvc repro ") for command in COMMANDS if re.match(r"dvc repro \w+(@| |$)", command)]
+    targets = {target for line in found for target in line.split()}
+    own = {target for target in targets if re.search("wine|mails|flowers|its_name", target)}
+    assert len(targets - own) > 40
+    assert targets - own <= stages(PROJECT / "params.yaml")
+    assert "Running" not in reduced(f"dvc repro {' '.join(sorted(targets - own))}").stdout
+
+
+@pytest.fixture
+def tidy(reduced: Clone) -> Iterator[Clone]:
+    """The reduced pipeline; new files are gone afterwards."""
+    yield reduced
+    reduced("git clean -qfd")
+
+
+def here(command: str) -> str:
+    """With the copy's own code in place of the installed command."""
+    return re.sub(r"^torchprimer", "python src/torchprimer", command)
+
+
+@pytest.mark.parametrize("command", ANSWERED)
+def test_command_answers(tidy: Clone, command: str, tmp_path: Path) -> None:
+    import numpy as np
+
+    (tmp_path / "Photos").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "Photos" / "one.jpg")
+    Image.fromarray(noise[:28, :28, 0]).save(tidy.folder / "digit.png")
+    done = tidy(here(command), HOME=str(tmp_path))
+    assert ANSWERED[command] in done.stdout
+    if "answers.csv" in command:
+        assert (tidy.folder / "answers.csv").read_text("utf-8").count("one.jpg") == 1
+    for made in ("filters.npy", "digits.png"):
+        assert made not in command or (tidy.folder / made).stat().st_size > 100
+
+
+def test_a_try_and_the_way_back(unchanged: Clone, tmp_path: Path) -> None:
+    """The course's first try changes what it says, and its way back trains nothing.
+
+    (Its runs go to an MLflow store of their own: other tests count those of the reduced pipeline.)
+    """
+    scores = unchanged.folder / "metrics" / "line_search" / "test.json"
+    unchanged(REALLY[0], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert json.loads(scores.read_text())["mse"] > 0.001
+    back = blocks("docs/course.md")[0][1]
+    assert back == "git restore params.yaml\ndvc repro evaluate@line_search\n"
+    done = unchanged(back)
+    assert "> python" not in done.stdout
+    assert json.loads(scores.read_text())["mse"] == 0
+
+
+def test_a_try_that_adds_a_key(unchanged: Clone, tmp_path: Path) -> None:
+    unchanged(REALLY[1], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    record = json.loads((unchanged.folder / "models" / "dogs_vs_cats_resnet18" / "experiment.json").read_text())
+    assert record["params"]["freeze"] == ["features"]
+
+
+def test_a_remote(unchanged: Clone, tmp_path: Path) -> None:
     """What one has pushed, another, with an empty cache, pulls; of one model alone, to save time."""
     unchanged(f"dvc remote add -d ours {tmp_path / 'storage'}")
     unchanged("dvc push models/line_sgd")
