@@ -138,25 +138,15 @@ def validation_score(training: dict[str, float]) -> float | None:
 
 
 def log_model_scores(store: Store, run_id: str, model_id: str) -> None:
-    """The summary of a run and its dataset, for the page of a model as well."""
+    """The summary of a run and its dataset (runs of older versions have none), for the page of a model as well."""
     from mlflow.entities import Metric
 
     run = store.client.get_run(run_id)
-    assert run.inputs is not None
-    dataset = run.inputs.dataset_inputs[0].dataset
+    inputs = run.inputs.dataset_inputs if run.inputs else []
+    of = {"dataset_name": inputs[0].dataset.name, "dataset_digest": inputs[0].dataset.digest} if inputs else {}
     metrics = []
     for name in run.data.metrics:
         if name.startswith("test_") or name.endswith("_best"):
             found = store.client.get_metric_history(run_id, name)[-1]
-            metrics.append(
-                Metric(
-                    name,
-                    found.value,
-                    found.timestamp,
-                    found.step,
-                    model_id=model_id,
-                    dataset_name=dataset.name,
-                    dataset_digest=dataset.digest,
-                )
-            )
+            metrics.append(Metric(name, found.value, found.timestamp, found.step, model_id=model_id, **of))
     store.client.log_batch(run_id, metrics=metrics)
