@@ -1,6 +1,7 @@
 """The whole pipeline, reduced, run by DVC in a copy of the project: what it writes and reruns, what MLflow sees."""
 
 import ast
+import base64
 import contextlib
 import json
 import os
@@ -19,9 +20,11 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from tests.conftest import PROJECT, Clone, clean_environment
+from torchprimer.tracking.views import VIEWS
 
 PARAMS = YAML(typ="safe").load((PROJECT / "params.yaml").read_text("utf-8"))
 EXPERIMENTS: dict[str, Any] = PARAMS["experiments"]
+DATASETS: dict[str, Any] = PARAMS["datasets"]
 KINDS = {name: PARAMS["datasets"].get(entry["dataset"], {"kind": "features"}) for name, entry in EXPERIMENTS.items()}
 CLASSIFIERS = [
     name
@@ -54,6 +57,11 @@ def runs(clone: Clone) -> list[Any]:
     client = store(clone)
     found = client.get_experiment_by_name("torchprimer")
     return list(client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"]))
+
+
+def raw_dataset(dataset: str) -> str:
+    """Of precomputed features, the dataset of their images."""
+    return str(PARAMS["features"].get(dataset, {"dataset": dataset})["dataset"])
 
 
 def executed(output: str) -> set[str]:
@@ -171,55 +179,130 @@ def test_exported_model_answers_for_any_batch(reduced: Clone, name: str) -> None
 def test_mlflow_has_one_finished_run_per_experiment(reduced: Clone) -> None:
     found, client = runs(reduced), store(reduced)
     assert {run.info.status for run in found} == {"FINISHED"}
-    trained = [run for run in found if "DVC_STAGE" in run.data.tags]
+    of_type = {type_: [run for run in found if run.data.tags["type"] == type_] for type_ in ("baseline", "fold")}
+    trained = [run for run in found if run.data.tags["type"] == "experiment" and "DVC_STAGE" in run.data.tags]
     assert sorted(run.info.run_name for run in trained) == sorted(EXPERIMENTS)
-    baselines = {run.info.run_name for run in found if "baseline" in run.data.tags}
-    assert {f"{name}_dummy" for name in PARAMS["datasets"]} <= baselines
-    folds = [run.data.tags["mlflow.parentRunId"] for run in found if "mlflow.parentRunId" in run.data.tags]
-    parents = {run.info.run_id for run in trained if run.info.run_name in PARAMS["crossvalidate"]}
-    assert set(folds) == parents
-    assert len(folds) == sum(entry["folds"] for entry in PARAMS["crossvalidate"].values())
+    assert {run.info.run_name for run in of_type["baseline"]} >= {f"{name}, baseline dummy" for name in DATASETS}
+    parents = {run.info.run_id: run for run in trained if run.info.run_name in PARAMS["crossvalidate"]}
+    assert {run.data.tags["mlflow.parentRunId"] for run in of_type["fold"]} == set(parents)
+    assert len(of_type["fold"]) == sum(entry["folds"] for entry in PARAMS["crossvalidate"].values())
+    for fold in of_type["fold"]:
+        parent = parents[fold.data.tags["mlflow.parentRunId"]]
+        assert fold.data.params.items() >= {"optimizer": parent.data.params["optimizer"]}.items()
+        assert fold.data.tags["dataset"] == parent.data.tags["dataset"]
+        assert set(fold.data.metrics) == {"validation_loss", "validation_accuracy"}
+    for run in found:
+        assert run.data.tags["mlflow.note.content"]
+        assert [given.dataset.name for given in run.inputs.dataset_inputs] == [run.data.params["dataset"]]
+        assert run.data.tags["dataset"] == raw_dataset(run.data.params["dataset"])
+        assert len(run.data.metrics) <= 22  # fits on a page
     for run in trained:
-        if run.info.run_name not in ("mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn"):
-            continue
         name, tags, data = run.info.run_name, run.data.tags, run.data
-        assert run.info.status == "FINISHED"
+        test = json.loads((reduced.folder / "metrics" / name / "test.json").read_text())
+        training = json.loads((reduced.folder / "metrics" / name / "train.json").read_text())
+        for key in set(test) & {"accuracy", "loss", "r2", "frechet_distance"}:
+            assert data.metrics[f"test_{key}"] == test[key]
+        for key in (key for key in training if key.endswith("_best")):
+            assert data.metrics[key] == training[key]
+        assert data.metrics["training_seconds"] == training["seconds"]
+        assert f"`dvc repro train@{name}`" in tags["mlflow.note.content"]
+        assert "still to come" not in tags["mlflow.note.content"]
+        if name not in ("mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn"):
+            continue
         assert (tags["DVC_EXP_NAME"], tags["DVC_STAGE"]) == ("small", f"train@{name}")
         assert tags["DVC_EXP_BASELINE_REV"] == reduced("git rev-parse HEAD~1").stdout.strip()
-        assert tags["dataset"] == ("mnist" if "mnist" in name else "dogs_vs_cats")
+        assert tags["model"] == EXPERIMENTS[name]["model"]
+        assert (tags["kind"], tags["task"], tags["training"]) == ("images", "classification", "supervised")
         assert len(tags["fingerprint"]) == 64
         assert (data.params["epochs"], data.params["limit"], data.params["samples_train"]) == ("1", "256", "256")
         assert data.params["optimizer"] in ("SGD", "AdamW")
-        test = json.loads((reduced.folder / "metrics" / name / "test.json").read_text())
-        training = json.loads((reduced.folder / "metrics" / name / "train.json").read_text())
-        assert data.metrics.items() >= {f"test_{key}": value for key, value in test.items()}.items()
-        assert data.metrics.items() >= training.items()
         history = client.get_metric_history(run.info.run_id, "validation_loss")
         assert [metric.step for metric in history] == [1]
         artifacts = {item.path for item in client.list_artifacts(run.info.run_id, "test")}
-        assert {"test/confusion.png", "test/roc.png", "test/mistakes.png", "test/predictions.csv"} <= artifacts
+        assert artifacts >= {f"test/{file}" for file in ("confusion.png", "roc.png", "mistakes.png", "test.json")}
+        artifacts = {item.path for item in client.list_artifacts(run.info.run_id, "training")}
+        assert artifacts >= {f"training/{file}" for file in ("model.safetensors", "history.csv", "train.json")}
         assert str(reduced.folder / "mlartifacts") in run.info.artifact_uri
+
+
+def test_the_best_on_validation_is_champion_of_its_dataset(reduced: Clone) -> None:
+    found, client = {run.info.run_id: run for run in runs(reduced)}, store(reduced)
     for dataset in ("mnist", "dogs_vs_cats", "bike_sharing"):
-        among = {name for name, entry in EXPERIMENTS.items() if entry["dataset"] == dataset}
+        among = {name for name, entry in EXPERIMENTS.items() if raw_dataset(entry["dataset"]) == dataset}
         among -= {name for name in among if EXPERIMENTS[name]["model"] in ("gan", "autoencoder")}
+        assert dataset != "dogs_vs_cats" or "dogs_vs_cats_vgg16_features" in among  # the same images go in
         versions = client.search_model_versions(f"name = '{dataset}'")
         assert {version.tags["experiment"] for version in versions} == among
         best = max(float(version.tags["validation_score"]) for version in versions)
         champion = client.get_model_version_by_alias(dataset, "champion")
         assert float(champion.tags["validation_score"]) == best
+        tagged = [key for key, run in found.items() if run.data.tags.get("champion") == dataset]
+        assert tagged == [champion.run_id]
+        training = json.loads((reduced.folder / "metrics" / champion.tags["experiment"] / "train.json").read_text())
+        key = "validation_r2_best" if dataset == "bike_sharing" else "validation_accuracy_best"
+        assert training[key] == best
+    generators = {name for name, entry in EXPERIMENTS.items() if entry["model"] in ("gan", "autoencoder")}
+    assert generators <= {model.name for model in client.search_registered_models()}
 
 
-def test_registered_champion_is_loaded_by_mlflow(reduced: Clone) -> None:
-    import numpy as np
+@pytest.mark.parametrize("view", VIEWS)
+def test_views_find_runs_that_have_their_columns(reduced: Clone, view: str) -> None:
+    client = store(reduced)
+    experiment = client.get_experiment_by_name("torchprimer")
+    _, which, columns, order = VIEWS[view]
+    found = client.search_runs([experiment.experiment_id], which, order_by=[order])
+    assert found
+    known = {
+        f"{kind}.{name}" for run in found for kind in ("metrics", "tags", "params") for name in getattr(run.data, kind)
+    }
+    assert set(columns) <= known
+    assert f"mlflow.sharedViewState.{view}" in experiment.tags
 
-    script = (
-        "import sys, numpy, mlflow; mlflow.set_tracking_uri(sys.argv[1])\n"
-        "model = mlflow.pyfunc.load_model('models:/mnist@champion')\n"
-        "print(model.predict(model.input_example)['probabilities'].sum(1).tolist())"
+
+def test_a_logged_model_is_code_and_files(reduced: Clone) -> None:
+    """No pickle, pinned requirements, and it is loaded with nothing of the project."""
+    client = store(reduced)
+    found = {model.name: model for model in client.search_logged_models([runs(reduced)[0].info.experiment_id])}
+    assert set(found) == set(EXPERIMENTS)
+    model = found["mnist_cnn"]
+    folder = Path(model.artifact_location.removeprefix("file://"))
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert not [file for file in files if file.endswith((".pkl", ".pickle"))]
+    assert {"served.py", "artifacts/mnist_cnn.export/model.onnx", "artifacts/mnist_cnn.export/MODEL.md"} <= files
+    needed = (folder / "requirements.txt").read_text().split()
+    assert {line.partition("==")[0] for line in needed} == {"mlflow", "pandas", "numpy", "onnxruntime", "pillow"}
+    assert all("==" in line for line in needed)
+    scores = {metric.key: metric.value for metric in model.metrics}
+    assert (
+        scores["test_accuracy"] == json.loads((reduced.folder / "metrics/mnist_cnn/test.json").read_text())["accuracy"]
     )
-    (reduced.folder / ".git" / "load.py").write_text(script)
-    done = reduced(f"python -W ignore .git/load.py sqlite:///{reduced.folder / 'mlflow.db'}")
-    np.testing.assert_allclose(json.loads(done.stdout.strip().splitlines()[-1]), 1, atol=1e-5)
+    assert json.loads(model.tags["mlflow.modelVersions"])[0]["name"] == "mnist"
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_a_registered_model_is_loaded_by_mlflow_and_answers_its_example(
+    reduced: Clone, name: str, tmp_path: Path
+) -> None:
+    found = store(reduced).search_model_versions(f"tags.experiment = '{name}'")
+    script = (
+        "import json, sys, mlflow; mlflow.set_tracking_uri(sys.argv[1])\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[2])\n"
+        "example, answer = model.input_example, model.predict(model.input_example)\n"
+        "assert list(example.columns) == model.metadata.get_input_schema().input_names()\n"
+        "assert list(answer.columns) == model.metadata.get_output_schema().input_names()\n"
+        "assert not {'torch', 'torchprimer', 'sklearn', 'pydantic_settings'} & set(sys.modules)\n"
+        "print(json.dumps(answer.to_dict('records')))"
+    )
+    (tmp_path / "load.py").write_text(script)
+    uri = f"models:/{found[0].name}/{found[0].version}"
+    done = reduced(f"python -W ignore {tmp_path}/load.py sqlite:///{reduced.folder / 'mlflow.db'} {uri}")
+    (answer,) = json.loads(done.stdout.strip().splitlines()[-1])
+    probabilities = [value for key, value in answer.items() if key.startswith("p_")]
+    if name in CLASSIFIERS:
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+        assert answer[f"p_{answer['prediction']}"] == max(probabilities)
+    elif EXPERIMENTS[name]["model"] == "gan":
+        assert base64.b64decode(answer["image"]).startswith(b"\x89PNG")
 
 
 def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
@@ -304,6 +387,8 @@ def test_a_mistake_stops_before_any_work_and_loses_nothing(unchanged: Clone) -> 
 
 
 def test_sync_brings_back_a_deleted_store(unchanged: Clone) -> None:
+    passing = {"restored", "pid", "pid_started", "git_dirty", "mlflow.source.git.commit", "champion"}
+
     def content() -> dict[str, Any]:
         client = store(unchanged)
         fingerprints = {
@@ -315,11 +400,17 @@ def test_sync_brings_back_a_deleted_store(unchanged: Clone) -> None:
             if run.data.tags.get("fingerprint") in fingerprints:
                 paths = {
                     item.path
-                    for folder in ("training", "test", "export")
+                    for folder in ("training", "test")
                     for item in client.list_artifacts(run.info.run_id, folder)
                 }
                 history = [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "validation_accuracy")]
-                whole = run.data.params, run.data.metrics, sorted(paths), history, run.info.status
+                tags = {
+                    key: value
+                    for key, value in run.data.tags.items()
+                    if key not in passing and not key.startswith("DVC_")
+                }
+                data = [(given.dataset.name, given.dataset.digest) for given in run.inputs.dataset_inputs]
+                whole = run.data.params, run.data.metrics, sorted(paths), history, run.info.status, tags, data
                 found.setdefault(run.info.run_name, whole)  # the oldest: the run that wrote the workspace's files
         return found
 
@@ -330,9 +421,16 @@ def test_sync_brings_back_a_deleted_store(unchanged: Clone) -> None:
     assert "nothing to do" in unchanged("python src/torchprimer sync").stdout
     for file in unchanged.folder.glob("mlflow.db*"):
         file.unlink()
-    everything = len(EXPERIMENTS) + len(PARAMS["datasets"])
+    everything = len(EXPERIMENTS) + len(DATASETS)
     assert f"{everything} runs logged" in unchanged("python src/torchprimer sync").stdout
     assert content() == before
+    client = store(unchanged)
+    for model in client.search_registered_models():
+        scores = [
+            version.tags["validation_score"] for version in client.search_model_versions(f"name = '{model.name}'")
+        ]
+        champion = client.get_model_version_by_alias(model.name, "champion")
+        assert champion.tags["validation_score"] == max(scores, key=lambda score: score != "None" and float(score))
     count = len(runs(unchanged))
     assert "nothing to do" in unchanged("python src/torchprimer sync").stdout
     assert len(runs(unchanged)) == count

@@ -23,7 +23,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from tests.conftest import Clone, clean_environment
-from tests.test_pipeline import store
+from tests.test_pipeline import raw_dataset, store
 from torchprimer.output import places, shorten, size
 
 Done = subprocess.CompletedProcess[str]
@@ -382,7 +382,7 @@ def test_list_shows_what_metrics_and_mlflow_say(reduced: Clone) -> None:
         assert record["bytes"] == (reduced.folder / "models" / f"{name}.export" / "model.onnx").stat().st_size
         assert record["state"] == "ready"
     client = store(reduced)
-    datasets = dict.fromkeys(record["dataset"] for record in found.values())
+    datasets = dict.fromkeys(raw_dataset(record["dataset"]) for record in found.values())
     champions = {client.get_model_version_by_alias(dataset, "champion").tags["experiment"] for dataset in datasets}
     assert {name for name, record in found.items() if record["champion"]} == champions
 

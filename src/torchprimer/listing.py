@@ -46,7 +46,7 @@ def _record(result: Result, best: Mapping[str, str]) -> dict[str, Any]:
         "test": result.test_score,
         "seconds": result.training.get("seconds"),
         "bytes": result.onnx.stat().st_size if result.onnx else None,
-        "champion": best.get(result.dataset) == result.name,
+        "champion": best.get(result.raw_dataset) == result.name,
         "state": result.state,
     }
 

@@ -29,6 +29,12 @@ class Result:
         return self.params.experiments[self.name].dataset
 
     @property
+    def raw_dataset(self) -> str:
+        """The dataset whose raw input the model takes, and competes for: precomputed features are of images."""
+        features = self.params.features.get(self.dataset)
+        return features.dataset if features else self.dataset
+
+    @property
     def model(self) -> str:
         return self.params.experiments[self.name].model
 

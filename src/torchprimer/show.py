@@ -30,7 +30,7 @@ def show(params: Params, experiment: str) -> None:
     result = Result(params, experiment)
     record = read(paths.model(experiment) / "experiment.json")  # as it was trained; params.yaml may have changed since
     exported = read(paths.export(experiment) / "model.json")
-    best = ", its champion" if champions().get(result.dataset, ("",))[0] == experiment else ""
+    best = ", its champion" if champions().get(result.raw_dataset, ("",))[0] == experiment else ""
     _print("experiment", [f"{experiment}: {result.model} on {result.dataset}{best}"])
     _print("data", _data(record.get("data") or read(paths.prepared(result.dataset) / "meta.json") or exported))
     _print("params", [_params(params, experiment, (record or exported).get("params"))])
