@@ -43,7 +43,6 @@ def serve(port: int) -> None:
         os.environ |= {
             "GRADIO_ANALYTICS_ENABLED": "False",
             "HF_HUB_OFFLINE": "1",
-            "ORT_DISABLE_TELEMETRY": "1",  # from 1.29 on, onnxruntime calls home
             "GRADIO_TEMP_DIR": uploads,
             "NO_PROXY": HOST,  # Gradio asks itself once whether it is there
         }

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from torchprimer.errors import UserError
+from torchprimer.predictor.model import open_session
 
 TOLERANCE = 1e-4
 
@@ -73,9 +74,7 @@ def prove_parity(
     Raises:
         ParityError: it is above `TOLERANCE`, or a prediction differs.
     """
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    session = open_session(file)
     largest = 0.0
     for batch, other in zip(inputs.split(500), (inputs if given is None else given).split(500), strict=True):
         with torch.inference_mode():

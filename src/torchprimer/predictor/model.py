@@ -46,12 +46,10 @@ class Predictor:
         Raises:
             UserError: it is not there, or is no such folder.
         """
-        import onnxruntime
-
         place = Path(folder)
         try:
             self.description: dict[str, Any] = json.loads((place / "model.json").read_text("utf-8"))
-            self._session = onnxruntime.InferenceSession(place / "model.onnx", providers=["CPUExecutionProvider"])
+            self._session = open_session(place / "model.onnx")
             self.kind: str = self.description["kind"]
         except FileNotFoundError:
             raise UserError(f"{place} is no exported model: model.json and model.onnx are not both there") from None
@@ -260,3 +258,11 @@ def _as_images(outputs: Floats) -> npt.NDArray[np.uint8]:
     """(N, C, H, W), 0..1 -> uint8, (N, H, W) if C is 1, else (N, H, W, C)."""
     images: npt.NDArray[np.uint8] = (255 * outputs).round().astype(np.uint8).transpose(0, 2, 3, 1)
     return images[..., 0] if images.shape[-1] == 1 else images
+
+
+def open_session(file: Path) -> Any:
+    """The onnxruntime.InferenceSession of an ONNX file, on the CPU; nobody outside hears of it."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some builds of onnxruntime call home
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
