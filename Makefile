@@ -32,9 +32,11 @@ repro: install  ## rebuild the whole pipeline on real data: `dvc repro`
 	torchprimer sync
 	@echo
 	@echo "Done: models/, metrics/ and the MLflow store are up to date. Next:"
+	@echo "  reports/index.html               everything on one page, for the browser"
 	@echo "  make ui                          compare the runs in MLflow"
+	@echo "  make demo                        play with the trained models"
 	@echo "  source $(BIN)/activate           then, for example:"
-	@echo "  dvc metrics show                 all scores"
+	@echo "  torchprimer list                 all experiments with their scores"
 	@echo "  dvc exp run -S lr=0.01           train everything again with this learning rate"
 	@echo "  dvc exp show                     compare the experiments"
 
