@@ -90,7 +90,6 @@ ELSEWHERE = {  # command -> where it is proven: a file, and words in it; or run 
     "dvc pull": ("tests/test_docs.py", "def test_a_remote"),
 }  # fmt: skip
 SERVED = ("mlflow models serve", "base64 <")  # test_a_champion_answers
-PENDING = {"docs/report.png", "docs/demo.png"}  # pictures that may still be missing
 
 
 # ---- reading Markdown ------------------------------------------------------------------------------------------------
@@ -161,7 +160,7 @@ def test_links_and_images_lead_somewhere(page: str) -> None:
             continue
         file, _, anchor = target.partition("#")
         place = os.path.normpath(Path(page).parent / file) if file else page
-        assert (PROJECT / place).exists() or place in PENDING, f"{page}: {target}"
+        assert (PROJECT / place).exists(), f"{page}: {target}"
         assert not anchor or anchor in anchors(place), f"{page}: {target}"
     assert text_of(page).endswith("\n")
 
