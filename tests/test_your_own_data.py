@@ -23,16 +23,16 @@ def chapter(heading: str) -> tuple[list[str], dict[str, str], str]:
     return commands[:-1], blocks, commands[-1]
 
 
-def follow(clone: Clone, heading: str, home: Path, *, epochs: int | None = None) -> None:
-    """Does what the chapter says; `~` is `home`."""
+def follow(clone: Clone, heading: str, home: Path, **control: int) -> None:
+    """Does what the chapter says; `~` is `home`. `control`: epochs, limit of the run control."""
     bring, blocks, repro = chapter(heading)
     for command in bring:
         clone(command.replace("torchprimer", "python src/torchprimer").replace("~", str(home)))
     for section, block in blocks.items():
         assert block.count("\n") <= 50
         clone.replace("params.yaml", f"\n{section}:\n", f"\n{section}:\n\n{block}")
-    if epochs:
-        clone.replace("params.yaml", "\nepochs:\n", f"\nepochs: {epochs}\n")
+    for key, value in control.items():
+        clone.replace("params.yaml", f"\n{key}:\n", f"\n{key}: {value}\n")
     clone(repro)
 
 
@@ -90,7 +90,7 @@ def flowers(tmp_path: Path) -> Path:
 
 
 def test_images(clone: Clone, flowers: Path) -> None:
-    follow(clone, "Images", flowers, epochs=3)
+    follow(clone, "Images", flowers, epochs=3, limit=2000)
     for experiment in ("flowers_cnn", "flowers_resnet18"):
         net, dummy = accuracies(clone, experiment, "flowers")
         assert net > dummy
