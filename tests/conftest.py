@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from torchprimer import params, paths
 from torchprimer.sources import fetch
 
 pytest_plugins = ["tests.browser"]  # the fixture `chromium`
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs; children would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes of tests: PyTorch's threads would only wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -20,12 +23,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 REDUCED = "-S limit=256 -S epochs=1"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """With pytest-xdist: the tests of the one reduced pipeline stay in one process, and so do those of a file."""
-    for item in items:
-        group = "reduced" if "reduced" in getattr(item, "fixturenames", ()) else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+    group = "reduced" if "reduced" in getattr(item, "fixturenames", ()) else item.path.stem
+    item.add_marker(pytest.mark.xdist_group(group))
 
 
 def clean_environment() -> dict[str, str]:
