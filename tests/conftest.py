@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,10 +24,16 @@ PROJECT = Path(__file__).resolve().parents[1]
 REDUCED = "-S limit=256 -S epochs=1"
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With pytest-xdist: the tests of the one reduced pipeline stay in one process, and so do those of a file."""
-    group = "reduced" if "reduced" in getattr(item, "fixturenames", ()) else item.path.stem
-    item.add_marker(pytest.mark.xdist_group(group))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With pytest-xdist: all files that use the one reduced pipeline go to one process, the other files to the next."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPipeline(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "reduced" if "reduced: Clone" in (PROJECT / file).read_text("utf-8") else file
+
+    return ByPipeline(config, log)
 
 
 def clean_environment() -> dict[str, str]:
