@@ -337,6 +337,11 @@ def test_a_day_of_hours(real_raw: Callable[[str], Path]) -> None:
     assert span({"mean": 0.5, "std": 1}) == (0, 1)
 
 
+def only(transform: dict[str, Any], name: str) -> str:
+    (category,) = transform["categorical"][name]
+    return str(category)
+
+
 def test_bike_riders(play: Callable[[str], Page], served: Served) -> None:
     page = play("Bike riders")
     transform = served["bike_sharing_tuned"].description["transform"]
@@ -346,7 +351,9 @@ def test_bike_riders(play: Callable[[str], Page], served: Served) -> None:
 
     def expected(**changed: object) -> tuple[list[list[str]], list[list[float]]]:
         common = {name: round(numbers["median"], 2) for name, numbers in transform["numeric"].items()}
-        common |= {"season": 2, "mnth": "May", "holiday": 0, "weekday": 3, "workingday": 1, "weathersit": "clear"}
+        common |= {"season": "2", "mnth": "May", "holiday": 0, "weekday": 3, "workingday": 1, "weathersit": "clear"}
+        for name in ("season", "mnth"):  # the first rows of the year, which the reduced pipeline has, know one of each
+            common[name] = common[name] if common[name] in transform["categorical"][name] else only(transform, name)
         hours = [{**common, "hr": hour, **changed} for hour in range(24)]
         lines = [[answer["prediction"] for answer in served[f"bike_sharing_{name}"].predict(hours)]
                  for name in ("mlp", "tuned")]  # fmt: skip
@@ -365,9 +372,10 @@ def test_bike_riders(play: Callable[[str], Page], served: Served) -> None:
     page.get_by_label("day", exact=True).click()
     page.get_by_role("option", name="Sunday").click()
     eventually(summary, expected(weekday=0, workingday=0)[0])
-    page.get_by_label("number input for temperature").fill("0.8")
+    warm = span(transform["numeric"]["temp"])[1]
+    page.get_by_label("number input for temperature").fill(str(warm))
     page.keyboard.press("Enter")
-    eventually(summary, expected(weekday=0, workingday=0, temp=0.8)[0])
+    eventually(summary, expected(weekday=0, workingday=0, temp=warm)[0])
 
 
 # ---- generators ------------------------------------------------------------------------------------------------------
@@ -405,7 +413,7 @@ def test_generators(play: Callable[[str], Page], served: Served) -> None:
     noise[0, numbers[2]] = -2.5
     moved = pictures(page, "#generator-picture")[0].astype(int)
     np.testing.assert_allclose(moved, model.generate_from(noise)[0].astype(int), atol=1)
-    assert np.abs(moved - tiles[0]).max() > 1
+    assert (moved != tiles[0]).any()
     page.get_by_role("button", name="Another seed").click()
     expect(page.locator("#generator-grid")).not_to_contain_text("seed 3")
 

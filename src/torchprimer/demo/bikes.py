@@ -105,10 +105,10 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
         with gr.Column(scale=2, min_width=280):
             with gr.Row():
                 for name, categories in categorical.items():
-                    offered = choices(name, categories)
+                    offered, typical = choices(name, categories), TYPICAL.get(name)
                     controls[name] = gr.Dropdown(
-                        offered, value=TYPICAL.get(name, offered[0][1]), label=MEANINGS.get(name, (name,))[0],
-                        elem_id=f"bikes-{name}", min_width=130,
+                        offered, value=typical if typical in categories else offered[0][1],
+                        label=MEANINGS.get(name, (name,))[0], elem_id=f"bikes-{name}", min_width=130,
                     )  # fmt: skip
             for name, numbers in transform["numeric"].items():
                 low, high = span(numbers)
