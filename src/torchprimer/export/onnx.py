@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from torchprimer.errors import UserError
-from torchprimer.predictor.model import open_session
+from torchprimer.predictor.session import open_session
 
 TOLERANCE = 1e-4
 

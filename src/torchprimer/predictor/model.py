@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from . import inputs as raw
 from .errors import BadInput, UserError, did_you_mean
+from .session import open_session
 
 Answer = dict[str, Any]
 Floats = npt.NDArray[np.float32]
@@ -258,11 +259,3 @@ def _as_images(outputs: Floats) -> npt.NDArray[np.uint8]:
     """(N, C, H, W), 0..1 -> uint8, (N, H, W) if C is 1, else (N, H, W, C)."""
     images: npt.NDArray[np.uint8] = (255 * outputs).round().astype(np.uint8).transpose(0, 2, 3, 1)
     return images[..., 0] if images.shape[-1] == 1 else images
-
-
-def open_session(file: Path) -> Any:
-    """The onnxruntime.InferenceSession of an ONNX file, on the CPU; nobody outside hears of it."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some builds of onnxruntime call home
-    import onnxruntime
-
-    return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
