@@ -120,7 +120,7 @@ def unchanged(reduced: Clone) -> Iterator[Clone]:
     """The reduced pipeline; whatever a test changes in tracked files is taken back afterwards."""
     yield reduced
     # without its index git compares contents: DVC leaves one that calls params.yaml clean if only its bytes differ
-    reduced("rm .git/index && git reset -q --hard && dvc checkout -q")
+    reduced("rm .git/index && git reset -q --hard && dvc checkout -q --force")
 
 
 @pytest.fixture(scope="session")
