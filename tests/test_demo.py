@@ -308,7 +308,8 @@ def test_reviews(play: Callable[[str], Page], served: Served) -> None:
     expect(page.locator("#review-words .note")).to_contain_text(f"without them: {first} {100 * falls[first]:+.1f}")
 
     pick = page.locator("#review-samples tbody tr").last
-    picked = pick.inner_text()
+    expect(pick).not_to_have_text("")
+    picked = pick.inner_text().strip()
     rows = pd.read_csv(served.folder / "data/splits/reviews.csv", dtype=str)
     lines = (served.folder / "data/raw/reviews/pos.txt").read_text("utf-8").split("\n")
     test = rows["id"][(rows["split"] == "test") & (rows["label"] == "pos")]

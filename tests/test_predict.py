@@ -366,6 +366,7 @@ def test_generator_draws_a_grid(reduced: Clone, tmp_path: Path) -> None:
 
 
 def test_list_shows_what_metrics_and_mlflow_say(reduced: Clone) -> None:
+    torchprimer(reduced, "sync", cwd=reduced.folder)  # other tests delete the store
     done = torchprimer(reduced, "list", "--json", cwd=reduced.folder / "docs")
     assert (done.returncode, done.stderr) == (0, "")
     found = {record["experiment"]: record for record in objects(done)}
