@@ -1,5 +1,6 @@
 """What the tests share: real data, fetched once, and throw-away copies of the whole project."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from torchprimer.sources import fetch
 pytest_plugins = ["tests.browser"]  # the fixture `chromium`
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs; children would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})  # likewise
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes of tests: PyTorch's threads would only wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -46,6 +48,17 @@ def clean_environment() -> dict[str, str]:
     return kept | who | {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
+@contextlib.contextmanager
+def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """A process beside the test. When the test fails it is killed: `Popen` alone would wait for its end, for ever."""
+    with subprocess.Popen(command, **({"env": clean_environment()} | options)) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+
+
 class Clone:
     """A copy of the project, with a git history and a DVC cache of its own, that a test may do anything to."""
 
@@ -68,7 +81,7 @@ class Clone:
         """Runs a shell command in the copy; the test fails if its exit code is not as expected."""
         done = subprocess.run(
             command, shell=True, cwd=self.folder, env=clean_environment() | environment,
-            capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=2000,
         )  # fmt: skip
         assert (done.returncode != 0) == fails, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

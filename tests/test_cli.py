@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, clean_environment
+from tests.conftest import PROJECT, clean_environment, running
 from torchprimer.cli import ALONE, STAGES
 from torchprimer.usage import COMMANDS
 
@@ -75,9 +75,9 @@ def test_interrupted(tmp_path: Path, arguments: tuple[str, ...], expected: str) 
     """While it reads params.yaml, which here is a pipe that nobody writes to."""
     (tmp_path / "dvc.yaml").touch()
     os.mkfifo(tmp_path / "params.yaml")
-    with subprocess.Popen(
+    with running(
         [sys.executable, str(PROJECT / "src" / "torchprimer"), *arguments],
-        cwd=tmp_path, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         writer = None
         while writer is None and process.poll() is None:

@@ -30,7 +30,7 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from tests.conftest import PROJECT, Clone, clean_environment
+from tests.conftest import PROJECT, Clone, running
 from tests.test_your_own_data import chapter
 from torchprimer import params, paths
 
@@ -355,8 +355,8 @@ def test_a_champion_answers(reduced: Clone, tmp_path: Path) -> None:
     pixels = reduced.folder / "cat.jpg"
     Image.new("RGB", (40, 30), "tan").save(pixels)
     log = tmp_path / "log"
-    with log.open("w") as output, subprocess.Popen(
-        shlex.split(serve.replace("5001", port)), cwd=reduced.folder, env=clean_environment(),
+    with log.open("w") as output, running(
+        shlex.split(serve.replace("5001", port)), cwd=reduced.folder,
         stdout=output, stderr=output, start_new_session=True,
     ) as server:  # fmt: skip
         try:

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from tests.conftest import PROJECT, Clone, clean_environment
+from tests.conftest import PROJECT, Clone, clean_environment, running
 from torchprimer.tracking.views import VIEWS
 
 PARAMS = YAML(typ="safe").load((PROJECT / "params.yaml").read_text("utf-8"))
@@ -462,8 +462,8 @@ def test_a_killed_training_goes_on_to_the_same_weights(unchanged: Clone, how: si
     unchanged.replace("params.yaml", "seed: 0", f"seed: {seed}")
     checkpoints = unchanged.folder / ".checkpoints"
     unchanged("dvc repro preprocess@dogs_vs_cats")
-    with subprocess.Popen(
-        ["dvc", "repro", "train@dogs_vs_cats_cnn"], cwd=unchanged.folder, env=clean_environment(),
+    with running(
+        ["dvc", "repro", "train@dogs_vs_cats_cnn"], cwd=unchanged.folder,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         wait_for(lambda: list(checkpoints.glob("*.pt")), 180)

@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from tests.conftest import Clone, clean_environment
+from tests.conftest import Clone, clean_environment, running
 from tests.test_pipeline import raw_dataset, store
 from torchprimer.output import places, shorten, size
 
@@ -274,7 +274,7 @@ def on_terminal(given: list[str], cwd: Path, width: int) -> list[str]:
     """The lines that a command prints on a terminal of so many columns; standard error goes elsewhere."""
     leader, follower = pty.openpty()
     ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    with subprocess.Popen(
+    with running(
         given, cwd=cwd, env=clean_environment() | {"TERM": "xterm"}, stdin=follower, stdout=follower,
         stderr=subprocess.DEVNULL,
     ):  # fmt: skip
@@ -469,7 +469,7 @@ def test_what_is_not_there_yet(reduced: Clone, clone: Clone, digits: Path) -> No
 def test_nobody_reads_any_more(reduced: Clone, digits: Path) -> None:
     """`torchprimer ... | head`: no word."""
     for arguments in (("predict", "mnist_cnn", digits), ("list",), ("--help",)):
-        with subprocess.Popen(
+        with running(
             command(reduced, *arguments), cwd=reduced.folder, env=clean_environment() | {"PYTHONUNBUFFERED": ""},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
@@ -483,9 +483,9 @@ def test_nobody_reads_any_more(reduced: Clone, digits: Path) -> None:
 def test_interrupted(reduced: Clone, tmp_path: Path) -> None:
     pipe = tmp_path / "hours.csv"
     os.mkfifo(pipe)
-    with subprocess.Popen(
+    with running(
         command(reduced, "predict", "hours_logistic", pipe), cwd=reduced.folder,
-        env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         writer = None
         while writer is None and process.poll() is None:

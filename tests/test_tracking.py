@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.conftest import PROJECT, clean_environment
+from tests.conftest import PROJECT, clean_environment, running
 from torchprimer.errors import UserError
 from torchprimer.tracking import Tracker, meeting_place
 from torchprimer.tracking.model import signature_of, validation_score
@@ -124,12 +124,19 @@ def test_a_run_whose_process_is_gone_is_ended_by_the_next(root: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     store.client.set_tag(gone.id, "pid", str(process.pid))
+    zombie = new_run(store, RECORD)
+    unasked = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert unasked.stdout is not None
+    assert unasked.stdout.read() == b""  # it has ended, and nobody has asked how: in a container it may stay like that
+    store.client.set_tag(zombie.id, "pid", str(unasked.pid))
+    store.client.set_tag(zombie.id, "pid_started", str(psutil.Process(unasked.pid).create_time()))
     elsewhere = new_run(store, RECORD)
     store.client.set_tag(elsewhere.id, "host", "another machine")
     mine = new_run(store, RECORD)
     store.end_dead_runs()
-    status = {run.id: store.client.get_run(run.id).info.status for run in (gone, elsewhere, mine)}
-    assert status == {gone.id: "KILLED", elsewhere.id: "RUNNING", mine.id: "RUNNING"}
+    status = {run.id: store.client.get_run(run.id).info.status for run in (gone, zombie, elsewhere, mine)}
+    assert unasked.communicate() == (b"", None)
+    assert status == {gone.id: "KILLED", zombie.id: "KILLED", elsewhere.id: "RUNNING", mine.id: "RUNNING"}
 
 
 def test_a_killed_process_has_its_run_ended_at_once(root: Path) -> None:
@@ -141,9 +148,7 @@ def test_a_killed_process_has_its_run_ended_at_once(root: Path) -> None:
         "    time.sleep(60)\n"
     )
     environment = clean_environment() | {"DVC_ROOT": str(root), "PYTHONPATH": str(PROJECT / "src")}
-    with subprocess.Popen(
-        [sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with running([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "running\n"
         process.kill()

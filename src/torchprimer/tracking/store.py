@@ -103,7 +103,9 @@ class Store:
             if tags.get("host") != platform.node():
                 continue
             try:
-                alive = abs(psutil.Process(int(tags["pid"])).create_time() - float(tags["pid_started"])) < 1
+                process = psutil.Process(int(tags["pid"]))
+                alive = abs(process.create_time() - float(tags["pid_started"])) < 1
+                alive = alive and process.status() != psutil.STATUS_ZOMBIE  # dead, but nobody asked how it ended
             except (psutil.NoSuchProcess, KeyError, ValueError):
                 alive = False
             if not alive:
