@@ -17,7 +17,8 @@ from torchprimer.params.experiments import Supervised
 Load = Callable[[str | bytes], params.Params]
 
 TOP = (
-    "crossvalidate, datasets, device, downloads, epochs, experiments, features, limit, lr, precision, seed, tensorboard"
+    "crossvalidate, datasets, device, downloads, epochs, experiments, features, limit, lr, precision, processes, seed, "
+    "tensorboard"
 )
 KINDS = "images, tabular, text, sequences"
 MODELS = "linear, mlp, cnn, text, rnn, vision, efficientnet_lite, autoencoder, gan"
@@ -113,6 +114,7 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
     ("batch_size: 64", "batch_size: 64.5", f"{MLP}.batch_size: 64.5: should be a valid integer"),
     ("tensorboard: false", "tensorboard: 0", "tensorboard: 0: should be a valid boolean"),
     ("tensorboard: false", "tensorboard: 'no'", "tensorboard: 'no': should be a valid boolean"),
+    ("processes: 1", "processes: 0", "processes: 0: should be greater than or equal to 1"),
     ("dataset: mnist\n", "dataset: 3\n", f"{MLP}.dataset: 3: should be a valid string, in quotes: '3'"),
     (HIDDEN, "hidden: 512", f"{MLP}.hidden: 512: should be a valid list"),
     (HIDDEN, "hidden: [512, '64']", f"{MLP}.hidden.1: '64': should be a valid integer"),

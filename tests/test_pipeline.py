@@ -313,7 +313,8 @@ def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
     seen = set()
     lock = YAML(typ="safe").load((reduced.folder / "dvc.lock").read_text())["stages"]
     plumbing = {
-        f"src/torchprimer/{name}.py" for name in ("__main__", "cli", "errors", "files", "paths", "output", "usage")
+        f"src/torchprimer/{name}.py"
+        for name in ("__main__", "cli", "errors", "files", "paths", "output", "processes", "usage")
     }
     plumbing |= {f"src/torchprimer/predictor/{name}.py" for name in ("__init__", "errors")}
     _, *stages = re.split(r"Running stage '([^']+)'", (reduced.folder / ".git" / "output").read_text())
@@ -482,6 +483,28 @@ def test_a_killed_training_goes_on_to_the_same_weights(unchanged: Clone, how: si
     assert "goes on" not in undisturbed.stdout
     assert (unchanged.folder / "models" / "dogs_vs_cats_cnn" / "model.safetensors").read_bytes() == weights
     assert [run.info.status for run in runs(unchanged)[-3:]] == [status, "FINISHED", "FINISHED"]
+
+
+def test_two_processes_take_the_same_steps_as_one(unchanged: Clone) -> None:
+    """torchrun, gloo: batches shared, gradients added up, batch norm's statistics agreed on; one run in MLflow."""
+    from safetensors.numpy import load_file
+
+    models = unchanged.folder / "models"
+    alone = load_file(models / "mnist_mlp" / "model.safetensors")
+    losses = [pd.read_csv(unchanged.folder / "metrics" / "mnist_mlp" / "history.csv")["validation_loss"].item()]
+    unchanged("dvc exp run -S processes=2 train@mnist_mlp train@mnist_batchnorm")
+    shared = load_file(models / "mnist_mlp" / "model.safetensors")
+    losses += [pd.read_csv(unchanged.folder / "metrics" / "mnist_mlp" / "history.csv")["validation_loss"].item()]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    for name, values in alone.items():
+        assert shared[name] == pytest.approx(values, abs=1e-6)
+    folder = unchanged.folder / "metrics" / "mnist_batchnorm"
+    best = json.loads((folder / "train.json").read_text())["validation_accuracy_best"]
+    assert best == pd.read_csv(folder / "history.csv")["validation_accuracy"].max()
+    found = [run for run in runs(unchanged) if run.data.params.get("processes") == "2"]
+    assert {(run.info.run_name, run.info.status) for run in found} == {
+        ("mnist_mlp", "FINISHED"), ("mnist_batchnorm", "FINISHED")
+    }  # fmt: skip
 
 
 def test_queue_and_temporary_runs_share_one_store(unchanged: Clone) -> None:

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from torchprimer import output, usage
+from torchprimer import output, processes, usage
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.usage import COMMANDS, Usage
 
@@ -296,6 +296,11 @@ def _stage(given: argparse.Namespace) -> None:
 
     from torchprimer.tracking import Tracker
 
+    if stage == "train":
+        processes.start(params.processes)
+        if processes.rank():
+            import_module(module).run(params, item, None)
+            return
     with Tracker() as tracker:  # before the stage imports PyTorch: both take their time side by side
         import_module(module).run(params, item, tracker)
 

@@ -52,6 +52,7 @@ class Params(Section):
     limit: Count | None
     device: Device
     precision: Literal["float32", "bf16", "auto"]
+    processes: Annotated[int, Field(ge=1, le=64)]
     tensorboard: bool
     downloads: dict[Name, Download]
     datasets: dict[Name, Dataset]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from torchprimer import models, paths
+from torchprimer import models, paths, processes
 from torchprimer.datasets.meta import load_meta
 from torchprimer.datasets.prepared import Split, load_split
 from torchprimer.files import remove, replacing
@@ -22,11 +22,15 @@ from torchprimer.params import Params
 from torchprimer.tracking import Tracker
 from torchprimer.training import Outcome, Row
 from torchprimer.training.device import seed_everything, select_device, select_precision
+from torchprimer.training.together import own_device
 
 
-def run(params: Params, name: str, tracker: Tracker) -> None:
+def run(params: Params, name: str, tracker: Tracker | None) -> None:
+    """`tracker`: None in processes that only help the first one (torchrun)."""
     experiment = params.resolve(name).model_dump()
-    device = select_device(params.device)
+    if not tracker and experiment["training"] != "supervised":
+        return  # the other loops are for one process
+    device = own_device(select_device(params.device))
     prepared = paths.prepared(experiment["dataset"])
     start = paths.model(experiment["start"])
     data = load_meta(prepared)
@@ -36,7 +40,13 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
     record: dict[str, Any] = {
         "experiment": name,
         "params": experiment,
-        "run": {"seed": params.seed, "limit": params.limit, "device": str(device), "precision": str(precision)[6:]},
+        "run": {
+            "seed": params.seed,
+            "limit": params.limit,
+            "device": str(device),
+            "precision": str(precision)[6:],
+            "processes": processes.count(),
+        },
         "data": data,
         "data_digest": hashlib.sha256((prepared / "meta.json").read_bytes()).hexdigest(),
         "start_digest": digest_of(start),
@@ -46,16 +56,16 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
 
     initialize(model, experiment.get("initialization", "default"))
     taken = load_start(model, experiment["start"], start)
-    if experiment["start"] != "scratch":
+    if experiment["start"] != "scratch" and tracker:
         print(f"{name}: starts from {experiment['start']}: {taken}")
     freeze(model, experiment.get("freeze", []))
     checkpoint = paths.checkpoint(name, record["fingerprint"])
-    if checkpoint.is_file():
+    if checkpoint.is_file() and tracker:
         print(f"{name}: goes on from the last finished epoch of an interrupted training")
-    run_id = tracker.begin(record)
     training, validation = (load_split(prepared, part) for part in ("train", "validation"))
     if experiment["model"] == "autoencoder":  # what it is to give back is what it is given
         training, validation = (Split(split.inputs, split.inputs) for split in (training, validation))
+    run_id = tracker.begin(record) if tracker else ""
     outcome = import_module(f"torchprimer.training.{experiment['training']}").train(
         model,
         training,
@@ -64,11 +74,13 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
         data,
         device=device,
         precision=precision,
-        on_epoch=_Listeners(tracker, run_id if params.tensorboard else None, name),
+        on_epoch=_Listeners(tracker, run_id if params.tensorboard else None, name) if tracker else _ignore,
         checkpoint=checkpoint,
         title=name,
         watch=watcher(experiment, data, training),
     )
+    if not tracker:
+        return
     scores = summary(outcome, model)
     with replacing(paths.model(name)) as folder:
         folder.mkdir()
@@ -143,6 +155,10 @@ def summary(outcome: Outcome, model: nn.Module) -> dict[str, float]:
         "seconds": round(sum(float(row["epoch_seconds"]) for row in outcome.history), 1),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
     }
+
+
+def _ignore(_row: Row) -> None:
+    """What the other processes do with an epoch."""
 
 
 class _Listeners:

@@ -21,6 +21,7 @@ from torchprimer.training.augment import augment
 from torchprimer.training.checkpoint import load_checkpoint, save_checkpoint
 from torchprimer.training.objective import Objective, objective
 from torchprimer.training.optimizers import build_optimizer, build_scheduler
+from torchprimer.training.together import Together
 
 
 def train(
@@ -62,6 +63,7 @@ def train(
     autocast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
     samples = min(params["samples_per_epoch"] or len(training), len(training))
     steps = -(-samples // (params["batch_size"] or samples))
+    together = Together(model, device, batch=samples // steps, summed=aim.summed)
     scheduler = build_scheduler(params, optimizer, steps)
     per_step = isinstance(scheduler, torch.optim.lr_scheduler.OneCycleLR)
     state = {"model": model, "optimizer": optimizer} | ({"scheduler": scheduler} if scheduler else {})
@@ -79,16 +81,19 @@ def train(
         total_loss = torch.zeros((), device=device)
         count = torch.zeros((), device=device)
         model.train()
-        bar = tqdm(total=steps, desc=f"{title} {epoch}/{params['epochs']}", disable=None, leave=False)
+        quiet = None if together.first else True  # None: where it is no terminal
+        bar = tqdm(total=steps, desc=f"{title} {epoch}/{params['epochs']}", disable=quiet, leave=False)
         bar.set_postfix_str(describe(history))
         order = torch.randperm(len(training))[:samples]
+        together.agree(order)
         for batch in order.tensor_split(steps):  # equal, so none of a single sample
+            batch = together.share(batch)  # all of it, unless torchrun has started several processes
             inputs, targets = training.inputs[batch].to(device), training.targets[batch].to(device)
             if params["augment"]:
                 inputs = augment(inputs, **params["augment"])
             optimizer.zero_grad()
             with autocast:
-                outputs = model(inputs)
+                outputs = together.net(inputs)
                 loss = aim.loss(outputs, targets)
             loss.backward()
             optimizer.step()
@@ -99,8 +104,10 @@ def train(
             count += aim.count(outputs.detach(), targets)
             bar.update()
         bar.close()
+        together.total(total_loss, count)
+        together.agree(*model.buffers())
 
-        scores = score(model, validation, aim, device, precision)
+        scores = score(model, validation, aim, device, precision, together)
         if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             scheduler.step(scores["loss"])
         elif scheduler and not per_step:
@@ -116,7 +123,7 @@ def train(
         history.append(row)
         if best_epoch(history) == epoch:
             best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-        if checkpoint:
+        if checkpoint and together.first:
             save_checkpoint(checkpoint, state, device, {"history": history, "best": best})
         on_epoch(row)
     return Outcome(best, history, best_epoch(history))
@@ -124,18 +131,26 @@ def train(
 
 @torch.inference_mode()
 def score(
-    model: nn.Module, data: Split, aim: Objective, device: torch.device, precision: torch.dtype
+    model: nn.Module,
+    data: Split,
+    aim: Objective,
+    device: torch.device,
+    precision: torch.dtype,
+    together: Together | None = None,
 ) -> dict[str, float]:
     """Mean loss and the score over a split, with dropout off and batch norm's running statistics."""
     model.eval()
     total_loss = torch.zeros((), device=device)
     count = torch.zeros((), device=device)
-    for inputs, targets in zip(data.inputs.split(512), data.targets.split(512), strict=True):
+    batches = zip(data.inputs.split(512), data.targets.split(512), strict=True)
+    for inputs, targets in list(batches)[together.rank :: together.count] if together else batches:
         inputs, targets = inputs.to(device), targets.to(device)
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             outputs = model(inputs)
             total_loss += aim.loss(outputs, targets) * (1 if aim.summed else len(targets))
         count += aim.count(outputs, targets)
+    if together:
+        together.total(total_loss, count)
     return {"loss": total_loss.item() / len(data)} | aim.result(count.item(), data.targets)
 
 
