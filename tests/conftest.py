@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes of tests: PyTorch's
 
 PROJECT = Path(__file__).resolve().parents[1]
 REDUCED = "-S limit=256 -S epochs=1"
+FEW = ("line_sgd", "diabetes_tuned", "mnist_mlp", "mnist_batchnorm", "mnist_cnn", "dogs_vs_cats_cnn")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -57,6 +58,11 @@ def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[Any
         except BaseException:
             process.kill()
             raise
+
+
+# Undoes all changes. Without its index git compares contents: DVC leaves one that calls params.yaml clean if only its
+# bytes differ.
+BACK = "rm .git/index && git reset -q --hard && dvc checkout -q --force"
 
 
 class Clone:
@@ -134,8 +140,41 @@ def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
 def unchanged(reduced: Clone) -> Iterator[Clone]:
     """The reduced pipeline; whatever a test changes in tracked files is taken back afterwards."""
     yield reduced
-    # without its index git compares contents: DVC leaves one that calls params.yaml clean if only its bytes differ
-    reduced("rm .git/index && git reset -q --hard && dvc checkout -q --force")
+    reduced(BACK)
+
+
+@pytest.fixture(scope="session")
+def once_few(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
+    """A copy of the project with no other experiments than FEW and what they need, run through, reduced."""
+    from ruamel.yaml import YAML
+
+    clone = Clone(tmp_path_factory.mktemp("few"), dvc_cache)
+    yaml = YAML()  # keeps the layout of the file
+    yaml.width = 1000
+    given = yaml.load((clone.folder / "params.yaml").read_text("utf-8"))
+
+    def keep(section: str, names: Collection[str]) -> None:
+        for name in [name for name in given[section] if name not in names]:
+            del given[section][name]
+
+    keep("experiments", FEW)
+    keep("crossvalidate", FEW)
+    given["features"] = {}
+    keep("datasets", {entry["dataset"] for entry in given["experiments"].values()})
+    keep("downloads", {entry["raw"] for entry in given["datasets"].values()})
+    with (clone.folder / "params.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(given, file)
+    clone("git rm -q -r dvc.lock metrics && git commit -q -a -m few")
+    clone(f"dvc exp run {REDUCED} -n small")
+    clone("git add -A && git commit -q -m reduced")
+    return clone
+
+
+@pytest.fixture
+def few(once_few: Clone) -> Iterator[Clone]:
+    """That copy; whatever a test changes in tracked files is taken back afterwards."""
+    yield once_few
+    once_few(BACK)
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         if verbose:
             raise
+        if processes.rank():  # the first process says the same, and ends all
+            return 0
         print(f"torchprimer: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -280,7 +282,7 @@ def _track(given: argparse.Namespace) -> int:
     return serve(socket.socket(fileno=given.descriptor), given.meeting)
 
 
-def _stage(given: argparse.Namespace) -> None:
+def _stage(given: argparse.Namespace) -> int | None:
     from torchprimer.params import load
 
     params = load()
@@ -288,21 +290,23 @@ def _stage(given: argparse.Namespace) -> None:
     module = f"torchprimer.stages.{stage}"
     if stage in ALONE:
         import_module(module).run(params)
-        return
+        return None
     item = _item(given.item, STAGES[stage], getattr(params, STAGES[stage]))
     if stage not in TRACKED:
         import_module(module).run(params, item)
-        return
+        return None
 
     from torchprimer.tracking import Tracker
 
     if stage == "train":
-        processes.start(params.processes)
+        if (done := processes.start(params.processes)) is not None:
+            return done
         if processes.rank():
             import_module(module).run(params, item, None)
-            return
+            return None
     with Tracker() as tracker:  # before the stage imports PyTorch: both take their time side by side
         import_module(module).run(params, item, tracker)
+    return None
 
 
 def _item(name: str, section: str, items: Collection[str]) -> str:

@@ -58,7 +58,7 @@ class Together:
                 dist.init_process_group(dist.get_default_backend_for_device(device))
             ids = None if device.type == "cpu" else [device]
             net = DistributedDataParallel(model, device_ids=ids, forward_sync_buffers=False)
-            net.register_comm_hook(None, self._add)
+            net.register_comm_hook(None, lambda _state, bucket: self._add(bucket))
             self.net = net
 
     def agree(self, *tensors: torch.Tensor) -> None:
@@ -83,7 +83,7 @@ class Together:
             for number in numbers:
                 dist.all_reduce(number)
 
-    def _add(self, _state: None, bucket: Any) -> Any:
+    def _add(self, bucket: Any) -> Any:
         """DDP would take the mean of the gradients: wrong where shares differ in size, and for sums."""
         added = dist.all_reduce(bucket.buffer().mul_(self._weight), async_op=True).get_future()
         return added.then(lambda done: done.value()[0])
