@@ -303,10 +303,7 @@ def test_a_registered_model_is_loaded_by_mlflow_and_answers_its_example(
 
 
 def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
-    """What a stage imports from the rooms of the package is among its deps in dvc.lock.
-
-    (Python's list of imports lacks those by name, of the stage itself and of the model's family.)
-    """
+    """What a stage imports from the rooms of the package is among its deps in dvc.lock."""
     seen = set()
     lock = YAML(typ="safe").load((reduced.folder / "dvc.lock").read_text())["stages"]
     plumbing = {
@@ -314,11 +311,12 @@ def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
         for name in ("__main__", "cli", "errors", "files", "paths", "output", "processes", "usage")
     }
     plumbing |= {f"src/torchprimer/predictor/{name}.py" for name in ("__init__", "errors")}
-    _, *stages = re.split(r"Running stage '([^']+)'", (reduced.folder / ".git" / "output").read_text())
-    assert set(stages[::2]) == set(lock)
-    for stage, output in zip(stages[::2], stages[1::2], strict=True):
+    lines = (reduced.folder / ".git" / "imports.jsonl").read_text().splitlines()
+    imports: dict[str, list[str]] = dict(json.loads(line) for line in lines)
+    assert set(imports) == set(lock)
+    for stage, modules in imports.items():
         files = set()
-        for module in re.findall(r"\| +(torchprimer[\w.]*)$", output, re.MULTILINE):
+        for module in modules:
             base = "src/" + module.replace(".", "/")
             file = f"{base}.py" if (reduced.folder / f"{base}.py").is_file() else f"{base}/__init__.py"
             if len(ast.parse((reduced.folder / file).read_text()).body) > 1:  # more than a docstring
