@@ -24,7 +24,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes of tests: PyTorch's
 
 PROJECT = Path(__file__).resolve().parents[1]
 REDUCED = "-S limit=256 -S epochs=1"
-FEW = ("line_sgd", "diabetes_tuned", "mnist_mlp", "mnist_batchnorm", "mnist_cnn", "dogs_vs_cats_cnn")
+FEW = ("diabetes_tuned", "mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

@@ -146,18 +146,18 @@ def test_two_processes_take_the_same_steps_as_one(few: Clone) -> None:
     models = few.folder / "models"
     alone = load_file(models / "mnist_mlp" / "model.safetensors")
     losses = [pd.read_csv(few.folder / "metrics" / "mnist_mlp" / "history.csv")["validation_loss"].item()]
-    few("dvc exp run -S processes=2 train@mnist_mlp train@mnist_batchnorm")
+    few("dvc exp run -S processes=2 train@mnist_mlp train@dogs_vs_cats_cnn")
     shared = load_file(models / "mnist_mlp" / "model.safetensors")
     losses += [pd.read_csv(few.folder / "metrics" / "mnist_mlp" / "history.csv")["validation_loss"].item()]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
     for name, values in alone.items():
         assert shared[name] == pytest.approx(values, abs=1e-6)
-    folder = few.folder / "metrics" / "mnist_batchnorm"
+    folder = few.folder / "metrics" / "dogs_vs_cats_cnn"
     best = json.loads((folder / "train.json").read_text())["validation_accuracy_best"]
     assert best == pd.read_csv(folder / "history.csv")["validation_accuracy"].max()
     found = [run for run in runs(few) if run.data.params.get("processes") == "2"]
     assert {(run.info.run_name, run.info.status) for run in found} == {
-        ("mnist_mlp", "FINISHED"), ("mnist_batchnorm", "FINISHED")
+        ("mnist_mlp", "FINISHED"), ("dogs_vs_cats_cnn", "FINISHED")
     }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ def follow(clone: Clone, heading: str, home: Path, **control: int) -> None:
         clone.replace("params.yaml", f"\n{section}:\n", f"\n{section}:\n\n{block}")
     for key, value in control.items():
         clone.replace("params.yaml", f"\n{key}:\n", f"\n{key}: {value}\n")
+    (clone.folder / "dvc.lock").unlink()  # what the project's own data left; DVC would write it anew after every stage
     clone(repro)
 
 
