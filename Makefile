@@ -49,7 +49,7 @@ docs: install  ## docs/experiments.md, its figures and the table of README.md, o
 	python -m torchprimer.report.docs
 
 test: $(VENV)/installed-dev  ## run all tests
-	python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadscope
+	python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 	@echo
 	@echo "All tests passed. Next: make repro"
 

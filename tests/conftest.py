@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from torchprimer import params, paths
 from torchprimer.sources import fetch
@@ -27,16 +29,17 @@ REDUCED = "-S limit=256 -S epochs=1"
 FEW = ("diabetes_tuned", "mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn")
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With pytest-xdist: all files that use the one reduced pipeline go to one process, the other files to the next."""
-    from xdist.scheduler import LoadScopeScheduling
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The file that makes the reduced pipeline comes first, the others that need it last.
 
-    class ByPipeline(LoadScopeScheduling):  # type: ignore[misc]
-        def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return "reduced" if "reduced: Clone" in (PROJECT / file).read_text("utf-8") else file
+    pytest-xdist's processes take a file each, in this order: nobody waits for it who has something else to do.
+    """
 
-    return ByPipeline(config, log)
+    def turn(item: pytest.Item) -> int:
+        return 0 if item.path.name == "test_pipeline.py" else 2 if item.path in later else 1
+
+    later = {item.path for item in items if "reduced" in getattr(item, "fixturenames", ())}
+    items.sort(key=turn)
 
 
 def clean_environment() -> dict[str, str]:
@@ -46,7 +49,7 @@ def clean_environment() -> dict[str, str]:
     }
     who = {f"GIT_{role}_{part}": f"tests{at}" for role in ("AUTHOR", "COMMITTER") for part, at in (("NAME", ""), ("EMAIL", "@localhost"))}  # fmt: skip # noqa: E501
     path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
-    return kept | who | {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONDONTWRITEBYTECODE": "1"}
+    return kept | who | {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 @contextlib.contextmanager
@@ -78,8 +81,11 @@ BACK = "rm .git/index && git reset -q --hard && dvc checkout -q --force"
 class Clone:
     """A copy of the project, with a git history and a DVC cache of its own, that a test may do anything to."""
 
-    def __init__(self, folder: Path, cache: Path) -> None:
+    def __init__(self, folder: Path, cache: Path | None = None) -> None:
+        """`cache`: of DVC; None: what is in the folder is a copy already."""
         self.folder = folder
+        if cache is None:
+            return
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=PROJECT, capture_output=True, text=True, check=True,
@@ -137,11 +143,38 @@ def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
     """A copy of the project in which `dvc exp run` has run the reduced pipeline from nothing; shared by all tests.
 
     From nothing: with the dvc.lock and the scores that are in git, DVC would not run what the reduction leaves alone.
+    Of several processes of tests the first that needs it makes it, and the others get copies.
     """
-    clone = Clone(tmp_path_factory.mktemp("reduced"), dvc_cache)
+    own = tmp_path_factory.getbasetemp() / "reduced"
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return run_reduced(own, dvc_cache)
+    original = own.parents[1] / "reduced"
+    with FileLock(f"{original}.lock"):
+        if not original.exists():
+            made = run_reduced(own, dvc_cache)
+            shutil.copytree(own, original, symlinks=True)
+            (original / "where").write_text(str(own))
+            return made
+    shutil.copytree(original, own, symlinks=True)
+    old, new = (own / "where").read_text(), str(own)  # MLflow writes down whole paths
+    (own / "where").unlink()
+    for file in own.glob("mlartifacts/models/*/artifacts/MLmodel"):
+        file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
+    with contextlib.closing(sqlite3.connect(own / "mlflow.db")) as database:
+        content = "\n".join(database.iterdump()).replace(old, new)
+    for file in own.glob("mlflow.db*"):
+        file.unlink()
+    with contextlib.closing(sqlite3.connect(own / "mlflow.db")) as database:
+        database.executescript(content)
+    return Clone(own)
+
+
+def run_reduced(folder: Path, cache: Path) -> Clone:
+    folder.mkdir()
+    clone = Clone(folder, cache)
     clone("git rm -q -r dvc.lock metrics && git commit -q -m nothing")
-    (clone.folder / ".git" / "sitecustomize.py").write_text(IMPORTS)
-    clone(f"dvc exp run {REDUCED} -n small", PYTHONPATH=str(clone.folder / ".git"))
+    (folder / ".git" / "sitecustomize.py").write_text(IMPORTS)
+    clone(f"dvc exp run {REDUCED} -n small", PYTHONPATH=str(folder / ".git"))
     clone("git add -A && git commit -q -m reduced")
     return clone
 

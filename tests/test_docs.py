@@ -60,7 +60,7 @@ ANSWERED = {  # command -> what its output has
     "dvc plots diff": "index.html",
 }
 ELSEWHERE = {  # command -> where it is proven: a file, and words in it; or run at the end of this one
-    "make repro": ("tests/test_pipeline.py", "python src/torchprimer sync"),  # and `dvc repro`
+    "make repro": ("tests/test_changes.py", "python src/torchprimer sync"),  # and `dvc repro`
     "make test": (".ci/run", "make test"),
     "make lint": (".ci/run", "make lint"),
     "make types": (".ci/run", "make types"),
@@ -72,12 +72,13 @@ ELSEWHERE = {  # command -> where it is proven: a file, and words in it; or run 
     "dvc exp run -S lr=0.01": ("tests/test_pipeline.py", '"\\nlr:", "\\nlr: 0.01", set(EXPERIMENTS)'),
     "dvc exp run -S limit=256 -S epochs=1": ("tests/conftest.py", "-S limit=256 -S epochs=1"),
     "dvc exp run -S experiments.mnist_cnn.lr=0.05": (
-        "tests/test_pipeline.py", "dvc exp run -S experiments.mnist_cnn.lr=0.05",
+        "tests/test_changes.py", "dvc exp run -S experiments.mnist_cnn.lr=0.05",
     ),
-    "dvc exp run --temp": ("tests/test_pipeline.py", "dvc exp run --temp"),
-    "dvc exp run --queue -S lr=0.02": ("tests/test_pipeline.py", "dvc exp run --queue -S"),
-    "dvc queue start --jobs 2": ("tests/test_pipeline.py", "dvc queue start --jobs 2"),
-    "torchprimer sync": ("tests/test_pipeline.py", "python src/torchprimer sync"),
+    "dvc exp run --temp": ("tests/test_changes.py", "dvc exp run --temp"),
+    "dvc exp run --queue -S lr=0.02": ("tests/test_changes.py", "dvc exp run --queue -S"),
+    "dvc queue start --jobs 2": ("tests/test_changes.py", "dvc queue start --jobs 2"),
+    "dvc exp run -S processes=2": ("tests/test_changes.py", "dvc exp run -S processes=2"),
+    "torchprimer sync": ("tests/test_changes.py", "python src/torchprimer sync"),
     "torchprimer add-photos ~/Downloads/train.zip": ("tests/test_photos.py", "add-photos"),
     "torchprimer add-data my.csv --name mine": ("tests/test_your_own_data.py", "torchprimer"),
     "export MLFLOW_TRACKING_URI=http://...": ("tests/test_tracking.py", "MLFLOW_TRACKING_URI"),

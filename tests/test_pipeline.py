@@ -323,6 +323,8 @@ def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
                 files.add(file)
         files = {file for file in files if "/tracking/" not in file and "/params/" not in file} - plumbing
         declared = tuple(dep["path"] for dep in lock[stage]["deps"])
+        if stage.startswith("evaluate@") and (judge := EXPERIMENTS[stage.partition("@")[2]]["judge"]) != "none":
+            declared += (f"src/torchprimer/models/{EXPERIMENTS[judge]['model']}.py",)  # by way of models/<judge>
         missing = {
             file for file in files if file not in declared and not file.startswith(tuple(f"{d}/" for d in declared))
         }
