@@ -103,7 +103,7 @@ class Clone:
         """Runs a shell command in the copy; the test fails if its exit code is not as expected."""
         done = subprocess.run(
             command, shell=True, cwd=self.folder, env=clean_environment() | environment,
-            capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=2000,
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=5000,
         )  # fmt: skip
         assert (done.returncode != 0) == fails, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
