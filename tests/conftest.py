@@ -142,16 +142,15 @@ def clone(make_clone: Callable[[], Clone]) -> Clone:
 def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
     """A copy of the project in which `dvc exp run` has run the reduced pipeline from nothing; shared by all tests.
 
-    From nothing: with the dvc.lock and the scores that are in git, DVC would not run what the reduction leaves alone.
     Of several processes of tests the first that needs it makes it, and the others get copies.
     """
     own = tmp_path_factory.getbasetemp() / "reduced"
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        return run_reduced(own, dvc_cache)
+        return whole_pipeline(own, dvc_cache)
     original = own.parents[1] / "reduced"
     with FileLock(f"{original}.lock"):
         if not original.exists():
-            made = run_reduced(own, dvc_cache)
+            made = whole_pipeline(own, dvc_cache)
             shutil.copytree(own, original, symlinks=True)
             (original / "where").write_text(str(own))
             return made
@@ -169,14 +168,19 @@ def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
     return Clone(own)
 
 
-def run_reduced(folder: Path, cache: Path) -> Clone:
+def whole_pipeline(folder: Path, cache: Path) -> Clone:
     folder.mkdir()
     clone = Clone(folder, cache)
-    clone("git rm -q -r dvc.lock metrics && git commit -q -m nothing")
     (folder / ".git" / "sitecustomize.py").write_text(IMPORTS)
-    clone(f"dvc exp run {REDUCED} -n small", PYTHONPATH=str(folder / ".git"))
-    clone("git add -A && git commit -q -m reduced")
+    run_reduced(clone, PYTHONPATH=str(folder / ".git"))
     return clone
+
+
+def run_reduced(clone: Clone, **environment: str) -> None:
+    """From nothing: with the dvc.lock and the scores of git, DVC would not run what the reduction leaves alone."""
+    clone("git rm -q -r dvc.lock metrics && git commit -q -a -m nothing")
+    clone(f"dvc exp run {REDUCED} -n small", **environment)
+    clone("git add -A && git commit -q -m reduced")
 
 
 @pytest.fixture
@@ -207,9 +211,7 @@ def once_few(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone
     keep("downloads", {entry["raw"] for entry in given["datasets"].values()})
     with (clone.folder / "params.yaml").open("w", encoding="utf-8") as file:
         yaml.dump(given, file)
-    clone("git rm -q -r dvc.lock metrics && git commit -q -a -m few")
-    clone(f"dvc exp run {REDUCED} -n small")
-    clone("git add -A && git commit -q -m reduced")
+    run_reduced(clone)
     return clone
 
 
