@@ -299,7 +299,8 @@ def _stage(given: argparse.Namespace) -> int | None:
     from torchprimer.tracking import Tracker
 
     if stage == "train":
-        if (done := processes.start(params.processes)) is not None:
+        several = params.experiments[item].training == "supervised"  # the other loops are for one process
+        if (done := processes.start(params.processes if several else 1)) is not None:
             return done
         if processes.rank():
             import_module(module).run(params, item, None)
