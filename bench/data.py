@@ -9,8 +9,8 @@ from PIL import Image
 from bench.measure import Options
 from torchprimer import params, paths
 from torchprimer.datasets.images import ImageArrays, open_raw, prepare, split_rows
-from torchprimer.datasets.meta import write_meta
 from torchprimer.datasets.photos import Photos
+from torchprimer.datasets.prepared import write_meta
 from torchprimer.errors import UserError
 from torchprimer.predictor import BadInput
 from torchprimer.predictor.inputs import decode

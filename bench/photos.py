@@ -68,7 +68,7 @@ def _prepare(folders: Path, folder: Path) -> dict[str, list[float]]:
 
 
 def _epoch(prepared: Path, normalize: Normalize) -> None:
-    """The data side of `training.supervised`, one pass."""
+    """The data side of `loops.supervised`, one pass."""
     split = load_split(prepared, "train")
     seen = 0
     for batch in torch.randperm(len(split)).tensor_split(-(-len(split) // BATCH)):

@@ -13,8 +13,7 @@ from bench.data import raw
 from bench.measure import Options, Result, compare, seconds_of, take_turns
 from torchprimer import models, params
 from torchprimer.datasets import text
-from torchprimer.datasets.meta import load_meta, write_meta
-from torchprimer.datasets.prepared import Split, load_split
+from torchprimer.datasets.prepared import Split, load_meta, load_split, write_meta
 from torchprimer.models.text import frequencies
 from torchprimer.predictor.inputs import tokenizer
 from torchprimer.training.optimizers import build_optimizer

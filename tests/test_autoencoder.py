@@ -15,9 +15,9 @@ from torchprimer import models
 from torchprimer.datasets.prepared import Split
 from torchprimer.evaluation import Trained, reconstruction
 from torchprimer.export.onnx import export_onnx, prove_parity
+from torchprimer.loops.supervised import train
 from torchprimer.models.autoencoder import Autoencoder
 from torchprimer.training.device import seed_everything
-from torchprimer.training.supervised import train
 
 CPU = torch.device("cpu")
 DIGITS: dict[str, Any] = {

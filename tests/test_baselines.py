@@ -17,8 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from torchprimer import baselines, params, paths
 from torchprimer.baselines import fit_baselines
-from torchprimer.datasets.meta import write_meta
-from torchprimer.datasets.prepared import Split
+from torchprimer.datasets.prepared import Split, write_meta
 from torchprimer.errors import UserError
 from torchprimer.stages import baseline as stage
 

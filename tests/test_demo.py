@@ -29,6 +29,8 @@ from torchprimer.demo.photos import SHOWN, occlusion, overlaid
 from torchprimer.demo.reviews import effects, pieces
 from torchprimer.predictor import Predictor
 
+expect.set_options(timeout=15_000)  # many answers, on a machine that is busy
+
 # `torchprimer demo`, run by a Python that says on standard error what it would rather not see
 WATCHED = """
 import runpy, sys
@@ -235,8 +237,10 @@ def test_photos(play: Callable[[str], Page], served: Served, tmp_path: Path) -> 
     page.locator("#photo input[type=file]").set_input_files(photo)
     eventually(lambda: answers(page, "#photo-answers"), expected(photo))
 
-    page.locator("#photo-model input").click()
-    page.get_by_role("option", name="dogs_vs_cats_vgg16_features").click()
+    for name in sorted(names):  # sooner than each can answer
+        page.locator("#photo-model input").click()
+        page.get_by_role("option", name=name, exact=True).click()
+    assert name == "dogs_vs_cats_vgg16_features"
     expect(page.locator("#photo-heat")).to_contain_text("What dogs_vs_cats_vgg16_features sees: 32 x 32 pixels.")
     seen, heat = pictures(page, "#photo-heat")
     model = served["dogs_vs_cats_vgg16_features"]

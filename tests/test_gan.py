@@ -17,9 +17,9 @@ from torchprimer.datasets.prepared import Split
 from torchprimer.errors import UserError
 from torchprimer.evaluation import Trained, generator
 from torchprimer.export.onnx import export_onnx, prove_parity
+from torchprimer.loops.adversarial import train
 from torchprimer.models.gan import GAN, scaled
 from torchprimer.training import Outcome, Row
-from torchprimer.training.adversarial import train
 from torchprimer.training.device import seed_everything
 
 CPU = torch.device("cpu")
@@ -301,7 +301,7 @@ def test_entropy() -> None:
 @pytest.fixture(scope="module")
 def judge(digits: Split) -> nn.Module:
     """A small convolutional net after a few epochs."""
-    from torchprimer.training.supervised import train as train_classifier
+    from torchprimer.loops.supervised import train as train_classifier
 
     given = {
         "model": "cnn", "pad": 0, "channels": [8, 16], "kernel_size": 5, "padding": 0, "hidden": [32],

@@ -18,8 +18,7 @@ from PIL import Image, ImageOps
 from tests.test_photos import encoded, in_folder, pets, zipped
 from torchprimer import params, paths
 from torchprimer.datasets.images import RawImages, mean_and_std, open_raw
-from torchprimer.datasets.meta import load_meta
-from torchprimer.datasets.prepared import load_split
+from torchprimer.datasets.prepared import load_meta, load_split
 from torchprimer.errors import UserError
 from torchprimer.stages import preprocess, split
 

@@ -14,9 +14,10 @@ from torchprimer import models, params
 from torchprimer.datasets.prepared import Split
 from torchprimer.errors import UserError
 from torchprimer.evaluation import Trained, lines, plane
+from torchprimer.loops import descent, search, supervised
 from torchprimer.models.initialize import initialize
 from torchprimer.params.experiments import LinearSearch
-from torchprimer.training import Outcome, descent, search, supervised
+from torchprimer.training import Outcome
 
 CPU = torch.device("cpu")
 X = torch.tensor([[1.0], [2.0], [3.0]])

@@ -12,10 +12,10 @@ from sklearn.metrics import log_loss, r2_score
 from torchprimer import models, params, paths
 from torchprimer.datasets.prepared import Split
 from torchprimer.errors import UserError
+from torchprimer.loops.supervised import train
 from torchprimer.models import Answers
 from torchprimer.stages import crossvalidate, preprocess, split
 from torchprimer.training.objective import objective
-from torchprimer.training.supervised import train
 
 TWO: dict[str, Any] = {"kind": "tabular", "task": "classification", "shape": [3], "classes": ["no", "yes"]}
 

@@ -330,7 +330,7 @@ def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
         }
         assert missing == set(), f"not among the deps of {stage}"
         seen |= files
-    known = ("datasets/images", "datasets/splits", "training/supervised", "training/together", "export/onnx")
+    known = ("datasets/images", "datasets/splits", "loops/supervised", "training/together", "export/onnx")
     assert {f"src/torchprimer/{name}.py" for name in known} <= seen
 
 

@@ -11,16 +11,15 @@ from torch import nn
 
 from torchprimer import models, params
 from torchprimer.datasets import sequences
-from torchprimer.datasets.meta import load_meta, write_meta
-from torchprimer.datasets.prepared import Split, load_split
+from torchprimer.datasets.prepared import Split, load_meta, load_split, write_meta
 from torchprimer.errors import UserError
 from torchprimer.evaluation import Trained, figures
 from torchprimer.evaluation.sequence import drawable, evaluate, spelling
 from torchprimer.export.onnx import export_onnx, prove_parity
+from torchprimer.loops.supervised import train
 from torchprimer.models.rnn import spell, strings
 from torchprimer.params import Sequences
 from torchprimer.predictor.inputs import encode_strings
-from torchprimer.training.supervised import train
 
 CPU = torch.device("cpu")
 HELLO = Sequences(kind="sequences", raw="hello", input="input", target="target", baseline="naive_bayes")

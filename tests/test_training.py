@@ -11,12 +11,12 @@ from torch import nn
 from torchprimer import models, params
 from torchprimer.datasets.prepared import Split
 from torchprimer.errors import UserError
+from torchprimer.loops.supervised import best_epoch, score, stopped_early, train
 from torchprimer.training import Row
 from torchprimer.training.augment import augment
 from torchprimer.training.device import seed_everything, select_device, select_precision
 from torchprimer.training.objective import objective
 from torchprimer.training.optimizers import build_optimizer, build_scheduler
-from torchprimer.training.supervised import best_epoch, score, stopped_early, train
 
 CPU = torch.device("cpu")
 DIGITS = {

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from torchprimer import models, paths
-from torchprimer.datasets.meta import SAMPLES, load_meta, write_meta
+from torchprimer.datasets.prepared import SAMPLES, load_meta, write_meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import export_onnx, prove_parity
 from torchprimer.models import mlp, vision

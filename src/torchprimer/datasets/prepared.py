@@ -1,10 +1,38 @@
-"""The arrays of data/prepared/D, as training and evaluation read them; the same for every kind of data."""
+"""data/prepared/D: the arrays as training and evaluation read them, the same for every kind of data, and meta.json.
 
+meta.json says what the arrays are; its bytes stand for all the data in fingerprints.
+"""
+
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
+
+SAMPLES = "samples.csv"  # beside it: id, label and split of each sample, in the order of the arrays
+
+
+def load_meta(folder: Path) -> dict[str, Any]:
+    """Reads meta.json: kind, shape of an input, classes, fitted numbers, samples and SHA-256 of each array."""
+    meta: dict[str, Any] = json.loads((folder / "meta.json").read_text("utf-8"))
+    return meta
+
+
+def write_meta(folder: Path, meta: dict[str, Any]) -> None:
+    """Adds the number of samples and the checksums, and writes meta.json."""
+    counts, checksums = {}, {}
+    for part in ("train", "validation", "test"):
+        counts[part] = len(np.load(folder / f"{part}_targets.npy", mmap_mode="r"))
+        for array in ("inputs", "targets"):
+            with (folder / f"{part}_{array}.npy").open("rb") as stream:
+                checksums[f"{part}_{array}"] = hashlib.file_digest(stream, "sha256").hexdigest()
+    text = json.dumps({**meta, "samples": counts, "sha256": checksums}, indent=1, ensure_ascii=False)
+    (folder / "meta.json").write_text(text + "\n", "utf-8")
 
 
 @dataclass(frozen=True)
@@ -16,8 +44,8 @@ class Split:
         targets: shape (N,), int64 class numbers.
     """
 
-    inputs: torch.Tensor
-    targets: torch.Tensor
+    inputs: "torch.Tensor"
+    targets: "torch.Tensor"
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -25,6 +53,8 @@ class Split:
 
 def load_split(folder: Path, part: str) -> Split:
     """Opens `train`, `validation` or `test` of a prepared dataset."""
+    import torch
+
     # mode "c": PyTorch wants memory that it could write to; what it wrote would never reach the file
     inputs = np.load(folder / f"{part}_inputs.npy", mmap_mode="c")
     return Split(torch.from_numpy(inputs), torch.from_numpy(np.load(folder / f"{part}_targets.npy")))

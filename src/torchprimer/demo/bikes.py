@@ -129,5 +129,5 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
         rows = [(hour, count, name) for name, by_hour in riders.items() for hour, count in by_hour.items()]
         return pd.DataFrame(rows, columns=["hour", "riders", "model"]), summary(exports, riders)
 
-    gr.on([selected.select, *(control.change for control in controls.values())], look, list(controls.values()),
-          [chart, told], show_progress="hidden", trigger_mode="always_last", api_visibility="private")  # fmt: skip
+    changes = [control.change for control in controls.values()]
+    gr.on([selected.select, *changes], look, list(controls.values()), [chart, told], **shown.LISTENER)

@@ -101,4 +101,4 @@ def build(exports: Exports, names: Sequence[str], _selected: "gr.Tab") -> None:
             seen = gr.HTML(elem_id="digit-seen", apply_default_css=False)
         with gr.Column(scale=3, min_width=320):
             said = gr.HTML(EMPTY, elem_id="digit-answers", apply_default_css=False)
-    pad.input(look, None, [seen, said], show_progress="hidden", trigger_mode="always_last", api_visibility="private")
+    pad.input(look, None, [seen, said], **shown.LISTENER)

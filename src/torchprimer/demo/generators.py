@@ -94,9 +94,7 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
         rows[0, numbers] = values
         return shown.picture(generator.generate_from(rows[:1])[0], f"{name}, seed {seed or 0}, moved")
 
-    gr.on([selected.select, model.change, seed.change], start, [model, seed], [moved, picture, many, *sliders],
-          show_progress="hidden", trigger_mode="always_last", api_visibility="private")  # fmt: skip
-    gr.on([slider.input for slider in sliders], move, [model, seed, moved, *sliders], picture, show_progress="hidden",
-          trigger_mode="always_last", api_visibility="private")  # fmt: skip
-    another.click(lambda: int(np.random.default_rng().integers(10_000)), None, seed, show_progress="hidden",
-                  api_visibility="private")  # fmt: skip
+    began = [selected.select, model.change, seed.change]
+    gr.on(began, start, [model, seed], [moved, picture, many, *sliders], **shown.LISTENER)
+    gr.on([slider.input for slider in sliders], move, [model, seed, moved, *sliders], picture, **shown.LISTENER)
+    another.click(lambda: int(np.random.default_rng().integers(10_000)), None, seed, **shown.LISTENER)

@@ -84,7 +84,7 @@ def overlaid(image: Bytes, heat: Floats, size: int) -> Bytes:
 
 def samples(dataset: str) -> list[tuple[Bytes, str]]:
     """Photos of the test split, H x W x C, with their labels, from all of it; none if it is not prepared."""
-    from torchprimer.datasets.meta import load_meta
+    from torchprimer.datasets.prepared import load_meta
 
     folder = paths.prepared(dataset)
     if not (folder / "meta.json").is_file():
@@ -185,10 +185,8 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
         with gr.Column(scale=3, min_width=320):
             heat = gr.HTML(elem_id="photo-heat", apply_default_css=False)
             answers = gr.HTML(elem_id="photo-answers", apply_default_css=False)
-    gr.on([selected.select, model.change], offer, model, picks, show_progress="hidden", api_visibility="private")
-    picks.select(pick, model, photo, show_progress="hidden", api_visibility="private")
+    gr.on([selected.select, model.change], offer, model, picks, **shown.LISTENER)
+    picks.select(pick, model, photo, **shown.LISTENER)
     # one after the other: a large model needs a second for its heat map
-    gr.on([photo.change, model.change], answer, [model, photo], answers, show_progress="hidden",
-          trigger_mode="always_last", api_visibility="private").then(
-        explain, [model, photo], heat, show_progress="hidden", api_visibility="private"
-    )  # fmt: skip
+    answered = gr.on([photo.change, model.change], answer, [model, photo], answers, **shown.LISTENER)
+    answered.then(explain, [model, photo], heat, **shown.LISTENER)

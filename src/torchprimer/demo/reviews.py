@@ -135,7 +135,6 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
         there = samples_of(exports, name)
         return gr.Dataset(samples=[[sample] for sample in there], visible=bool(there))
 
-    gr.on([selected.select, model.change], offer, model, picks, show_progress="hidden", api_visibility="private")
-    picks.click(lambda picked: picked[0], picks, text, show_progress="hidden", api_visibility="private")
-    gr.on([text.change, model.change], look, [model, text], [answer, words], show_progress="hidden",
-          trigger_mode="always_last", api_visibility="private")  # fmt: skip
+    gr.on([selected.select, model.change], offer, model, picks, **shown.LISTENER)
+    picks.click(lambda picked: picked[0], picks, text, **shown.LISTENER)
+    gr.on([text.change, model.change], look, [model, text], [answer, words], **shown.LISTENER)

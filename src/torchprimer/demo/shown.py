@@ -5,7 +5,7 @@ import functools
 import io
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from torchprimer.predictor import Answer
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# of every listener: who moves on while an answer is being made gets the one to where they are by then (Gradio's default
+# may leave out what happens meanwhile)
+LISTENER: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
 FOR, AGAINST = (245, 130, 20), (60, 130, 245)  # red, green, blue of what speaks for an answer, and against it
 
 

@@ -122,7 +122,7 @@ class Supervised(Common):
         return self
 
 
-# ---- models, each with its trainings: `models/<model>.py`, `training/<training>.py` ----------------------------------
+# ---- models, each with its trainings: `models/<model>.py`, `loops/<training>.py` -------------------------------------
 
 
 class Span(Section):

@@ -4,8 +4,7 @@ import json
 
 from torchprimer import paths
 from torchprimer.baselines import fit_baselines
-from torchprimer.datasets.meta import load_meta
-from torchprimer.datasets.prepared import load_split
+from torchprimer.datasets.prepared import load_meta, load_split
 from torchprimer.files import replacing
 from torchprimer.params import Params
 from torchprimer.tracking import Tracker

@@ -11,16 +11,15 @@ import pandas as pd
 import torch
 
 from torchprimer import models, paths
-from torchprimer.datasets.meta import SAMPLES, load_meta
-from torchprimer.datasets.prepared import Split
+from torchprimer.datasets.prepared import SAMPLES, Split, load_meta
 from torchprimer.datasets.tabular import fit, read_table, transform, transform_target
 from torchprimer.errors import UserError
 from torchprimer.files import replacing
+from torchprimer.loops.supervised import train
 from torchprimer.models.initialize import initialize
 from torchprimer.params import Params, Tabular
 from torchprimer.tracking import Tracker
 from torchprimer.training.device import seed_everything, select_device, select_precision
-from torchprimer.training.supervised import train
 
 
 def run(params: Params, name: str, tracker: Tracker) -> None:

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from torchprimer import models, paths
-from torchprimer.datasets.meta import SAMPLES
-from torchprimer.datasets.prepared import load_split
+from torchprimer.datasets.prepared import SAMPLES, load_split
 from torchprimer.evaluation import Trained
 from torchprimer.files import replacing
 from torchprimer.params import Params

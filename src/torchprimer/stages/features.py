@@ -13,8 +13,7 @@ from torch import nn
 from tqdm import tqdm
 
 from torchprimer import models, paths
-from torchprimer.datasets.meta import SAMPLES, load_meta, write_meta
-from torchprimer.datasets.prepared import load_split
+from torchprimer.datasets.prepared import SAMPLES, load_meta, load_split, write_meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import export_onnx, prove_parity
 from torchprimer.files import replacing

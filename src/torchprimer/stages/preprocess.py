@@ -5,7 +5,7 @@ from importlib import import_module
 import pandas as pd
 
 from torchprimer import paths
-from torchprimer.datasets.meta import SAMPLES, write_meta
+from torchprimer.datasets.prepared import SAMPLES, write_meta
 from torchprimer.files import replacing
 from torchprimer.params import Params
 

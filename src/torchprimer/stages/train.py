@@ -13,8 +13,7 @@ import pandas as pd
 from torch import nn
 
 from torchprimer import models, paths, processes
-from torchprimer.datasets.meta import load_meta
-from torchprimer.datasets.prepared import Split, load_split
+from torchprimer.datasets.prepared import Split, load_meta, load_split
 from torchprimer.files import remove, replacing
 from torchprimer.models.initialize import initialize
 from torchprimer.models.start import freeze, load_start
@@ -66,7 +65,7 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
     if experiment["model"] == "autoencoder":  # what it is to give back is what it is given
         training, validation = (Split(split.inputs, split.inputs) for split in (training, validation))
     run_id = tracker.begin(record) if tracker else ""
-    outcome = import_module(f"torchprimer.training.{experiment['training']}").train(
+    outcome = import_module(f"torchprimer.loops.{experiment['training']}").train(
         model,
         training,
         validation,

@@ -1,4 +1,4 @@
-"""The visible loops, and what they need: devices, optimisers, augmentation, checkpoints. No MLflow, no DVC."""
+"""What the loops need: devices, optimisers, augmentation, checkpoints. No MLflow, no DVC."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING

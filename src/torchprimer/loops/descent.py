@@ -45,7 +45,7 @@ def train(
     Args:
         training, validation: inputs (N, F), targets (N, 1).
         params: lr, epochs, batch_size (1: one sample at a time; None: all at once). Batches are drawn from PyTorch's
-            random state as training/supervised.py draws them, so the two go step by step together.
+            random state as loops/supervised.py draws them, so the two go step by step together.
         data: meta.json of the dataset.
         on_epoch: called with each new row of the history.
 
