@@ -16,10 +16,10 @@ from torchprimer.tracking import Tracker
 from torchprimer.training.device import select_device
 
 
-def run(params: Params, name: str, tracker: Tracker) -> None:
-    device = select_device(params.device)
+def run(_params: Params, name: str, tracker: Tracker) -> None:
     place = paths.model(name)
     model, record = models.load(place)
+    device = select_device("cpu" if record["run"]["device"] == "cpu" else "auto")  # as it was trained, if that is here
     prepared, judge = paths.prepared(record["params"]["dataset"]), record["params"]["judge"]
     samples = pd.read_csv(prepared / SAMPLES, dtype=str, keep_default_na=False)
     trained = Trained(
