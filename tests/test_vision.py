@@ -227,27 +227,33 @@ def test_torchvision_is_imported_once_and_for_all() -> None:
     assert vision.torchvision_models() is zoo is sys.modules["torchvision.models"]
 
 
-def test_features_once_are_the_whole_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An MLP with the classifier's weights says of the features what the whole net says of the images."""
+@pytest.mark.parametrize("size", [32, 80])
+def test_features_once_are_the_whole_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """An MLP with the classifier's weights says of the features what the whole net says of the images.
+
+    Also if these are larger than what the features were learnt on: then of the net that is built for this size.
+    """
     (tmp_path / "dvc.yaml").touch()
     monkeypatch.chdir(tmp_path)
     paths.project.cache_clear()
-    data = pets(32)
+    data = pets(size)
     source = paths.prepared("pets")
     source.mkdir(parents=True)
     torch.manual_seed(1)
     parts = {"train": 5, "validation": 3, "test": 4}
     for part, number in parts.items():
-        np.save(source / f"{part}_inputs.npy", pixels(32, number).numpy())
+        np.save(source / f"{part}_inputs.npy", pixels(size, number).numpy())
         np.save(source / f"{part}_targets.npy", np.arange(number) % 3)
     ids = [f"{part}{i}" for part, number in parts.items() for i in range(number)]
     pd.DataFrame({"id": ids, "label": "cat", "split": "train"}).to_csv(source / SAMPLES, index=False)
     write_meta(source, data)
     given = params("vgg11", hidden=[30], dropout=0.5)
-    model = built("vgg11", 32, hidden=[30], dropout=0.5).eval()
-    freeze(model, ["features"])
+    learnt = built("vgg11", 32, hidden=[30], dropout=0.5).eval()
+    freeze(learnt, ["features"])
     paths.model("pets_vgg").mkdir(parents=True)
-    models.save(model.state_dict(), {"params": given, "data": data}, paths.model("pets_vgg"))
+    models.save(learnt.state_dict(), {"params": given, "data": pets(32)}, paths.model("pets_vgg"))
+    model = built("vgg11", size, hidden=[30], dropout=0.5).eval()
+    model.net.features.load_state_dict(learnt.net.features.state_dict())
 
     class Section:
         dataset, experiment = "pets", "pets_vgg"
@@ -259,7 +265,7 @@ def test_features_once_are_the_whole_net(tmp_path: Path, monkeypatch: pytest.Mon
     features.run(Params, "pets_features")  # type: ignore[arg-type]
     folder = paths.prepared("pets_features")
     meta = load_meta(folder)
-    assert (meta["kind"], meta["shape"], meta["samples"]) == ("features", [512], parts)
+    assert (meta["kind"], meta["shape"], meta["samples"]) == ("features", [512 if size == 32 else 512 * 2 * 2], parts)
     assert meta["classes"] == data["classes"]
     assert (folder / SAMPLES).read_bytes() == (source / SAMPLES).read_bytes()
     head = mlp.build({"hidden": [30], "activation": "relu", "batch_norm": False, "dropout": 0.5}, meta, 3)
@@ -272,3 +278,9 @@ def test_features_once_are_the_whole_net(tmp_path: Path, monkeypatch: pytest.Mon
             whole = model(torch.from_numpy(np.load(source / f"{part}_inputs.npy")))
             torch.testing.assert_close(head(torch.from_numpy(rows)), whole, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(np.load(folder / f"{part}_targets.npy"), np.load(source / f"{part}_targets.npy"))
+
+    np.save(source / "test_inputs.npy", pixels(16, 4).numpy())
+    write_meta(source, pets(16))
+    with pytest.raises(UserError, match=r"pets_vgg was trained on images of \[3, 32, 32\] .* \[3, 16, 16\]"):
+        features.run(Params, "pets_features")  # type: ignore[arg-type]
+    assert load_meta(folder) == meta

@@ -34,20 +34,25 @@ def run(params: Params, name: str) -> None:
             f"features.{name}.experiment: {features.experiment} is of model {record['params']['model']}, which has no "
             "features to take out; one of model vision or efficientnet_lite has"
         )
-    if data["shape"] != trained_on["shape"]:
-        raise UserError(
-            f"features.{name}: images of {features.dataset} are {data['shape']}, those that {features.experiment} was "
-            f"trained on {trained_on['shape']} (channels, height, width)"
-        )
     device = select_device(params.device)
     extractor = Extractor(model).eval()
     examples = load_split(source, "test").inputs[:KEPT]
+    try:
+        with torch.inference_mode():
+            width = extractor(examples[:1]).shape[1]
+    except (
+        RuntimeError,
+        AssertionError,
+    ):  # other channels, too small for its layers, a transformer's patches
+        raise UserError(
+            f"features.{name}: {features.experiment} was trained on images of {trained_on['shape']} (channels, height, "
+            f"width) and cannot take those of {features.dataset}, {data['shape']}: prepare both alike"
+        ) from None
     with torch.inference_mode(), replacing(paths.prepared(name)) as folder:
         keep(extractor, examples, folder / "extractor")
         extractor.to(device)
         for part in ("train", "validation", "test"):
             inputs = load_split(source, part).inputs
-            width = extractor(inputs[:1].to(device)).shape[1]
             rows = np.lib.format.open_memmap(
                 folder / f"{part}_inputs.npy", mode="w+", dtype=np.float32, shape=(len(inputs), width)
             )

@@ -13,12 +13,14 @@ def augment(images: torch.Tensor, *, flip: bool, shift: int) -> torch.Tensor:
         Images of the same shape and dtype; the given ones stay as they are.
     """
     number, _, height, width = images.shape
+    nothing = torch.zeros(number, dtype=torch.long, device=images.device)
+    side, down, right = nothing, nothing, nothing
+    padded = torch.nn.functional.pad(images, (shift, shift, shift, shift))
+    sides = padded[None]
     if flip:
-        mirrored = torch.randint(2, (number, 1, 1, 1), device=images.device, dtype=torch.bool)
-        images = torch.where(mirrored, images.flip(3), images)
+        side = torch.randint(2, (number,), device=images.device)
+        sides = torch.stack((padded, padded.flip(3)))
     if shift:
-        padded = torch.nn.functional.pad(images, (shift, shift, shift, shift))
-        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: every place where an image can be cut out
         down, right = torch.randint(2 * shift + 1, (2, number), device=images.device)
-        images = windows[torch.arange(number, device=images.device), :, down, right]
-    return images
+    windows = sides.unfold(3, height, 1).unfold(4, width, 1)  # a view: every place where an image can be cut out
+    return windows[side, torch.arange(number, device=images.device), :, down, right]
