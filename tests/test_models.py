@@ -100,6 +100,7 @@ def test_export_and_its_proof(tmp_path: Path, name: str, data: dict[str, Any]) -
     images = torch.randint(256, (9, *data["shape"]), dtype=torch.uint8)
     export_onnx(model, images[:1], tmp_path / "model.onnx", ("images", "probabilities"))
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+    assert b".py" not in (tmp_path / "model.onnx").read_bytes()  # nor where the project lies on this machine
     assert prove_parity(model, tmp_path / "model.onnx", images, classes=True) <= 1e-4
     (got,) = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"images": images[:3].numpy()})
     np.testing.assert_allclose(got, model(images[:3]).detach(), atol=1e-5)

@@ -17,7 +17,7 @@ from torchprimer.datasets.prepared import SAMPLES, load_meta, write_meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import export_onnx, prove_parity
 from torchprimer.models import mlp, vision
-from torchprimer.models.efficientnet_lite import EfficientNetLite, SameConv2d
+from torchprimer.models.efficientnet_lite import EfficientNetLite, SameConv2d, enlarged
 from torchprimer.models.start import freeze, load_start
 from torchprimer.stages import features
 
@@ -121,8 +121,8 @@ def test_image_size_is_checked() -> None:
         built("inception_v3", 32)
     with pytest.raises(UserError, match=r"vit_b_16: images of 40 x 40 .* patch size.*set resize: 224"):
         built("vit_b_16", 40)
-    with pytest.raises(UserError, match="images of 16 x 16 pixels are too small"):
-        models.build({"model": "efficientnet_lite", "resize": None, "dropout": 0.0}, pets(16))
+    with pytest.raises(UserError, match=r"images of 15 x 15 pixels are too small.* enlarge: 3 or more"):
+        models.build({"model": "efficientnet_lite", "enlarge": 2, "dropout": 0.0}, pets(15))
     assert built("inception_v3", 32, resize=80).eval()(pixels(32)).shape == (2, 3)
 
 
@@ -153,9 +153,20 @@ def test_onnx(tmp_path: Path, resize: int | None) -> None:
     assert prove_parity(model, tmp_path / "model.onnx", images, classes=True) < 1e-5
 
 
+def test_efficientnet_enlarges_images() -> None:
+    """So many times, but no further than to what its weights were made on."""
+    assert [enlarged(side, 2) for side in (32, 100, 128, 224, 300)] == [64, 200, 224, 224, 300]
+    net = EfficientNetLite(3, enlarge=2).eval()
+    images = torch.randn(2, 3, 40, 40)
+    with torch.no_grad():
+        got = net(images)
+        net.enlarge = 1
+        torch.testing.assert_close(got, net(nn.functional.interpolate(images, scale_factor=2, mode="bilinear")))
+
+
 def test_efficientnet_onnx(tmp_path: Path) -> None:
     model = models.build(
-        {"model": "efficientnet_lite", "loss": "cross_entropy", "resize": 40, "dropout": 0.2}, pets(32)
+        {"model": "efficientnet_lite", "loss": "cross_entropy", "enlarge": 2, "dropout": 0.2}, pets(32)
     ).eval()
     export_onnx(model, pixels(32), tmp_path / "model.onnx", ("images", "logits"))
     assert prove_parity(model, tmp_path / "model.onnx", pixels(32, 6), classes=True) < 1e-5
@@ -176,7 +187,7 @@ def test_efficientnet_is_the_published_one(real_raw: Callable[[str], Path]) -> N
     expected = torch.tensor([-0.459169, -0.127022, 0.936314, 0.626070, 0.809393])
     torch.testing.assert_close(logits[:5], expected, rtol=0, atol=1e-4)
 
-    given = {"model": "efficientnet_lite", "loss": "cross_entropy", "resize": None, "dropout": 0.2}
+    given = {"model": "efficientnet_lite", "loss": "cross_entropy", "enlarge": 1, "dropout": 0.2}
     model = models.build(given, pets(32))
     assert load_start(model, "../data/raw/efficientnet_lite0", folder).fresh == ["_fc.weight", "_fc.bias"]
     torch.testing.assert_close(  # what they expect of pixels: TensorFlow's (x - 127) / 128

@@ -32,23 +32,26 @@ def export_onnx(
         names: of its input and of its output.
         any_length: whether inputs, shape (N, L), may be of another L than the example.
     """
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
     if len(example) == 1:
         example = torch.cat([example, example])  # a batch of one would become a constant of the graph
     sizes = dict.fromkeys((0, 1) if any_length else (0,), torch.export.Dim.DYNAMIC)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        torch.onnx.export(
+        program = torch.onnx.export(
             model,
             (example,),
-            file,
             dynamo=True,
             input_names=[names[0]],
             output_names=[names[1]],
             dynamic_shapes=(sizes,),
-            external_data=False,
             optimize=True,
         )
+        assert program is not None
+        ClearMetadataAndDocStringPass()(program.model)  # of each node, which lines of which files it comes from
+        program.save(file)
 
 
 def join(first: Path, second: Path, name: str) -> None:

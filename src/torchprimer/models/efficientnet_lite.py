@@ -14,6 +14,7 @@ from torch import nn
 from torchprimer.errors import UserError
 
 PIXELS = ([127 / 255], [128 / 255])  # mean and deviation that the published weights expect, the same for each channel
+SIDE = 224  # pixels, of the images that they were made on
 STAGES = (  # blocks, kernel, stride of the first, expansion, channels
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -79,12 +80,12 @@ class EfficientNetLite(nn.Module):
     """Normalised images, float32, N x C x H x W -> logits, N x K.
 
     Attributes:
-        resize: side in pixels to which smaller images are scaled first; None: they stay as they are.
+        enlarge: how many times larger images are made first, as far as to `SIDE`.
     """
 
-    def __init__(self, outputs: int, *, resize: int | None = None, dropout: float = 0.0) -> None:
+    def __init__(self, outputs: int, *, enlarge: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
-        self.resize, self.dropout = resize, dropout
+        self.enlarge, self.dropout = enlarge, dropout
         self._conv_stem, self._bn0 = SameConv2d(3, STEM, 3, 2), BatchNorm(STEM)
         total = sum(blocks for blocks, *_ in STAGES)
         self._blocks = nn.ModuleList()
@@ -104,8 +105,9 @@ class EfficientNetLite(nn.Module):
 
     def extract(self, images: torch.Tensor) -> torch.Tensor:
         """What the last layer gets to see of each image: float32, N x 1280."""
-        if self.resize and images.shape[-1] < self.resize:
-            images = F.interpolate(images, (self.resize, self.resize), mode="bilinear")
+        side = enlarged(images.shape[-1], self.enlarge)
+        if side > images.shape[-1]:
+            images = F.interpolate(images, (side, side), mode="bilinear")
         x = images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         x = F.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
@@ -113,22 +115,27 @@ class EfficientNetLite(nn.Module):
         return F.relu6(self._bn1(self._conv_head(x))).mean((2, 3))
 
 
+def enlarged(side: int, times: int) -> int:
+    """The side in pixels of images that were `side` wide; those larger than `SIDE` stay as they are."""
+    return max(side, min(side * times, SIDE))
+
+
 def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> EfficientNetLite:
     """EfficientNet-Lite0 with fresh weights and `outputs` logits.
 
     Args:
-        params: resize, dropout (in front of the last layer).
+        params: enlarge, dropout (in front of the last layer).
         data: meta.json of the images: shape (C, H, W).
 
     Raises:
         UserError: images smaller than 32 pixels, of which nothing would be left in the last blocks.
     """
-    side = max(params["resize"] or 0, data["shape"][-1])
-    if side < 32:
+    side = data["shape"][-1]
+    if enlarged(side, params["enlarge"]) < 32:
         raise UserError(
             f"model efficientnet_lite: images of {side} x {side} pixels are too small, it halves them five times; set "
-            "resize: 32 or more (they are scaled inside the model), or a larger image_size"
+            f"enlarge: {-(-32 // side)} or more (they are scaled inside the model), or a larger image_size"
         )
-    net = EfficientNetLite(outputs, resize=params["resize"], dropout=params["dropout"])
+    net = EfficientNetLite(outputs, enlarge=params["enlarge"], dropout=params["dropout"])
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own stub
     return net

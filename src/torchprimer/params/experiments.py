@@ -250,7 +250,7 @@ class Vision(Supervised):
 
 class EfficientNetLite(Supervised):
     model: Literal["efficientnet_lite"]
-    resize: Annotated[int, Field(ge=32, le=1024)] | None = None
+    enlarge: Annotated[int, Field(ge=1, le=32)] = 1
     dropout: Share = 0.0
 
     kinds: ClassVar[tuple[str, ...]] = ("images",)
