@@ -54,7 +54,7 @@ ANSWERED = {  # command -> what its output has
     "torchprimer predict hours_logistic hours=2.5": "2.5",
     "torchprimer generate mnist_dcgan --count 64 --seed 1 digits.png": "",
     "dvc exp show": "main",
-    "dvc exp show --only-changed --drop '.*train.json.*'": "Experiment",
+    "dvc exp show --only-changed --drop '.*(train.json|baselines|loss|macro|tives)|[^:]*/[^:]*$'": "Experiment",
     "dvc metrics diff --targets metrics/mnist_cnn/test.json": "",
     "dvc plots show": "index.html",
     "dvc plots diff": "index.html",
