@@ -40,7 +40,7 @@ repro: install  ## rebuild the whole pipeline on real data: `dvc repro`
 	@echo "  dvc exp run -S lr=0.01           train everything again with this learning rate"
 	@echo "  dvc exp show                     compare the experiments"
 
-quick: install  ## the whole pipeline, reduced to a few minutes: 1,000 samples, 1 epoch, in a copy of the workspace
+quick: install  ## the whole pipeline, reduced: 1,000 samples, 1 epoch, in a copy of the workspace
 	dvc exp run --temp -S limit=1000 -S epochs=1
 	@echo
 	@echo "Done; the workspace is as it was. Next: dvc exp show, or make ui"

@@ -229,7 +229,7 @@ def test_interrupted_training_ends_the_same(digits: Split, given: dict[str, Any]
         fit(training, given, file, interrupt)
     heard: list[Row] = []
     resumed, _ = fit(training, given, file, heard.append)
-    assert [row["epoch"] for row in heard] == list(range(last + 1, 5))
+    assert [row["epoch"] for row in heard] == [1, 2, 3, 4]
     assert whole.weights.keys() == resumed.weights.keys()
     assert all(torch.equal(whole.weights[name], resumed.weights[name]) for name in whole.weights)
     assert without_time(whole.history) == without_time(resumed.history)

@@ -124,6 +124,8 @@ def test_folds_hold_each_row_once_and_never_a_test_row(
 
     monkeypatch.setattr(crossvalidate, "fit", watch_fit)
     monkeypatch.setattr(crossvalidate, "transform", watch_transform)
+    paths.model("diabetes_tuned").mkdir(parents=True)
+    (paths.model("diabetes_tuned") / "experiment.json").write_text('{"fingerprint": "f"}')
     crossvalidate.run(given, "diabetes_tuned", mock.Mock())
     rows = pd.read_csv(paths.split("diabetes"), dtype=str).set_index("id")["split"]
     usable = set(rows[rows != "test"].index)
@@ -131,6 +133,13 @@ def test_folds_hold_each_row_once_and_never_a_test_row(
     assert len(fitted) == len(tested) == 10
     assert sorted(row for fold in tested for row in fold) == sorted(usable)
     assert all(training == usable - fold for training, fold in zip(fitted, tested, strict=True))
+    pairs = [int(row) // 2 for row in sorted(usable, key=int)]  # as if every other row were the one before it
+    monkeypatch.setattr(crossvalidate, "equal_rows", lambda table, _: [int(row) // 2 for row in table.index])
+    held.clear()
+    crossvalidate.run(given, "diabetes_tuned", mock.Mock())
+    assert len(pairs) > len(set(pairs))
+    together = [{int(row) // 2 for row in table.index} for table in held[1::2]]
+    assert sum(len(fold) for fold in together) == len(set(pairs))
     table = pd.read_csv(paths.metrics("diabetes_tuned") / "folds.csv")
     assert table["accuracy"].between(0, 1).all()
     assert len(table) == 10

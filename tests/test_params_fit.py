@@ -104,7 +104,9 @@ DO_NOT_FIT = [
     ("features.own_features", "experiment: own_vision", "experiment: mnist_cnn",
      "features.own_features.experiment: 'mnist_cnn': is of model cnn; one of model vision or efficientnet_lite has features to take out"),
     ("features.own_features", "experiment:", "exeriment:",
-     "features.own_features.exeriment: unknown key; allowed here: dataset, experiment. Did you mean 'experiment'?"),
+     "features.own_features.exeriment: unknown key; allowed here: dataset, experiment, model. Did you mean 'experiment'?"),
+    ("features.own_features", "model: vision", "model: mlp",
+     "features.own_features.model: 'mlp': should be that of experiment own_vision: vision"),
     # experiments: names
     ("experiments.own_gan", "judge: mnist_cnn", "judge: mnist_cn",
      f"experiments.own_gan.judge: 'mnist_cn': should be one of: none, {EXPERIMENTS}. Did you mean 'mnist_cnn'?"),
@@ -188,12 +190,19 @@ DO_NOT_FIT = [
      f"crossvalidate.diabetes_tund: 'diabetes_tund': no such experiment; there are: {EXPERIMENTS}. Did you mean 'diabetes_tuned'?"),
     ("crossvalidate.diabetes_tuned", "dataset: diabetes", "dataset: mnist",
      "crossvalidate.diabetes_tuned.dataset: 'mnist': should be that of experiment diabetes_tuned: diabetes"),
-    ("crossvalidate.diabetes_tuned", "diabetes_tuned:\n    dataset: diabetes", "mnist_mlp:\n    dataset: mnist",
+    ("crossvalidate.diabetes_tuned", "diabetes_tuned:\n    dataset: diabetes\n    model: mlp", "mnist_mlp:\n    dataset: mnist\n    model: mlp",
      "crossvalidate.mnist_mlp: 'mnist_mlp': only classifiers of tables are cross-validated, and dataset mnist is for "
      "classification, kind images"),
-    ("crossvalidate.diabetes_tuned", "diabetes_tuned:\n    dataset: diabetes", "line_search:\n    dataset: line",
+    ("crossvalidate.diabetes_tuned", "diabetes_tuned:\n    dataset: diabetes\n    model: mlp", "line_search:\n    dataset: line\n    model: linear",
      "crossvalidate.line_search: 'line_search': only classifiers of tables are cross-validated, and dataset line is for "
      "regression, kind tabular"),
+    ("crossvalidate.diabetes_tuned", "model: mlp", "model: linear",
+     "crossvalidate.diabetes_tuned.model: 'linear': should be that of experiment diabetes_tuned: mlp"),
+    ("experiments.diabetes_tuned", "start: scratch", "start: mnist_mlp",
+     "crossvalidate.diabetes_tuned: 'diabetes_tuned': starts from mnist_mlp: its first weights, or frozen layers, may have "
+     "seen the rows of a fold; only scratch can be"),
+    ("experiments.own_rnn", "    epochs: 15", "    epochs: 15\n    reduction: sum",
+     "experiments.own_rnn.reduction: 'sum' is not allowed; one of: mean."),
     ("crossvalidate.diabetes_tuned", "folds: 10", "folds: 1",
      "crossvalidate.diabetes_tuned.folds: 1: should be greater than or equal to 2"),
 ]  # fmt: skip
@@ -226,6 +235,7 @@ OWN = {  # entries of kinds that are shown by no other entry below
   own_features:
     dataset: mnist
     experiment: own_vision
+    model: vision
 """,
     "experiments": """
   own_texts:

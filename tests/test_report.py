@@ -228,7 +228,7 @@ def write(name: str, content: dict[str, Any]) -> None:
 
 def test_sentences_follow_the_numbers(committed: list[Entry]) -> None:
     def said(origin: str) -> str:
-        return "\n".join(notes([entry for entry in entries(params.load()) if entry.origin == origin]))
+        return "\n".join(notes([entry for entry in entries(params.load()) if entry.raw_dataset == origin]))
 
     for name, accuracy, loss in (("dummy", 0.65, 0.645), ("logistic_regression", 0.77, 0.5)):
         scores = {"accuracy": accuracy, "loss": loss}

@@ -1,5 +1,6 @@
 """The supervised loop and what belongs to it, on real digits: numbers against independent ones, resuming, repeating."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from torchprimer import models, params
+from tests.conftest import PROJECT
+from torchprimer import models, params, paths
 from torchprimer.datasets.prepared import Split
 from torchprimer.errors import UserError
 from torchprimer.loops.supervised import best_epoch, score, stopped_early, train
+from torchprimer.stages.train import fingerprint
 from torchprimer.training import Row
 from torchprimer.training.augment import augment
+from torchprimer.training.checkpoint import Checkpoint
 from torchprimer.training.device import seed_everything, select_device, select_precision
 from torchprimer.training.objective import objective
 from torchprimer.training.optimizers import build_optimizer, build_scheduler
@@ -156,7 +160,7 @@ def test_interrupted_training_ends_with_the_same_weights(
         fit(digits, given, file, interrupt)
     heard: list[Row] = []
     resumed, resumed_history, _ = fit(digits, given, file, heard.append)
-    assert [row["epoch"] for row in heard] == [3, 4, 5]
+    assert [row["epoch"] for row in heard] == [1, 2, 3, 4, 5]  # MLflow gets a run with all of them
     assert same(whole, resumed)
     for one, other in zip(history, resumed_history, strict=True):
         assert {k: v for k, v in one.items() if k != "epoch_seconds"} == {
@@ -226,6 +230,61 @@ def test_best_epoch_is_by_accuracy_then_by_loss() -> None:
 def test_diverging_training_says_so(digits: tuple[Split, Split]) -> None:
     with pytest.raises(UserError, match=r"diverged; lower lr"):
         fit(digits, settings("mnist_cnn", lr=1e10))
+
+
+def test_a_training_whose_last_step_diverges_says_so() -> None:
+    """The losses of an epoch are summed up before its steps, so the last step shows on the validation split alone."""
+    points = Split(torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0], [4.0]]))
+    given = settings("line_autograd", lr=1e30, epochs=1)
+    with pytest.raises(UserError, match=r"and inf on the validation split after epoch 1, the training diverged"):
+        train(
+            nn.Linear(1, 1), points, points, given, {"task": "regression", "target_std": 1.0, "target_mean": 0.0},
+            device=CPU, precision=torch.float32, on_epoch=lambda row: None,
+        )  # fmt: skip
+
+
+def test_batch_norm_is_not_left_alone_with_one_sample(digits: tuple[Split, Split]) -> None:
+    five = Split(digits[0].inputs[:5], digits[0].targets[:5])
+    with pytest.raises(UserError, match=r"batch norm needs 2 samples .* 5 samples in batches of at most 2 leave one"):
+        fit((five, five), settings(batch_norm=True, batch_size=2))
+    fit((five, five), settings(batch_norm=True, batch_size=3))
+    fit((five, five), settings(batch_size=2))
+
+
+def test_checkpoints_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0, 1, 18, 20, 22])  # s: one that takes 1 s, one too early, one in time
+    monkeypatch.setattr("torchprimer.training.checkpoint.time.perf_counter", lambda: next(now))
+    model = nn.Linear(1, 1)
+    kept = Checkpoint(tmp_path / "state.pt", {"model": model}, CPU)
+    assert kept.load() == {}
+    for epoch, expected in ((1, 1), (2, 1), (3, 3)):
+        kept.save(epoch=epoch)
+        assert kept.load() == {"epoch": expected}
+
+
+def test_the_fingerprint_is_of_all_code_that_decides_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(PROJECT / "dvc.yaml", tmp_path)
+    shutil.copytree(PROJECT / "src", tmp_path / "src")
+    given = settings()
+    monkeypatch.chdir(tmp_path)
+    paths.project.cache_clear()
+    record = {"experiment": "mnist_mlp", "params": given, "run": {}, "data_digest": "", "start_digest": ""}
+    code = tmp_path / "src" / "torchprimer"
+    seen = {fingerprint(record)}
+    decisive = (
+        "training/objective.py",
+        "training/augment.py",
+        "loops/supervised.py",
+        "models/mlp.py",
+        "stages/train.py",
+    )
+    for number, name in enumerate((*decisive, "models/cnn.py", "tracking/store.py")):
+        with (code / name).open("a") as file:
+            file.write("# another line\n")
+        seen.add(fingerprint(record))
+        assert len(seen) == min(number + 2, len(decisive) + 1), name
 
 
 def test_augmented_images_are_the_same_images_moved(digits: tuple[Split, Split]) -> None:

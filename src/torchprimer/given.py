@@ -1,6 +1,7 @@
 """What people give a model on the command line: files, folders, standard input, a text, `column=value`."""
 
 import csv
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -150,7 +151,7 @@ def _rows(argument: str) -> Iterator[tuple[int, dict[str, str]]]:
     lines, called = _lines(argument), _called(argument)
     if not any(line.strip() for line in lines):
         raise UserError(f"{called} is empty; a CSV is needed, with the names of its columns in the first line")
-    separator = max(",;\t", key=lines[0].count)
+    separator = max(",;\t", key=next(line for line in lines if line.strip()).count)
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     names: list[str] = []
     number = 0
@@ -179,7 +180,8 @@ def _rows(argument: str) -> Iterator[tuple[int, dict[str, str]]]:
 def _lines(argument: str) -> list[str]:
     content = sys.stdin.buffer.read() if argument == STDIN else Path(argument).read_bytes()
     try:
-        return content.decode("utf-8-sig").splitlines(keepends=True)
+        text = content.decode("utf-8-sig")
+        return list(io.StringIO(text, newline=""))  # lines as files have them; splitlines cuts at U+2028, too
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UserError(f"{_called(argument)}, line {line} is not UTF-8: save it as UTF-8") from None

@@ -64,7 +64,7 @@ class Result:
     @cached_property
     def baseline(self) -> dict[str, dict[str, float]]:
         """Test scores of a model that ignores its input (`dummy`) and of a classic one."""
-        return read(paths.baseline(self.dataset))
+        return read(paths.baseline(self.raw_dataset))
 
     @property
     def measure(self) -> str | None:

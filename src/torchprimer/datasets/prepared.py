@@ -3,6 +3,7 @@
 meta.json says what the arrays are; its bytes stand for all the data in fingerprints.
 """
 
+import csv
 import hashlib
 import json
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ def load_meta(folder: Path) -> dict[str, Any]:
 
 
 def write_meta(folder: Path, meta: dict[str, Any]) -> None:
-    """Adds the number of samples and the checksums, and writes meta.json."""
-    counts, checksums = {}, {}
+    """Adds the number of samples and the checksums of arrays and validation samples, and writes meta.json."""
+    with (folder / SAMPLES).open(encoding="utf-8", newline="") as stream:
+        held = [(row["id"], row["label"]) for row in csv.DictReader(stream) if row["split"] in ("validation", "all")]
+    counts, checksums = {}, {"validation_samples": hashlib.sha256(json.dumps(held).encode()).hexdigest()}
     for part in ("train", "validation", "test"):
         counts[part] = len(np.load(folder / f"{part}_targets.npy", mmap_mode="r"))
         for array in ("inputs", "targets"):
@@ -41,7 +44,7 @@ class Split:
 
     Attributes:
         inputs: shape (N, ...), as prepared (images: uint8, N x C x H x W).
-        targets: shape (N,), int64 class numbers.
+        targets: int64 class numbers, shape (N,), sequences (N, T); regression: float32, (N, 1).
     """
 
     inputs: "torch.Tensor"

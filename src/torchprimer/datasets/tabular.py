@@ -71,7 +71,8 @@ def _description(raw: Path) -> dict[str, Any]:
 def read_csv(file: Path) -> pd.DataFrame:
     """A CSV whose first line names the columns, separated by commas, semicolons or tabs; as `read_table` gives it."""
     lines = _lines(file)
-    separator = max(",;\t", key=lambda separator: len(next(csv.reader(lines[:1], delimiter=separator), [])))
+    first = [line for line in lines if line.strip()][:1]
+    separator = max(",;\t", key=lambda separator: len(next(csv.reader(first, delimiter=separator), [])))
     return _table(file, csv.reader(lines, delimiter=separator, skipinitialspace=True), None)
 
 
@@ -162,7 +163,7 @@ def split_rows(
     if dataset.task == "classification" and len(set(labels)) < 2:
         found = f"only '{labels[0]}'" if len(labels) else "none"
         raise UserError(f"dataset {name}: a classifier needs rows of two classes or more, and there is {found}")
-    content = _content(table, dataset)  # here for every split: it reads, and so checks, all numbers
+    content = equal_rows(table, dataset)  # here for every split: it reads, and so checks, all numbers
     sizes: dict[str, Any] = {"validation": dataset.validation, "test": dataset.test, "limit": limit, "name": name}
     if dataset.split == "none":
         parts = np.where(np.arange(len(table)) < (limit or len(table)), "all", "")
@@ -185,7 +186,7 @@ def split_rows(
     return rows[rows["split"] != ""].sort_values("id", ignore_index=True), rejected
 
 
-def _content(table: pd.DataFrame, dataset: Tabular) -> npt.NDArray[np.int64]:
+def equal_rows(table: pd.DataFrame, dataset: Tabular) -> npt.NDArray[np.int64]:
     """0, 1, ... in the order of first appearance; rows of the same number are equal in every column used."""
     used = {name: _numbers(table, name) for name in dataset.numeric}
     target = _numbers(table, dataset.target) if dataset.task == "regression" else table[dataset.target]

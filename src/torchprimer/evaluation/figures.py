@@ -24,7 +24,9 @@ def confusion(targets: Integers, predictions: Integers, classes: list[str], titl
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     longest = max(map(len, classes))
     side = max(4.0, 0.62 * len(classes) + 1.4, 0.11 * len(classes) * longest + 1.8 if len(classes) <= 4 else 0)
-    figure = Figure(figsize=(max(side + 0.6, 0.095 * len(title)), side), layout="constrained")
+    width = max(side + 0.6, 0.095 * len(title))
+    height = min(side, width - 0.085 * longest + 0.2)  # long names leave the matrix, a square, less of the width
+    figure = Figure(figsize=(width, height), layout="constrained")
     figure.suptitle(title, fontsize=11)
     axes = figure.add_subplot()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)

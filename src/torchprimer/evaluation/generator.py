@@ -38,7 +38,7 @@ def evaluate(trained: Trained, folder: Path) -> dict[str, float]:
     last = trained.history.iloc[-1]
     grid(samples[-1]).save(folder / "samples.png")
     write_film(samples, folder / "training.gif")
-    figures.save(over_epochs(samples, f"{trained.name}: the same noise after each epoch"), folder / "epochs.png")
+    figures.save(over_epochs(samples, f"{trained.name}: the same noise over the epochs"), folder / "epochs.png")
     figures.save(losses(trained.history, trained.params["loss"], f"{trained.name}: the game"), folder / "losses.png")
     scores = {name: float(last[name]) for name in ("generator_loss", "discriminator_loss")}
     if trained.judge is None:
@@ -170,8 +170,8 @@ def spread(count: int, most: int) -> list[int]:
 
 
 def over_epochs(samples: Bytes, title: str) -> Figure:
-    """Samples (epochs, 64, C, H, W): a column for each of 10 noises, a row for each of up to 8 epochs."""
-    shown = spread(len(samples), 8)
+    """Samples (epochs, 64, C, H, W): a column for each of 10 noises, a row for each of up to 10 epochs."""
+    shown = spread(len(samples), 10)
     picture = tiles(np.concatenate([samples[epoch, :10] for epoch in shown]), 10)
     side = picture.shape[0] / len(shown)
     figure = Figure(figsize=(6.4, 0.59 * len(shown) + 0.45), layout="constrained")

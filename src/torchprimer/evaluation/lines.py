@@ -17,6 +17,7 @@ from torchprimer.models.linear import linear_layer
 if TYPE_CHECKING:
     from torchprimer.evaluation import Trained
 
+LOSSES = {"mse_loss": "mean squared error", "l1_loss": "mean absolute error"}
 BLUE, ORANGE, RED = "tab:blue", "tab:orange", "tab:red"
 
 
@@ -28,7 +29,10 @@ def evaluate_line(trained: "Trained", folder: Path) -> None:
         draw = search_surface if "bias" in history else search_curve
         figures.save(draw(history, f"{trained.name}: {len(history):,} candidates"), folder / "search.png")
     elif "weight" in history:
-        figures.save(descent(history, f"{trained.name}: each epoch"), folder / "descent.png")
+        figures.save(
+            descent(history, f"{trained.name}: each epoch", LOSSES[trained.params.get("loss", "mse_loss")]),
+            folder / "descent.png",
+        )
 
 
 def fitted_line(trained: "Trained") -> Figure:
@@ -98,7 +102,7 @@ def search_surface(history: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def descent(history: pd.DataFrame, title: str) -> Figure:
+def descent(history: pd.DataFrame, title: str, loss: str = "mean squared error") -> Figure:
     """Weight (and bias) on the left, loss on the right, over the epochs."""
     figure = Figure(figsize=(8.2, 3.8), layout="constrained")
     figure.suptitle(title, fontsize=12)
@@ -112,7 +116,7 @@ def descent(history: pd.DataFrame, title: str) -> Figure:
     right.semilogy(
         history["epoch"], history["train_loss"].where(history["train_loss"] > 0), color=BLUE, label="training"
     )
-    right.set(xlabel="epoch", ylabel="mean squared error")
+    right.set(xlabel="epoch", ylabel=loss)
     right.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)

@@ -161,7 +161,9 @@ def _data(model: Json) -> str:
             "validation and test are the same."
         )
     chosen = "the validation split chose the epoch"
-    if not model["scores"]["validation"]:
+    if model["params"]["training"] == "search":
+        chosen = "the validation split only looked on"
+    elif not model["scores"]["validation"]:
         chosen = "the validation split was not needed"
     text = "\n".join(["| split | samples |", "|---|---|", *(f"| {part} | {n:,} |" for part, n in samples.items())])
     return (

@@ -11,9 +11,6 @@ import numpy.typing as npt
 Json = dict[str, Any]
 
 
-REGISTERED_ALONE = ("generator", "autoencoder")  # others compete for the champion of their dataset
-
-
 def description(record: Mapping[str, Any], training: Json, test: Json, graph: Json) -> Json:
     """Plain JSON.
 
@@ -32,7 +29,6 @@ def description(record: Mapping[str, Any], training: Json, test: Json, graph: Js
         "task": data["task"],
         "model": params["model"],
         "extractor": data["experiment"] if data["kind"] == "features" else None,
-        "registered_as": record["experiment"] if kind in REGISTERED_ALONE else params["dataset"],
         "classes": data["classes"] if classifies(kind, data) else None,
         "target": data.get("target"),
         "time_column": data.get("time_column"),

@@ -19,7 +19,7 @@ from torchprimer.datasets.prepared import Split
 from torchprimer.errors import UserError
 from torchprimer.models.gan import GAN, scaled
 from torchprimer.training import Outcome, Row
-from torchprimer.training.checkpoint import load_checkpoint, save_checkpoint
+from torchprimer.training.checkpoint import Checkpoint
 
 GRID = 64  # samples after each epoch, always of the same noise
 
@@ -61,12 +61,13 @@ def train(
     discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
     autocast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
     steps = -(-len(training) // params["batch_size"])
-    state = {"model": model, "generator": generator_optimizer, "discriminator": discriminator_optimizer}
-    history: list[Row] = []
-    samples: list[torch.Tensor] = []
-    if checkpoint and checkpoint.is_file():
-        progress = load_checkpoint(checkpoint, state, device)
-        history, samples = progress["history"], progress["samples"]
+    parts = {"model": model, "generator": generator_optimizer, "discriminator": discriminator_optimizer}
+    state = Checkpoint(checkpoint, parts, device)
+    progress = state.load()
+    history: list[Row] = progress.get("history", [])
+    samples: list[torch.Tensor] = progress.get("samples", [])
+    for row in history:
+        on_epoch(row)
 
     for epoch in range(len(history) + 1, params["epochs"] + 1):
         started = time.perf_counter()
@@ -101,7 +102,7 @@ def train(
 
         samples.append(gan.images(gan.noise(GRID, seed=0)))
         names = ("generator_loss", "discriminator_loss", "real_score", "fake_score")
-        row: Row = {"epoch": epoch, "lr": params["lr"]}
+        row = {"epoch": epoch, "lr": params["lr"]}
         row |= dict(zip(names, (totals / len(training)).tolist(), strict=True))
         row |= (watch(model) if watch else {}) | {"epoch_seconds": round(time.perf_counter() - started, 3)}
         if not math.isfinite(totals.sum().item()):
@@ -110,8 +111,7 @@ def train(
                 f"{row['discriminator_loss']} after epoch {epoch}, the training diverged; lower lr"
             )
         history.append(row)
-        if checkpoint:
-            save_checkpoint(checkpoint, state, device, {"history": history, "samples": samples})
+        state.save(history=history, samples=samples)
         on_epoch(row)
     weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
     return Outcome(weights, history, len(history), {"samples": torch.stack(samples).numpy()})

@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
 from torchprimer.datasets.prepared import Split
 from torchprimer.errors import UserError
 from torchprimer.training import Outcome, Row
 from torchprimer.training.augment import augment
-from torchprimer.training.checkpoint import load_checkpoint, save_checkpoint
+from torchprimer.training.checkpoint import Checkpoint
 from torchprimer.training.objective import Objective, objective
 from torchprimer.training.optimizers import build_optimizer, build_scheduler
 from torchprimer.training.together import Together
@@ -41,13 +42,16 @@ def train(
     """Trains `model` in place, from PyTorch's current random state.
 
     Args:
+        model: inputs of a batch -> logits, (N, classes) or as `targets`.
+        training, validation: inputs (N, ...) as the model takes them; targets (N,) int64 class numbers, (N, 1) float32
+            numbers, (N, T) int64 characters, or what an autoencoder is to give back.
         params: loss, reduction, optimizer, lr, momentum, weight_decay, scheduler, batch_size, samples_per_epoch,
             epochs, early_stopping, augment.
         data: meta.json of the dataset: its task.
         precision: torch.float32, or torch.bfloat16 for autocast.
         on_epoch: called with each new row of the history.
-        checkpoint: written after every epoch; if it is there already, training goes on from it, to the same weights
-            to the bit as without the interruption.
+        checkpoint: where the state is kept between epochs; if it is there already, training goes on from it, to the
+            same weights to the bit as without the interruption, and `on_epoch` first hears of the epochs before.
         title: shown in front of the progress bar.
         watch: looks at the model after each epoch; what it sees is added to the row.
 
@@ -55,23 +59,29 @@ def train(
         The weights of the epoch with the best validation score (ties: the lower loss), and the history.
 
     Raises:
-        UserError: the loss is no longer a number.
+        UserError: the loss is no longer a number, or batch norm would get a batch of a single sample.
     """
-    model.to(device)
+    model.to(device).train()
     aim = objective(params, data)
     optimizer = build_optimizer(params, model)
     autocast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
     samples = min(params["samples_per_epoch"] or len(training), len(training))
     steps = -(-samples // (params["batch_size"] or samples))
+    if samples // steps < 2 and any(isinstance(layer, _BatchNorm) and layer.training for layer in model.modules()):
+        raise UserError(
+            f"{title}: batch norm needs 2 samples or more in each batch, and {samples:,} samples in batches of at most "
+            f"{params['batch_size'] or samples} leave one alone; set a larger batch_size"
+        )
     together = Together(model, device, batch=samples // steps, summed=aim.summed)
     scheduler = build_scheduler(params, optimizer, steps)
     per_step = isinstance(scheduler, torch.optim.lr_scheduler.OneCycleLR)
-    state = {"model": model, "optimizer": optimizer} | ({"scheduler": scheduler} if scheduler else {})
-    history: list[Row] = []
-    best: dict[str, torch.Tensor] = {}
-    if checkpoint and checkpoint.is_file():
-        progress = load_checkpoint(checkpoint, state, device)
-        history, best = progress["history"], progress["best"]
+    parts = {"model": model, "optimizer": optimizer} | ({"scheduler": scheduler} if scheduler else {})
+    state = Checkpoint(checkpoint, parts, device)
+    progress = state.load()
+    history: list[Row] = progress.get("history", [])
+    best: dict[str, torch.Tensor] = progress.get("best", {})
+    for row in history:
+        on_epoch(row)
 
     for epoch in range(len(history) + 1, params["epochs"] + 1):
         if stopped_early(history, params["early_stopping"]):
@@ -86,7 +96,7 @@ def train(
         bar.set_postfix_str(describe(history))
         order = torch.randperm(len(training))[:samples]
         together.agree(order)
-        for batch in order.tensor_split(steps):  # equal, so none of a single sample
+        for batch in order.tensor_split(steps):  # of equal size but for one sample
             batch = together.share(batch)  # all of it, unless torchrun has started several processes
             inputs, targets = training.inputs[batch].to(device), training.targets[batch].to(device)
             if params["augment"]:
@@ -112,19 +122,20 @@ def train(
             scheduler.step(scores["loss"])
         elif scheduler and not per_step:
             scheduler.step()
-        row: Row = {"epoch": epoch, "lr": lr, "train_loss": total_loss.item() / samples}
+        row = {"epoch": epoch, "lr": lr, "train_loss": total_loss.item() / samples}
         row |= {f"train_{name}": value for name, value in aim.result(count.item(), training.targets[order]).items()}
         row |= {f"validation_{name}": value for name, value in scores.items()}
         row |= (watch(model) if watch else {}) | {"epoch_seconds": round(time.perf_counter() - started, 3)}
-        if not math.isfinite(total_loss.item()):
+        if not math.isfinite(total_loss.item() + scores["loss"]):
             raise UserError(
-                f"{title}: the loss is {row['train_loss']} after epoch {epoch}, the training diverged; lower lr"
+                f"{title}: the loss is {row['train_loss']} on the training split and {scores['loss']} on the "
+                f"validation split after epoch {epoch}, the training diverged; lower lr"
             )
         history.append(row)
         if best_epoch(history) == epoch:
             best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-        if checkpoint and together.first:
-            save_checkpoint(checkpoint, state, device, {"history": history, "best": best})
+        if together.first:
+            state.save(history=history, best=best)
         on_epoch(row)
     return Outcome(best, history, best_epoch(history))
 

@@ -41,7 +41,7 @@ def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> nn.Sequ
         if min(height, width) < 1:
             raise UserError(
                 f"model cnn: images of {shape[1]} x {shape[2]} pixels are used up after block {block} of "
-                f"{len(params['channels'])}: fewer channels, a smaller kernel_size, or more padding"
+                f"{len(params['channels'])}: fewer numbers under channels, a smaller kernel_size, or more padding"
             )
     layers.append(nn.Flatten())
     features = channels * height * width

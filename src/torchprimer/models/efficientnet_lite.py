@@ -25,7 +25,7 @@ STAGES = (  # blocks, kernel, stride of the first, expansion, channels
     (1, 3, 1, 6, 320),
 )
 STEM, HEAD = 32, 1280
-DROP_BLOCK = 0.2  # of the last block; it rises from 0 with the depth
+DROP_BLOCK = 0.2  # times the share of the blocks before this one: 0 for the first
 
 
 class SameConv2d(nn.Conv2d):

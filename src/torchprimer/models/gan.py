@@ -60,7 +60,7 @@ def build(params: dict[str, Any], data: dict[str, Any], _outputs: int) -> GAN:
             layers; convolutional: channels, and each of them halves or doubles the image.
 
     Raises:
-        UserError: the images cannot be halved that often, or the two networks do not halve equally often.
+        UserError: the images cannot be halved that often.
     """
     shape, noise = tuple(data["shape"]), params["noise"]
     networks = _convolutional if params["architecture"] == "convolutional" else _dense

@@ -39,7 +39,8 @@ __all__ = [
 class Folds(Section):
     """An experiment, trained once more for each of so many folds."""
 
-    dataset: Name  # the experiment's
+    dataset: Name  # the experiment's, as dvc.yaml needs to know
+    model: Name  # likewise
     folds: Annotated[int, Field(ge=2, le=100)]
 
 
@@ -108,6 +109,9 @@ class Params(Section):
             if (model := self.experiments[features.experiment].model) not in ("vision", "efficientnet_lite"):
                 message = f"is of model {model}; one of model vision or efficientnet_lite has features to take out"
                 raise wrong_value(f"features.{name}.experiment", features.experiment, message)
+            if features.model != model:
+                message = f"should be that of experiment {features.experiment}: {model}"
+                raise wrong_value(f"features.{name}.model", features.model, message)
         return self
 
     @model_validator(mode="after")
@@ -147,14 +151,19 @@ class Params(Section):
     @model_validator(mode="after")
     def _folds_are_of_tables(self) -> "Params":
         for name, folds in self.crossvalidate.items():
-            own = self.experiments[name].dataset
-            if folds.dataset != own:
-                message = f"should be that of experiment {name}: {own}"
-                raise wrong_value(f"crossvalidate.{name}.dataset", folds.dataset, message)
+            experiment = self.experiments[name]
+            own = experiment.dataset
+            for key in ("dataset", "model"):
+                if getattr(folds, key) != getattr(experiment, key):
+                    message = f"should be that of experiment {name}: {getattr(experiment, key)}"
+                    raise wrong_value(f"crossvalidate.{name}.{key}", getattr(folds, key), message)
             if (found := self.kind_and_task(own)) != ("tabular", "classification"):
                 what = f"dataset {own} is for {found[1]}, kind {found[0]}"
                 message = f"only classifiers of tables are cross-validated, and {what}"
                 raise wrong_value(f"crossvalidate.{name}", name, message)
+            if experiment.start != "scratch" or getattr(experiment, "freeze", []):
+                message = "its first weights, or frozen layers, may have seen the rows of a fold; only scratch can be"
+                raise wrong_value(f"crossvalidate.{name}", name, f"starts from {experiment.start}: {message}")
         return self
 
     def kind_and_task(self, dataset: str) -> tuple[str, str]:

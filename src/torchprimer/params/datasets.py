@@ -141,3 +141,4 @@ class Features(Section):
 
     dataset: Name
     experiment: Name
+    model: Name  # the experiment's: dvc.yaml names its file

@@ -84,7 +84,7 @@ Source = Annotated[RegistryPackage | Address | Inline | Clouds | Shipped, Discri
 class File(Section):
     """A file of data/raw/X; its checksum is left out only for data that is written down or drawn here."""
 
-    name: Text
+    name: Annotated[str, Field(pattern=r"^[^/\\]*[^/\\.][^/\\]*$")]
     sha256: Sha256 | None = None
 
 

@@ -219,6 +219,7 @@ class TextModel(Supervised):
 
 class RNN(Supervised):
     model: Literal["rnn"]
+    reduction: Literal["mean"] = "mean"  # over all characters
     cell: Literal["RNNCell", "RNN"]
     embedding: Count | None
     hidden_size: Count
@@ -258,6 +259,7 @@ class EfficientNetLite(Supervised):
 
 class Autoencoder(Supervised):
     model: Literal["autoencoder"]
+    reduction: Literal["mean"] = "mean"  # over all pixels
     hidden: Annotated[list[Count], Field(min_length=1)]  # widths down to the code, the last one
 
     kinds: ClassVar[tuple[str, ...]] = ("images",)

@@ -245,7 +245,7 @@ def column_numbers(values: Iterable[object], name: str, *, zero_is_missing: bool
 
 
 def tokenizer(name: str) -> Tokenizer:
-    """`chinese`: words as jieba cuts them; `words`: runs of letters and digits in lower case. No punctuation."""
+    """`chinese`: words as jieba cuts them; `words`: runs of letters, digits and _ in lower case. No punctuation."""
     if name == "words":
         return lambda text: re.findall(r"\w+", text.lower())
     import rjieba  # jieba's algorithm and dictionary, in Rust

@@ -11,7 +11,7 @@ from torchprimer import paths
 from torchprimer.report.entries import Entry
 
 POINTS = 250  # of a curve: more would not be seen
-LOGARITHMIC = 1000  # from this quotient of largest and smallest value on, the axis is
+LOGARITHMIC = 200  # from this quotient of largest and smallest value on, the axis is
 PALETTE = (
     "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#b79a20", "#b279a2", "#ff9da6", "#9d755d", "#8c8c8c",
     "#17becf", "#d62790",
@@ -88,7 +88,7 @@ def held_out(entries: Sequence[Entry]) -> bool:
     """Whether there is a validation split, or too few samples for one."""
     datasets = entries[0].params.datasets if entries else {}
     return not any(
-        datasets[entry.origin].kind == "sequences" or getattr(datasets[entry.origin], "split", "") == "none"
+        datasets[entry.raw_dataset].kind == "sequences" or getattr(datasets[entry.raw_dataset], "split", "") == "none"
         for entry in entries
     )
 
@@ -114,7 +114,9 @@ def chart(drawn: Curves, colours: dict[str, str], *, page: bool) -> dict[str, An
     if logarithmic:
         table = table[table["value"] > 0]  # an exact 0 has no place on such an axis
     legend = None if page else alt.Legend(title=None, orient="right", labelLimit=260)
-    epochs = alt.Axis(tickMinStep=1, grid=False, tickCount=8)
+    first, last = int(table["epoch"].min()), int(table["epoch"].max())
+    every = list(range(first, last + 1)) if last - first < 12 else alt.Undefined
+    epochs = alt.Axis(values=every, format="d", grid=False, tickCount=8)
     scale = alt.Scale(type="log") if logarithmic else alt.Scale(zero=False)
     hues = alt.Scale(domain=names, range=[colours[name] for name in names])
     encoding: dict[str, Any] = {

@@ -68,7 +68,7 @@ def results(every: Sequence[Entry], language: str = "en") -> str:
     rows = [
         [
             f"[`{entry.name}`](docs/experiments.md#{entry.name})",
-            f"`{entry.origin}`",
+            f"`{entry.raw_dataset}`",
             *([entry.shows] if language == "en" else []),
             score(entry),
             baselines(entry),
@@ -124,8 +124,8 @@ def experiments_page(every: Sequence[Entry]) -> str:
         lines += table(rows, ("experiment", "data", "test score", "baselines", "seconds", "weights"))
         if missing := [f"`{entry.name}`" for entry in of_it if entry not in done]:
             lines += ["", f"Not trained yet: {', '.join(missing)}."]
-        for origin in dict.fromkeys(entry.origin for entry in done):
-            lines += about_dataset([entry for entry in done if entry.origin == origin])
+        for origin in dict.fromkeys(entry.raw_dataset for entry in done):
+            lines += about_dataset([entry for entry in done if entry.raw_dataset == origin])
         for entry in done:
             lines += figures(entry)
     return "\n".join(lines) + "\n"
@@ -139,7 +139,7 @@ def about_dataset(among: Sequence[Entry]) -> list[str]:
         lines += ["", *table((tuple(row.values()) for row in judged), tuple(judged[0]))]
     for name, drawn in compared(among).items():
         if (folder() / name).is_file():
-            lines += ["", f"![{among[0].origin}: {drawn.title}](figures/{name})"]
+            lines += ["", f"![{among[0].raw_dataset}: {drawn.title}](figures/{name})"]
     return lines
 
 
@@ -174,7 +174,7 @@ def compared(among: Sequence[Entry]) -> dict[str, Curves]:
     """
     drawn = [each for each in curves(among) if held_out(among) or each.title.startswith("Loss")]
     several = [each for each in drawn if len(each.entries) > 1][:2]
-    return {f"{among[0].origin}_curves_{number}.png": each for number, each in enumerate(several, 1)}
+    return {f"{among[0].raw_dataset}_curves_{number}.png": each for number, each in enumerate(several, 1)}
 
 
 def copies(entry: Entry) -> Iterator[str]:
@@ -202,8 +202,8 @@ def draw(every: Sequence[Entry]) -> None:
             rows = pd.read_csv(words, keep_default_na=False).groupby("class", sort=False).head(WORDS)
             rows.to_csv(folder() / f"{entry.name}_words.csv", index=False)
     trained = [entry for entry in every if entry.training]
-    for origin in dict.fromkeys(entry.origin for entry in trained):
-        for name, drawn in compared([entry for entry in trained if entry.origin == origin]).items():
+    for origin in dict.fromkeys(entry.raw_dataset for entry in trained):
+        for name, drawn in compared([entry for entry in trained if entry.raw_dataset == origin]).items():
             png = vl_convert.vegalite_to_png(chart(drawn, colours([drawn]), page=False), scale=1.5)
             with replacing(folder() / name) as file:
                 file.write_bytes(png)

@@ -10,7 +10,7 @@ from torchprimer import paths
 from torchprimer.output import size
 from torchprimer.params import Params, Section
 from torchprimer.params.experiments import Common, Span, Supervised
-from torchprimer.results import MEASURES, Result, number, read
+from torchprimer.results import MEASURES, Result, number
 
 HIGHER_IS_BETTER = ("accuracy", "r2")
 IN_FULL = {"frechet_distance": "Fréchet distance", "mse": "mean squared error"}  # where there is room for it
@@ -28,16 +28,6 @@ class Entry(Result):
 
     heading: str
     shows: str
-
-    @property
-    def origin(self) -> str:
-        """The dataset; of features, that of the images which they were taken from."""
-        features = self.params.features
-        return features[self.dataset].dataset if self.dataset in features else self.dataset
-
-    @cached_property
-    def baseline(self) -> dict[str, dict[str, float]]:
-        return read(paths.baseline(self.origin))
 
     @property
     def score(self) -> str:
@@ -148,25 +138,22 @@ def text(value: Any) -> str:
 
 def entries(params: Params) -> list[Entry]:
     """All experiments, in the order of params.yaml."""
-    return [
-        Entry(params, name, heading, shows)
-        for heading, name, shows in comments("experiments")
-        if name in params.experiments
-    ]
+    said = {name: (heading, shows) for heading, name, shows in comments("experiments")}
+    return [Entry(params, name, *said.get(name, ("", ""))) for name in params.experiments]
 
 
 def comments(section: str) -> Iterator[tuple[str, str, str]]:
     """Of a section of params.yaml: heading, key, and the comment above the key."""
     whole = paths.params().read_text("utf-8")
-    begin = whole.index(f"\n{section}:\n")
-    part = re.split(r"\n# ====", whole[begin + 1 :], maxsplit=1)[0]
+    part = re.split(rf"^{section}:.*$", whole, maxsplit=1, flags=re.MULTILINE)[-1]
+    part = re.split(r"^# ====|^\w", part, maxsplit=1, flags=re.MULTILINE)[0]
     heading, comment = "", list[str]()
     for line in part.splitlines():
         if title := re.fullmatch(r"  # ---- (.+?) -+", line):
             heading, comment = title[1], []
         elif line.startswith("  # "):
             comment.append(line.removeprefix("  # "))
-        elif key := re.fullmatch(r"  (\w+):", line):
+        elif key := re.match(r"  (\w+):( |$)", line):
             yield heading, key[1], " ".join(comment)
             comment = []
         elif not line:

@@ -40,8 +40,8 @@ def page(params: Params) -> str:
     with ThreadPoolExecutor() as pool:  # Pillow lets other threads work while it encodes
         figures = list(pool.map(lambda entry: [(each, embed(each)) for each in pictures(entry.name)], every))
     found = dict(zip((entry.name for entry in every), figures, strict=True))
-    origins = dict.fromkeys(entry.origin for entry in every)
-    among = {origin: [entry for entry in every if entry.origin == origin] for origin in origins}
+    origins = dict.fromkeys(entry.raw_dataset for entry in every)
+    among = {origin: [entry for entry in every if entry.raw_dataset == origin] for origin in origins}
     return environment.from_string(source("page.html")).render(
         entries=every,
         columns=COLUMNS.items(),

@@ -20,7 +20,7 @@ CAPTIONS = {  # stem of the file -> what it shows; the most telling first
     "spelling": "what it spells, epoch by epoch",
     "reconstructions": "originals, and what came back",
     "codes": "the codes, coloured by class",
-    "epochs": "the same noise after each epoch",
+    "epochs": "the same noise over the epochs",
     "samples": "generated after the last epoch",
     "training": "the film of the training",
     "confusion": "confusion matrix",
@@ -76,23 +76,23 @@ class Embedded:
 
 
 def embed(picture: Picture) -> Embedded:
-    """As WebP: in at most 128 colours and otherwise without loss, as drawings allow; photos with some loss."""
+    """As WebP: in at most 256 colours and otherwise without loss, as drawings allow; photos with some loss."""
     frames, durations = read(picture)
     if len(frames) > 1:
         rest = {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": 0}
         content = encoded(frames[0], "WEBP", quality=50, **rest)
     else:
-        content = encoded(in_colours(frames[0], 128).convert("RGB"), "WEBP", lossless=True)
+        content = encoded(in_colours(frames[0], 256).convert("RGB"), "WEBP", lossless=True)
         if len(content) > DRAWING:
             content = min(content, encoded(frames[0], "WEBP", quality=80), key=len)
     return Embedded(f"data:image/webp;base64,{base64.b64encode(content).decode()}", *frames[0].size)
 
 
 def reduced(picture: Picture, film_width: int = 280) -> bytes:
-    """The same kind of file, as small as a repository wants it: a PNG of 128 colours, a GIF of 8 and less wide."""
+    """The same kind of file, as small as a repository wants it: a PNG of 256 colours, a GIF of 8 and less wide."""
     frames, durations = read(picture)
     if len(frames) == 1:
-        return encoded(in_colours(frames[0], 128), "PNG", optimize=True)
+        return encoded(in_colours(frames[0], 256), "PNG", optimize=True)
     size = film_width, round(frames[0].height * film_width / frames[0].width)
     first, *rest = (in_colours(frame.resize(size), 8) for frame in frames)
     return encoded(first, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
@@ -110,7 +110,7 @@ def read(picture: Picture) -> "tuple[list[Image.Image], list[int]]":
 def in_colours(image: "Image.Image", count: int) -> "Image.Image":
     from PIL import Image
 
-    return image.quantize(count, dither=Image.Dither.NONE)
+    return image.quantize(count, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)  # a legend's, too
 
 
 def encoded(image: "Image.Image", kind: str, **options: Any) -> bytes:

@@ -4,6 +4,7 @@ import gzip
 import http.client
 import shutil
 import urllib.error
+import urllib.parse
 import urllib.request
 import zlib
 from pathlib import Path
@@ -22,7 +23,7 @@ def fetch_address(source: Address, names: list[str], temporary: Path) -> Path:
         _download(source.url, archive)
         return unpack(archive, source.folder, temporary / "files")
     for name in names:
-        url = source.url.replace("{file}", name)
+        url = source.url.replace("{file}", urllib.parse.quote(name))
         if url.endswith(".gz"):
             packed = temporary / f"{name}.gz"
             _download(url, packed)

@@ -91,7 +91,7 @@ def is_there(files: dict[str, Path], target: Path) -> bool:
     shown, tracked = target.relative_to(paths.project()), target.with_suffix(".dvc")
     other = f"choose another --name, or delete {shown} and {shown}.dvc first"
     if target.exists():
-        there = {path.name: sha256(path) for path in target.iterdir()} if target.is_dir() else {}
+        there = {path.relative_to(target).as_posix(): sha256(path) for path in target.rglob("*") if path.is_file()}
         if there != {name: sha256(file) for name, file in files.items()}:
             raise UserError(f"{shown} is there already, and has other data in it: {other}")
         return True

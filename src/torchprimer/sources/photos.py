@@ -10,14 +10,14 @@ from torchprimer import paths
 from torchprimer.datasets.photos import Photos
 from torchprimer.errors import UserError
 from torchprimer.files import replacing
-from torchprimer.sources.own import free_place, give_to_dvc
+from torchprimer.sources.own import free_place, give_to_dvc, is_there
 
 
 def add_photos(place: Path, name: str) -> None:
     """Copies a zip (as it is) or a folder (the photos in it) to data/raw/<name>/ and gives it to `dvc add`.
 
     Raises:
-        UserError: nothing usable there, one class only, or a name that a download has.
+        UserError: nothing usable there, one class only, a name that a download has, or other data of that name.
     """
     place = place.expanduser()
     if not place.exists():
@@ -31,14 +31,13 @@ def add_photos(place: Path, name: str) -> None:
         )
     if target.resolve() in (place.resolve(), *place.resolve().parents):
         raise UserError(f"{place} lies in {target}, where it would be copied to: give the photos from elsewhere")
-    with replacing(target) as folder:
-        folder.mkdir()
-        if place.is_file():
-            shutil.copyfile(place, folder / "photos.zip")
-        else:
-            for file in tqdm(photos.ids, desc="copying", delay=1, disable=None, leave=False):
-                (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(place / file, folder / file)
+    files = {"photos.zip": place} if place.is_file() else {file: place / file for file in photos.ids}
+    if not is_there(files, target):
+        with replacing(target) as folder:
+            folder.mkdir()
+            for own_name, file in tqdm(files.items(), desc="copying", delay=1, disable=None, leave=False):
+                (folder / own_name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, folder / own_name)
     shown = target.relative_to(paths.project())
     give_to_dvc(target, "photos")
     counts = Counter(photos.labels)

@@ -1,1 +1,1 @@
-"""The stages of dvc.yaml, one module each, all with `run(item)`: read, call, write, track."""
+"""The stages of dvc.yaml, one module each, all with `run(params, ...)`: read, call, write, track."""

@@ -1,7 +1,7 @@
 """Trains an experiment once more on each fold of its training and validation rows: metrics/E/folds.json, folds.csv.
 
 Stratified k-fold cross-validation (Stone 1974; Kohavi 1995). The test rows stay out of it. The score of a fold is that
-of the last epoch: to choose the epoch by the fold would flatter it.
+of the last epoch: to choose the epoch by the fold would flatter it. Equal rows go into the same fold.
 """
 
 import json
@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 
 from torchprimer import models, paths
-from torchprimer.datasets.prepared import SAMPLES, Split, load_meta
-from torchprimer.datasets.tabular import fit, read_table, transform, transform_target
+from torchprimer.datasets.prepared import SAMPLES, Split
+from torchprimer.datasets.tabular import equal_rows, fit, read_table, transform, transform_target
 from torchprimer.errors import UserError
 from torchprimer.files import replacing
 from torchprimer.loops.supervised import train
@@ -23,7 +23,7 @@ from torchprimer.training.device import seed_everything, select_device, select_p
 
 
 def run(params: Params, name: str, tracker: Tracker) -> None:
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold
 
     experiment, folds = params.resolve(name).model_dump(), params.crossvalidate[name].folds
     dataset = params.datasets[experiment["dataset"]]
@@ -36,14 +36,15 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
             f"crossvalidate.{name}.folds: {folds} folds need as many rows of each class, and one class has {smallest}"
         )
     table = read_table(paths.raw(dataset.raw)).loc[samples["id"]]
-    kept = {key: value for key, value in load_meta(prepared).items() if key in ("kind", "task", "classes")}
     rows = []
-    parts = StratifiedKFold(folds, shuffle=True, random_state=params.seed).split(table, samples["label"])
+    cut = StratifiedGroupKFold(folds, shuffle=True, random_state=params.seed)
+    parts = cut.split(table, samples["label"], groups=equal_rows(table, dataset))
     for number, (training, held_out) in enumerate(parts, 1):
         seed_everything(params.seed)
-        scores = _fold(experiment, dataset, kept, table.iloc[training], table.iloc[held_out], params)
+        scores = _fold(experiment, dataset, table.iloc[training], table.iloc[held_out], params)
         rows.append({"fold": number, "loss": scores["validation_loss"], "accuracy": scores["validation_accuracy"]})
-    found = pd.DataFrame(rows)
+    # which training they belong to: `sync` logs no folds of an earlier one
+    found = pd.DataFrame(rows).assign(fingerprint=models.load_record(paths.model(name))["fingerprint"])
     summary = {
         f"{key}_{what}": float(value)
         for key in ("accuracy", "loss")
@@ -60,18 +61,16 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
 def _fold(
     experiment: dict[str, Any],
     dataset: Tabular,
-    kept: dict[str, Any],
     training: pd.DataFrame,
     held_out: pd.DataFrame,
     params: Params,
 ) -> dict[str, Any]:
     """The last row of the history of a training on `training`; what is fitted to data is fitted to these rows."""
-    data = kept | fit(training, dataset)
+    data = fit(training, dataset)
     learn, held = (
         Split(torch.from_numpy(transform(data, table)), torch.from_numpy(transform_target(data, table)))
         for table in (training, held_out)
     )
-    data |= {"shape": list(learn.inputs.shape[1:])}
     device = select_device(params.device)
     model = models.build(experiment, data)
     initialize(model, experiment["initialization"])

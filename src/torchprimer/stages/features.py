@@ -29,26 +29,19 @@ def run(params: Params, name: str) -> None:
     source = paths.prepared(features.dataset)
     model, record = models.load(paths.model(features.experiment))
     data, trained_on = load_meta(source), record["data"]
-    if not hasattr(model.net, "extract"):
-        raise UserError(
-            f"features.{name}.experiment: {features.experiment} is of model {record['params']['model']}, which has no "
-            "features to take out; one of model vision or efficientnet_lite has"
-        )
     device = select_device(params.device)
     extractor = Extractor(model).eval()
     examples = load_split(source, "test").inputs[:KEPT]
     try:
         with torch.inference_mode():
             width = extractor(examples[:1]).shape[1]
-    except (
-        RuntimeError,
-        AssertionError,
-    ):  # other channels, too small for its layers, a transformer's patches
+    except (RuntimeError, AssertionError):  # other channels, too small for its layers, a transformer's patches
         raise UserError(
             f"features.{name}: {features.experiment} was trained on images of {trained_on['shape']} (channels, height, "
             f"width) and cannot take those of {features.dataset}, {data['shape']}: prepare both alike"
         ) from None
     with torch.inference_mode(), replacing(paths.prepared(name)) as folder:
+        folder.mkdir()
         keep(extractor, examples, folder / "extractor")
         extractor.to(device)
         for part in ("train", "validation", "test"):
@@ -82,7 +75,7 @@ class Extractor(nn.Module):
 
 def keep(extractor: Extractor, images: torch.Tensor, folder: Path) -> None:
     """Writes model.onnx, images in, features out, and `images`, which it was proven on, images.npy."""
-    folder.mkdir(parents=True)
+    folder.mkdir()
     export_onnx(extractor, images[:2], folder / "model.onnx", ("images", "features"))
     prove_parity(extractor, folder / "model.onnx", images, classes=False)
     np.save(folder / "images.npy", images.numpy())

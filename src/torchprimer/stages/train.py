@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import nn
 
 from torchprimer import models, paths, processes
@@ -29,13 +30,14 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
     experiment = params.resolve(name).model_dump()
     if not tracker and experiment["training"] != "supervised":
         return  # the other loops are for one process
-    device = own_device(select_device(params.device))
+    by_hand = experiment["training"] in ("search", "descent")  # in NumPy
+    device = torch.device("cpu") if by_hand else own_device(select_device(params.device))
     prepared = paths.prepared(experiment["dataset"])
     start = paths.model(experiment["start"])
     data = load_meta(prepared)
     seed_everything(params.seed)
     model = models.build(experiment, data)
-    precision = select_precision(params.precision, device, model)
+    precision = torch.float64 if by_hand else select_precision(params.precision, device, model)
     record: dict[str, Any] = {
         "experiment": name,
         "params": experiment,
@@ -43,7 +45,7 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
             "seed": params.seed,
             "limit": params.limit,
             "device": str(device),
-            "precision": str(precision)[6:],
+            "precision": str(precision).removeprefix("torch."),
             "processes": processes.count(),
         },
         "data": data,
@@ -91,6 +93,7 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
     with replacing(paths.metrics(name) / "train.json") as file:
         file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
     tracker.send("training", name)
+    tracker.finish()  # if MLflow fails, the stage does, and the next one goes on from the checkpoint
     remove(checkpoint)
     best = ", ".join(
         f"{key.removesuffix('_best').replace('_', ' ')} {value:.4f}"
@@ -110,9 +113,9 @@ def watcher(params: dict[str, Any], data: dict[str, Any], training: Split) -> Ca
 
         return lambda model: {"text": spell(model, training.inputs, data["classes"])}
     if params["model"] == "linear" and data["shape"] == [1] and len(data.get("classes", ())) <= 2:
-        return lambda model: {
-            name.rpartition(".")[2]: value.item() for name, value in model.named_parameters() if value.numel() == 1
-        }
+        from torchprimer.models.linear import linear_layer
+
+        return lambda model: {name: value.item() for name, value in linear_layer(model).named_parameters()}
     return None
 
 
@@ -125,9 +128,11 @@ def fingerprint(record: dict[str, Any]) -> str:
     digest.update(json.dumps(decisive, sort_keys=True).encode())
     stages = YAML(typ="safe").load((paths.project() / "dvc.yaml").read_text("utf-8"))["stages"]
     for dependency in stages["train"]["do"]["deps"]:
-        place = re.sub(r"\$\{item\.(\w+)\}", lambda found: str(record["params"][found[1]]), dependency)
-        if place.endswith(".py"):
-            digest.update((paths.project() / place).read_bytes())
+        if dependency.startswith("src/"):
+            place = re.sub(r"\$\{item\.(\w+)\}", lambda found: str(record["params"][found[1]]), dependency)
+            code = paths.project() / place
+            for file in sorted(code.rglob("*.py")) if code.is_dir() else [code]:
+                digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
@@ -140,7 +145,10 @@ def digest_of(start: Path) -> str:
 
 
 def summary(outcome: Outcome, model: nn.Module) -> dict[str, float]:
-    """train.json: the best epoch and its scores, the last epoch's, seconds of all epochs, trained parameters."""
+    """train.json: the best epoch and its scores, the last epoch's, seconds of all epochs, trained parameters.
+
+    Of a search, whose rows are candidates, the last one means nothing and is left out.
+    """
     best, last = outcome.history[outcome.best_epoch - 1], outcome.history[-1]
     numbers = {
         key: value for key, value in last.items() if isinstance(value, int | float) and key not in ("epoch", "lr")
@@ -150,7 +158,7 @@ def summary(outcome: Outcome, model: nn.Module) -> dict[str, float]:
         "epochs": len(outcome.history),
         "best_epoch": outcome.best_epoch,
         **{f"{key}_best": best[key] for key in numbers if key.startswith(("validation_", "weight", "bias"))},
-        **{f"{key}_final": value for key, value in numbers.items()},
+        **({f"{key}_final": value for key, value in numbers.items()} if "lr" in last else {}),
         "seconds": round(sum(float(row["epoch_seconds"]) for row in outcome.history), 1),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
     }

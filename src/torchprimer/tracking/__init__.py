@@ -49,9 +49,15 @@ class Tracker:
             UserError: MLflow could not log everything.
         """
         status = "FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED"
-        with contextlib.suppress(BrokenPipeError, ValueError):  # it may be gone already, and say why below
-            self._write("end", status)
-        self._close(silent=kind is not None)
+        self._end(status, silent=kind is not None)
+
+    def finish(self) -> None:
+        """Ends the run as FINISHED and waits until all is logged, for who must know it before the block ends.
+
+        Raises:
+            UserError: MLflow could not log everything.
+        """
+        self._end("FINISHED")
 
     def begin(self, record: dict[str, Any]) -> str:
         """Opens the run of a training; returns its id."""
@@ -70,6 +76,11 @@ class Tracker:
             self._write(what, *arguments)
         except BrokenPipeError:
             self._close()
+
+    def _end(self, status: str, *, silent: bool = False) -> None:
+        with contextlib.suppress(BrokenPipeError, ValueError):  # it may be gone already, and say why below
+            self._write("end", status)
+        self._close(silent=silent)
 
     def _write(self, *message: Any) -> None:
         self._orders.write(json.dumps(message) + "\n")

@@ -78,29 +78,35 @@ def _serve(orders: IO[str], answers: IO[str], store: Store | None) -> Store:
     store = store or Store()
     store.end_dead_runs()
     run: Run | None = None  # of a training under way
-    for order in orders:
-        what, *arguments = json.loads(order)
-        if what == "begin":
-            record, pid = arguments
-            run = new_run(store, record, pid=pid)
-            answers.write(f"run {run.id}\n")
-            answers.flush()
-        elif what == "epoch" and run:
-            run.log_epoch(*arguments)
-        elif what == "training" and run:
-            run.send()
-            run.log_training(*arguments)
-        elif what == "evaluation":
-            existing_run(store, *arguments)[0].log_evaluation(*arguments)
-        elif what == "export":
-            existing_run(store, *arguments)[0].log_export(*arguments)
-        elif what == "folds":
-            existing_run(store, *arguments)[0].log_folds(*arguments)
-        elif what == "baseline":
-            log_baselines(store, *arguments)
-        elif what == "end" and run:
-            run.end(*arguments)
-            run = None
+    try:
+        for order in orders:
+            what, *arguments = json.loads(order)
+            if what == "begin":
+                record, pid = arguments
+                run = new_run(store, record, pid=pid)
+                answers.write(f"run {run.id}\n")
+                answers.flush()
+            elif what == "epoch" and run:
+                run.log_epoch(*arguments)
+            elif what == "training" and run:
+                run.send()
+                run.log_training(*arguments)
+            elif what == "evaluation":
+                existing_run(store, *arguments)[0].log_evaluation(*arguments)
+            elif what == "export":
+                existing_run(store, *arguments)[0].log_export(*arguments)
+            elif what == "folds":
+                existing_run(store, *arguments)[0].log_folds(*arguments)
+            elif what == "baseline":
+                log_baselines(store, *arguments)
+            elif what == "end" and run:
+                run.end(*arguments)
+                run = None
+    except Exception:
+        if run:
+            with contextlib.suppress(Exception):  # what went wrong with it may do so once more
+                run.end("FAILED")
+        raise
     if run:  # nobody said how it ended: the training was killed
         run.end("KILLED")
     return store

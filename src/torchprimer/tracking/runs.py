@@ -92,15 +92,19 @@ class Run:
 
         folder = paths.metrics(experiment)
         folds = read(folder / "folds.json")
+        for earlier in self.store.children(self.id):
+            self.client.delete_run(earlier)
         record = read(paths.model(experiment) / "experiment.json")
         self.log_scores(compared(folds, "crossvalidation_"))
         params = flat(record["params"]) | record["run"]
         with (folder / "folds.csv").open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
                 number = row.pop("fold")
+                del row["fingerprint"]
                 name = f"{experiment}, fold {number}"
                 what = f"Fold {number} of {folds['folds']}: trained on the others, scored on this one; no test rows."
                 tags = tags_of(record, "fold") | {"mlflow.parentRunId": self.id, "mlflow.note.content": what}
+                tags |= process_tags()
                 started = self.client.create_run(self.store.experiment, run_name=name, tags=tags)
                 fold = Run(self.store, started.info.run_id)
                 values = {"fold": number, **params}
@@ -156,11 +160,13 @@ def log_baselines(store: Store, dataset: str) -> bool:
 
     file, meta = paths.baseline(dataset), paths.prepared(dataset) / "meta.json"
     fingerprint = hashlib.sha256(dataset.encode() + file.read_bytes()).hexdigest()
-    if store.find(fingerprint):
-        return False
+    models = read(file)
+    if done := store.find_all(fingerprint):
+        models = {model: scores for model, scores in models.items() if model not in {tags["model"] for tags in done}}
     data = read(meta) if meta.is_file() else {}
-    for model, scores in read(file).items():
+    for model, scores in models.items():
         tags: dict[str, str] = {
+            **process_tags(),
             "type": "baseline",
             "dataset": dataset,
             **({"kind": data["kind"], "task": data["task"]} if data else {}),
@@ -177,7 +183,7 @@ def log_baselines(store: Store, dataset: str) -> bool:
             log_dataset(store, run.id, dataset, digest(meta), data)
         run.log_scores(compared(scores, "test_"))
         run.end("FINISHED")
-    return True
+    return bool(models)
 
 
 def existing_run(store: Store, experiment: str) -> tuple[Run, bool]:
@@ -214,11 +220,9 @@ def new_run(
         pid: the process that trains, this one if 0.
         seconds: that the training had taken by now.
     """
-    import psutil
     from mlflow.entities import Param
 
     name, params = record["experiment"], record["params"]
-    process = psutil.Process(pid or None)
     commit = _git("rev-parse", "HEAD")
     tags = {
         **tags_of(record, "experiment"),
@@ -226,9 +230,7 @@ def new_run(
         "data": record["data_digest"],
         "mlflow.source.name": f"torchprimer train {name}",
         "mlflow.source.type": "PROJECT",
-        "host": platform.node(),
-        "pid": str(process.pid),
-        "pid_started": str(process.create_time()),
+        **process_tags(pid),
         **{f"version_{package}": version for package, version in record["versions"].items()},
         **{key: os.environ[key] for key in ("DVC_STAGE", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV") if key in os.environ},
         **(
@@ -244,6 +246,14 @@ def new_run(
     store.client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in values.items()])
     log_dataset(store, run.info.run_id, params["dataset"], record["data_digest"], record["data"])
     return Run(store, run.info.run_id)
+
+
+def process_tags(pid: int = 0) -> dict[str, str]:
+    """By which `Store.end_dead_runs` sees whether a run's process, this one if 0, is still there."""
+    import psutil
+
+    process = psutil.Process(pid or None)
+    return {"host": platform.node(), "pid": str(process.pid), "pid_started": str(process.create_time())}
 
 
 def number(text: str) -> float | str:

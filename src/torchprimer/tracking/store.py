@@ -20,6 +20,7 @@ from torchprimer.tracking.views import ABOUT, view_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 EXPERIMENT = "torchprimer"
 CHAMPION = "champion"
@@ -57,7 +58,6 @@ class Store:
         except (MlflowException, SQLAlchemyError) as error:
             where = given or "mlflow.db"
             raise UserError(f"MLflow's store {where} cannot be used: {str(error).splitlines()[0]}") from error
-        mlflow.set_experiment(experiment_id=self.experiment)
         self.remote = bool(given and given.startswith(("http:", "https:")))
         self.file = None if given else (paths.root() / "mlflow.db").stat()
 
@@ -76,23 +76,40 @@ class Store:
         found = self.client.get_experiment_by_name(EXPERIMENT)
         if not found:
             return self.client.create_experiment(EXPERIMENT, artifacts, tags)
+        experiment: str = found.experiment_id
+        if found.lifecycle_stage == "deleted":
+            raise UserError(
+                f"the experiment {EXPERIMENT} of MLflow was deleted: `mlflow experiments restore --experiment-id "
+                f"{experiment}` brings it back, `mlflow gc --experiment-ids {experiment}` removes it for good"
+            )
         for key, value in tags.items():
             if key not in found.tags:
-                self.client.set_experiment_tag(found.experiment_id, key, value)
-        experiment: str = found.experiment_id
+                self.client.set_experiment_tag(experiment, key, value)
         return experiment
 
     def find(self, fingerprint: str) -> str | None:
         """The newest finished run of exactly this training; with DVC experiments, preferably of this one."""
-        runs = self.client.search_runs(
+        runs = self._finished(fingerprint)
+        name = os.environ.get("DVC_EXP_NAME", "")
+        mine = [run for run in runs if run.data.tags.get("DVC_EXP_NAME", "") == name]
+        return (mine or runs)[0].info.run_id if runs else None
+
+    def find_all(self, fingerprint: str) -> list[dict[str, str]]:
+        """The tags of all finished runs of this fingerprint."""
+        return [dict(run.data.tags) for run in self._finished(fingerprint)]
+
+    def _finished(self, fingerprint: str) -> "list[Run]":
+        return self.client.search_runs(
             [self.experiment],
             f"tags.fingerprint = '{fingerprint}' and attributes.status = 'FINISHED'",
             order_by=["attributes.start_time DESC"],
             max_results=100,
         )
-        name = os.environ.get("DVC_EXP_NAME", "")
-        mine = [run for run in runs if run.data.tags.get("DVC_EXP_NAME", "") == name]
-        return (mine or runs)[0].info.run_id if runs else None
+
+    def children(self, run_id: str) -> list[str]:
+        """Ids of the runs beneath this one."""
+        runs = self.client.search_runs([self.experiment], f"tags.mlflow.parentRunId = '{run_id}'")
+        return [run.info.run_id for run in runs]
 
     def end_dead_runs(self) -> None:
         """Ends the runs whose process is no longer there: it was killed, or the machine went down."""
@@ -153,13 +170,15 @@ def beats(challenger: dict[str, str], champion: dict[str, str]) -> bool:
 
     At the same score the loss decides. The same training, exported anew, takes its own place. On other samples scores
     say nothing: then the newer data wins, but a reduced run (`limit`) never wins over a full one. Test scores have no
-    say.
+    say. A champion of somebody else's making stays.
 
     Args:
         challenger, champion: tags of a version: fingerprint; validation, the digest of the validation samples;
             validation_score, the higher the better (None: a generator, nothing says which is better), and
             validation_loss; limit.
     """
+    if "validation_score" not in champion:  # on a team's server there are models of others, too
+        return False
     if challenger["fingerprint"] == champion.get("fingerprint"):
         return True
     if challenger["validation"] == champion.get("validation"):

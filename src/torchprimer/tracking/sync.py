@@ -1,5 +1,6 @@
 """`torchprimer sync`: MLflow brought up to date with the workspace, from its files alone."""
 
+import csv
 from pathlib import Path
 
 from torchprimer import paths
@@ -28,7 +29,7 @@ def sync() -> None:
             run.log_export(name)
             parts.append("export")
         folds = metrics / "folds.json"
-        if folds.is_file() and tags.get("crossvalidated") != digest(folds):
+        if _are_of(metrics / "folds.csv", fingerprint) and tags.get("crossvalidated") != digest(folds):
             run.log_folds(name)
             parts.append("folds")
         if parts:
@@ -39,6 +40,14 @@ def sync() -> None:
             print(f"{file.stem}: logged its baselines")
             logged += 1
     print(f"{logged} run{'s' if logged > 1 else ''} logged" if logged else "MLflow has all that is here: nothing to do")
+
+
+def _are_of(folds: Path, fingerprint: str) -> bool:
+    """Likewise, of the folds."""
+    if not folds.is_file():
+        return False
+    with folds.open(encoding="utf-8", newline="") as stream:
+        return next(csv.DictReader(stream), {}).get("fingerprint") == fingerprint
 
 
 def _is_of(folder: Path, fingerprint: str) -> bool:
