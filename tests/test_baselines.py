@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from torchprimer import baselines, params, paths
 from torchprimer.baselines import fit_baselines
-from torchprimer.datasets.prepared import Split, write_meta
+from torchprimer.datasets.prepared import SAMPLES, Split, write_meta
 from torchprimer.errors import UserError
 from torchprimer.stages import baseline as stage
 
@@ -202,6 +202,7 @@ def test_stage_writes_both_and_tells_the_tracker(tmp_path: Path, monkeypatch: py
     for part in ("train", "validation", "test"):
         np.save(folder / f"{part}_inputs.npy", np.array([[1], [2], [3]], np.float32))
         np.save(folder / f"{part}_targets.npy", np.array([0, 0, 1]))
+    (folder / SAMPLES).write_text("id,label,split\n1,0,all\n2,0,all\n3,1,all\n")
     write_meta(folder, TABLE | {"classes": ["0", "1"], "shape": [1]})
     heard: list[Any] = []
 

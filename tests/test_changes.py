@@ -165,13 +165,12 @@ def test_queue_and_temporary_runs_share_one_store(few: Clone) -> None:
     """Two workers start at once on no store at all; their working folders are thrown away, their runs stay."""
     for file in few.folder.glob("mlflow.db*"):
         file.unlink()
-    for name, lr in (("one", 0.02), ("two", 0.03)):
-        few(f"dvc exp run --queue -S experiments.mnist_mlp.lr={lr} -n {name} train@mnist_mlp")
+    few("dvc exp run --queue -S experiments.mnist_cnn.lr=0.02,0.03 -n sweep train@mnist_cnn")  # a run for each value
     few("dvc queue start --jobs 2")
     wait_for(lambda: not re.search("Running|Queued", few("dvc queue status").stdout), 400)
-    few("dvc exp run --temp -S experiments.mnist_mlp.lr=0.04 -n three train@mnist_mlp")
+    few("dvc exp run --temp -S experiments.mnist_cnn.lr=0.04 -n three train@mnist_cnn")
     found = {run.data.tags["DVC_EXP_NAME"]: run for run in runs(few)}
-    assert set(found) == {"one", "two", "three"}
+    assert set(found) == {"sweep-1", "sweep-2", "three"}
     assert {run.info.status for run in found.values()} == {"FINISHED"}
     assert {float(run.data.params["lr"]) for run in found.values()} == {0.02, 0.03, 0.04}
     assert all("mlartifacts" in run.info.artifact_uri for run in found.values())

@@ -75,20 +75,25 @@ ELSEWHERE = {  # command -> where it is proven: a file, and words in it; or run 
         "tests/test_changes.py", "dvc exp run -S experiments.mnist_cnn.lr=0.05",
     ),
     "dvc exp run --temp": ("tests/test_changes.py", "dvc exp run --temp"),
-    "dvc exp run --queue -S lr=0.02": ("tests/test_changes.py", "dvc exp run --queue -S"),
+    "dvc exp run --queue -S experiments.mnist_cnn.lr=0.01,0.02,0.05 evaluate@mnist_cnn": (
+        "tests/test_changes.py", "dvc exp run --queue -S experiments.mnist_cnn.lr=0.02,0.03",
+    ),
     "dvc queue start --jobs 2": ("tests/test_changes.py", "dvc queue start --jobs 2"),
     "dvc exp run -S processes=2": ("tests/test_changes.py", "dvc exp run -S processes=2"),
     "torchprimer sync": ("tests/test_changes.py", "python src/torchprimer sync"),
     "torchprimer add-photos ~/Downloads/train.zip": ("tests/test_photos.py", "add-photos"),
     "torchprimer add-data my.csv --name mine": ("tests/test_your_own_data.py", "torchprimer"),
     "export MLFLOW_TRACKING_URI=http://...": ("tests/test_tracking.py", "MLFLOW_TRACKING_URI"),
-    "git restore params.yaml": ("tests/test_docs.py", "def test_a_try_and_the_way_back"),
+    "git restore params.yaml": ("tests/test_docs.py", "\ndef test_a_try_and_the_way_back"),
     "git commit": ("tests/conftest.py", "git commit"),
+    "git commit -am 'lr 0.05'": ("tests/test_docs.py", "\ndef test_a_try_and_the_way_back"),
+    "dvc exp apply NAME": ("tests/test_docs.py", "\ndef test_a_try_and_the_way_back"),
+    "torchprimer predict wine_mlp new_wines.csv": ("tests/test_your_own_data.py", "predict wine_mlp"),
     "git add": ("tests/conftest.py", "git add"),
-    "dvc remote add": ("tests/test_docs.py", "def test_a_remote"),
-    "dvc remote add -d ours /srv/dvc": ("tests/test_docs.py", "def test_a_remote"),
-    "dvc push": ("tests/test_docs.py", "def test_a_remote"),
-    "dvc pull": ("tests/test_docs.py", "def test_a_remote"),
+    "dvc remote add": ("tests/test_docs.py", "\ndef test_a_remote"),
+    "dvc remote add -d ours /srv/dvc": ("tests/test_docs.py", "\ndef test_a_remote"),
+    "dvc push": ("tests/test_docs.py", "\ndef test_a_remote"),
+    "dvc pull": ("tests/test_docs.py", "\ndef test_a_remote"),
 }  # fmt: skip
 SERVED = ("mlflow models serve", "base64 <")  # test_a_champion_answers
 
@@ -172,8 +177,8 @@ def test_the_chinese_page_is_in_step(page: str) -> None:
     assert [level for level, _ in headings(chinese)] == [level for level, _ in headings(page)]
     assert images(chinese) == images(page)
     assert tables(chinese) == tables(page)
-    same = [re.sub(r"(\.zh-CN)?\.md(#.*)?$", ".md", target) for target in links(page)]
-    assert [re.sub(r"(\.zh-CN)?\.md(#.*)?$", ".md", target) for target in links(chinese)] == same
+    in_any_language = (re.sub(r"((\.zh-CN)?\.md)?(#.*)?$", "", target) for target in links(page))
+    assert [re.sub(r"((\.zh-CN)?\.md)?(#.*)?$", "", target) for target in links(chinese)] == list(in_any_language)
     assert sorted(commands(chinese)) == sorted(commands(page))
     for (language, code), (language_there, there) in zip(blocks(page), blocks(chinese), strict=True):
         assert language_there == language
@@ -324,6 +329,13 @@ def test_a_try_and_the_way_back(unchanged: Clone, tmp_path: Path) -> None:
     done = unchanged(back)
     assert "> python" not in done.stdout
     assert json.loads(scores.read_text())["mse"] == 0
+    (tried,) = unchanged("dvc exp list --name-only").stdout.split()  # README: keep a result
+    unchanged(f"dvc exp apply {tried}")
+    assert json.loads(scores.read_text())["mse"] > 0.001
+    unchanged("git commit -am 'lr 0.05'")
+    kept = unchanged("git show --stat --format=").stdout
+    assert all(name in kept for name in ("params.yaml", "dvc.lock", "metrics/line_search/test.json"))
+    unchanged("git reset -q --hard HEAD~1")
 
 
 def test_a_try_that_adds_a_key(unchanged: Clone, tmp_path: Path) -> None:

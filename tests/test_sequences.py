@@ -11,7 +11,7 @@ from torch import nn
 
 from torchprimer import models, params
 from torchprimer.datasets import sequences
-from torchprimer.datasets.prepared import Split, load_meta, load_split, write_meta
+from torchprimer.datasets.prepared import SAMPLES, Split, load_meta, load_split, write_meta
 from torchprimer.errors import UserError
 from torchprimer.evaluation import Trained, figures
 from torchprimer.evaluation.sequence import drawable, evaluate, spelling
@@ -44,6 +44,7 @@ def prepared(folder: Path, table: str = "input,target\nhello,ohlol\n", limit: in
     rows, rejected = sequences.split_rows(raw, HELLO, name="hello", seed=0, limit=limit)
     assert rejected.empty
     assert set(rows["split"]) == {"all"}
+    rows.to_csv(out / SAMPLES, index=False)
     write_meta(out, sequences.prepare(raw, HELLO, rows, out))
     return out
 
@@ -77,7 +78,7 @@ def test_more_rows_and_limit(tmp_path: Path) -> None:
         ("input,target\nab,ba\nabc,abc\n", r"row 2: .* the first input has 2"),
         ("input,target\n,\n", r"row 1: '' -> ''"),
         ("input,target\nab\n", r"row 1: 'ab' -> ''"),
-        ('input,target\n"ab,ab\n', r"hello\.csv is not a valid CSV: unexpected end of data"),
+        ('input,target\n"ab,ab\n', r"hello\.csv: a quote is opened and never closed"),
         (b"input,target\n\xff,a\n", r"hello\.csv is not UTF-8: save it as UTF-8"),
     ],
 )

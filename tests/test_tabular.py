@@ -439,7 +439,7 @@ def test_by_time_with_a_column_of(write: Callable[..., Path], written: list[str]
         ("7.5", "7,5", {}, "row 7: size is '7,5', which is no number; correct it, or name the column under categorical"),
         ("7.5", "inf", {}, "row 7: size is 'inf', which is no number; correct it, or name the column under categorical"),
         ("", "", {"numeric": ["name"], "zero_is_missing": []}, "row 1: name is 'a', which is no number; correct it, or name the column under categorical"),
-        ("800", "dear", {}, "row 8: price is 'dear', which is no number; correct it, or name the column under categorical"),
+        ("800", "dear", {}, "row 8: price is 'dear', which is no number; correct it, or set the dataset's task to classification, if these are classes"),
         ("", "", {"validation": 6}, "dataset own: 8 samples are fewer than the split asks for: 6 for validation and 2 for test, and some left to train on; add samples, or lower datasets.own.validation"),
         ("", "", {"split": "time", "time": "name"}, "row 1: name is 'a'; rows are sorted by numbers, or by dates like 2011-12-31 or 2011-12-31 23:00"),
         ("", "", {"split": "time", "time": "size"}, "row 3: no size, which the rows are sorted by"),

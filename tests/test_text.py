@@ -211,7 +211,7 @@ def test_a_csv_gives_what_files_give(tmp_path: Path, separator: str) -> None:
     from_table, other = prepared(folder, described(text="body", label="kind"), tmp_path / "two")
     assert from_table["id"].tolist() == [f"mails/{i:05d}" for i in range(1, 41)]
     assert from_table[["label", "split"]].equals(from_files[["label", "split"]])
-    assert other == meta
+    assert other == meta | {"text_column": "body"}
     for part in ("train", "validation", "test"):
         one, two = (load_split(tmp_path / name, part) for name in ("one", "two"))
         assert torch.equal(one.inputs, two.inputs)
@@ -259,7 +259,7 @@ TABLE = {"text": "text", "label": "label"}
             r"a\.csv, line 3: not 2 values; a text with ',' in it needs",
         ),
         ({"a_csv": "text,label\nx\n"}, TABLE, r"a\.csv, line 2: not 2 values"),
-        ({"a_csv": 'text,label\n"x,y\n'}, TABLE, r"a\.csv, line 2: unexpected end of data"),
+        ({"a_csv": 'text,label\n"x,y\n'}, TABLE, r"a\.csv: a quote is opened and never closed"),
         ({"a_csv": b"text,label\n\xe4,y"}, TABLE, r"a\.csv is not UTF-8 \(line 2\)"),
         ({"a_csv": "text,label\nx,y\nz,y\n"}, TABLE, r"needs samples of two classes or more, and there is only 'y'"),
         ({"a_txt": "x\ny", "b_txt": "x\ny"}, FILES, r"needs samples of two classes or more, and there is none"),

@@ -44,6 +44,8 @@ def pets(side: int, channels: int = 3) -> dict[str, Any]:
         "shape": [channels, side, side],
         "classes": ["cat", "dog", "fox"],
         "held_out": True,
+        "raw": "zoo",
+        "source": "",
         "mean": [0.5, 0.4, 0.3][:channels],
         "std": [0.2, 0.2, 0.3][:channels],
     }

@@ -143,6 +143,7 @@ def regression_scores(
 ) -> Scores:
     """Loss in training units; the other scores of a regression in the target's own."""
     mean, std = data["target_mean"], data["target_std"]
+    predictions = predictions.astype(np.float64)  # some models answer in float32
     loss = float(((predictions - targets) ** 2).mean())
     return {"loss": loss} | regression_metrics(targets.astype(np.float64) * std + mean, predictions * std + mean)
 

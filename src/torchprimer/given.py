@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torchprimer.errors import UserError, did_you_mean
+from torchprimer.predictor.inputs import complaint, csv_reader
 
 STDIN = "-"
 TABLES = (".csv", ".tsv")
@@ -35,7 +36,7 @@ def gather(arguments: Sequence[str], kind: str, columns: Sequence[str]) -> tuple
 
     Args:
         kind: of the Predictor.
-        columns: those that a model of tables takes.
+        columns: those that a model of tables takes; of texts, the one that had them in the training data.
     """
     read = _tables if kind == "tabular" else _texts if kind in ("text", "sequences") else _images
     inputs: list[Given] = []
@@ -77,20 +78,25 @@ def _images(argument: str, _columns: Sequence[str]) -> Iterator[Given]:
 # ---- texts and strings -----------------------------------------------------------------------------------------------
 
 
-def _texts(argument: str, _columns: Sequence[str]) -> Iterator[Given]:
+def _texts(argument: str, columns: Sequence[str]) -> Iterator[Given]:
     """A text on each line of a file or of standard input; a column of a CSV; or the argument itself."""
     is_file = argument == STDIN or _is(argument, Path.is_file)
     if is_file and not argument.lower().endswith(TABLES):
-        for number, line in enumerate(_lines(argument), 1):
+        lines = _lines(argument)
+        if argument != STDIN and not any(line.strip() for line in lines):
+            raise UserError(f"{argument} is empty: a text on each line is needed")
+        for number, line in enumerate(lines, 1):
             if text := line.strip():
                 yield Given(text, text, f"{_called(argument)}, line {number}")
     elif is_file:
         rows = list(_rows(argument))
         names = list(rows[0][1])
-        column = names[0] if len(names) == 1 else next((name for name in TEXT_COLUMNS if name in names), None)
+        known = (*columns, *TEXT_COLUMNS)
+        column = names[0] if len(names) == 1 else next((name for name in known if name in names), None)
         if column is None:
             raise UserError(
-                f"{argument}: the texts should be in a column 'text', or in the only one; it has: {', '.join(names)}"
+                f"{argument}: the texts should be in a column '{known[0]}', or in the only one; it has: "
+                f"{', '.join(names)}"
             )
         yield from (Given(row[column], row[column], f"{argument}, line {number}") for number, row in rows)
     elif argument.strip() and _is(argument, Path.is_dir):
@@ -132,6 +138,8 @@ def _row(pairs: Sequence[str], columns: Sequence[str]) -> Given:
             raise UserError(
                 f"{pair}: no column '{name}'; there are: {', '.join(columns)}.{did_you_mean(name, columns)}"
             )
+        if name in row:
+            raise UserError(f"{pair}: column '{name}' is given twice")
         row[name] = value.strip()
     _check(list(row), columns, " ".join(pairs))
     return Given(row, " ".join(pairs))
@@ -151,8 +159,7 @@ def _rows(argument: str) -> Iterator[tuple[int, dict[str, str]]]:
     lines, called = _lines(argument), _called(argument)
     if not any(line.strip() for line in lines):
         raise UserError(f"{called} is empty; a CSV is needed, with the names of its columns in the first line")
-    separator = max(",;\t", key=next(line for line in lines if line.strip()).count)
-    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+    reader = csv_reader(lines)
     names: list[str] = []
     number = 0
     try:
@@ -172,7 +179,7 @@ def _rows(argument: str) -> Iterator[tuple[int, dict[str, str]]]:
                 number += 1
                 yield reader.line_num, dict(zip(names, cells, strict=True))
     except csv.Error as error:
-        raise UserError(f"{called}, line {reader.line_num}: {error}") from None
+        raise UserError(f"{called}{complaint(reader, error)}") from None
     if not number:
         raise UserError(f"{called} has no rows below the names of its columns")
 

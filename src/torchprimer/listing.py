@@ -1,5 +1,6 @@
 """`torchprimer list`: every experiment with its scores, and which model is champion of its dataset."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,8 +27,12 @@ def list_experiments(params: Params, datasets: Sequence[str], form: output.Form)
             raise UserError(f"no experiment on a dataset '{dataset}'; there are: {', '.join(known)}.{guess}")
     results = [Result(params, name) for name in params.experiments]
     results = [result for result in results if not datasets or result.dataset in datasets]
-    best = {dataset: experiment for dataset, (experiment, _, _) in champions().items()}
-    records = [_record(result, best) for result in results]
+    try:
+        best = champions()
+    except UserError as error:
+        print(f"torchprimer: no champions below: {error}", file=sys.stderr)
+        best = {}
+    records = [_record(result, result.is_champion(best)) for result in results]
     if form == "json":
         output.print_json(records)
     elif form == "csv":
@@ -36,7 +41,7 @@ def list_experiments(params: Params, datasets: Sequence[str], form: output.Form)
         output.print_table([_for_people(record) for record in records])
 
 
-def _record(result: Result, best: Mapping[str, str]) -> dict[str, Any]:
+def _record(result: Result, champion: bool) -> dict[str, Any]:
     return {
         "experiment": result.name,
         "dataset": result.dataset,
@@ -46,7 +51,7 @@ def _record(result: Result, best: Mapping[str, str]) -> dict[str, Any]:
         "test": result.test_score,
         "seconds": result.training.get("seconds"),
         "bytes": result.onnx.stat().st_size if result.onnx else None,
-        "champion": best.get(result.raw_dataset) == result.name,
+        "champion": champion,
         "state": result.state,
     }
 

@@ -32,6 +32,8 @@ def predict(experiment: str, arguments: Sequence[str], form: output.Form, top: i
     model = open_model(experiment)
     _check(model, experiment, top, out)
     columns = [column["name"] for column in model.description["columns"]] if model.kind == "tabular" else []
+    if text := model.description["transform"].get("text_column"):
+        columns = [text]
     inputs, complaints = gather(arguments, model.kind, columns)
     if not inputs and not complaints:
         raise UserError("nothing to predict: standard input is empty")
@@ -42,7 +44,7 @@ def predict(experiment: str, arguments: Sequence[str], form: output.Form, top: i
         output.print_json(_as_json(given, answer, top) for given, answer in answers)
     elif form == "csv":
         columns = list(dict.fromkeys(name for given in inputs for name in _columns(given)))
-        output.print_csv(({**_columns(given), **_flat(answer, top)} for given, answer in answers), columns)
+        output.print_csv((_row(given, _flat(answer, top)) for given, answer in answers), columns)
     else:
         rows = [{"input": given.name, **_cells(answer, top)} for given, answer in answers]
         output.print_table(rows, cut="end" if model.kind in ("text", "sequences") else "start")
@@ -154,6 +156,12 @@ def _ranked(answer: "Answer", top: int) -> list[tuple[str, float]]:
 def _columns(given: Given) -> dict[str, str]:
     """What was given, as columns of a CSV: those of its table, or one."""
     return given.value if isinstance(given.value, dict) else {"input": given.value}
+
+
+def _row(given: Given, answer: dict[str, object]) -> dict[str, object]:
+    """What was given, and the answer; a column that is called like one of the answer's gets another name."""
+    columns = {name if name not in answer else f"{name} (given)": value for name, value in _columns(given).items()}
+    return columns | answer
 
 
 def _cells(answer: "Answer", top: int | None) -> dict[str, str]:

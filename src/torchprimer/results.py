@@ -1,6 +1,7 @@
 """What the project knows of an experiment: from params.yaml, metrics/ and models/, as far as they are there."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +42,12 @@ class Result:
     @property
     def trained(self) -> bool:
         return (paths.model(self.name) / "experiment.json").is_file()
+
+    def is_champion(self, champions: Mapping[str, tuple[str, str, float | None, str]]) -> bool:
+        """Whether this very training is the champion of its dataset, and not an earlier one of the same name."""
+        record = read(paths.model(self.name) / "experiment.json") or read(paths.export(self.name) / "model.json")
+        champion = champions.get(self.raw_dataset)
+        return champion is not None and (champion[0], champion[3]) == (self.name, record.get("fingerprint"))
 
     @property
     def onnx(self) -> Path | None:

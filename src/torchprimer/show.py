@@ -1,5 +1,6 @@
 """`torchprimer show E`: an experiment from its data to its files, layer by layer; a layer's weights by their name."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ def show(params: Params, experiment: str) -> None:
     result = Result(params, experiment)
     record = read(paths.model(experiment) / "experiment.json")  # as it was trained; params.yaml may have changed since
     exported = read(paths.export(experiment) / "model.json")
-    best = ", its champion" if champions().get(result.raw_dataset, ("",))[0] == experiment else ""
+    best = ", its champion" if result.is_champion(champions()) else ""
     _print("experiment", [f"{experiment}: {result.model} on {result.dataset}{best}"])
     _print("data", _data(record.get("data") or read(paths.prepared(result.dataset) / "meta.json") or exported))
     _print("params", [_params(params, experiment, (record or exported).get("params"))])
@@ -41,7 +42,11 @@ def show(params: Params, experiment: str) -> None:
     if "kind" in exported:
         takes = f"   # columns: {', '.join(column['name'] for column in exported['columns'])}"
         tabular = exported["kind"] == "tabular"
-        _print("use", [f"torchprimer {USE[exported['kind']].format(experiment)}{takes if tabular else ''}"])
+        use = USE[exported["kind"]].format(experiment)
+        if exported["kind"] == "sequences":  # it takes no other length, and no other characters
+            (example,) = json.loads((paths.export(experiment) / "example.json").read_text("utf-8"))
+            use = use.replace("a text", example["text"])
+        _print("use", [f"torchprimer {use}{takes if tabular else ''}"])
     _print("missing", _missing(params, result, record))
     if result.trained:
         print()

@@ -191,6 +191,12 @@ def split_rows(
     hashes = [sha for sha, reason in examined if not reason]
     kept, dropped = without_duplicates(hashes, raw.is_test[good])
     rejected = raw.unusable | bad | {raw.ids[good[i]]: f"duplicate of {raw.ids[good[j]]}" for i, j in dropped.items()}
+    for i, j in dropped.items():
+        one, other = good[i], good[j]
+        if raw.labels[one] != raw.labels[other]:  # nobody could tell which is right
+            both = f"the same image, of class {raw.labels[other]!r} and {raw.labels[one]!r}"
+            rejected |= {raw.ids[one]: f"{both} ({raw.ids[other]})", raw.ids[other]: f"{both} ({raw.ids[one]})"}
+            kept = kept[kept != j]
     labels = np.array(raw.labels)[good[kept]]
     if lost := sorted(classes - set(labels)):
         raise UserError(

@@ -48,11 +48,11 @@ class Photos:
         self.ids: list[str] = []
         self.labels: list[str] = []
         names = self._zip_names() if place.is_file() else self._folder_names()
-        visible = [n for n in names if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(n).parts)]
+        visible = [n for n in names if not any(part.startswith((".", "__MACOSX")) for part in _path(n).parts)]
         unwritable = {name for name in visible if SURROGATE.search(name)}
         self.unusable = {ascii(name): "its name is not UTF-8" for name in unwritable}
         visible = [name for name in visible if name not in unwritable]
-        photos = sorted(name for name in visible if PurePosixPath(name).suffix.lower() in SUFFIXES)
+        photos = sorted(name for name in visible if _path(name).suffix.lower() in SUFFIXES)
         others = sorted(set(visible) - set(photos))
         self.unusable |= dict.fromkeys(others, "not an image by its name")
         for name, label in _labels(photos).items():
@@ -103,7 +103,7 @@ class Photos:
         except Exception as error:  # BadZipFile, and whatever else a damaged directory leads to
             raise UserError(f"{self.place} is not a zip that can be read: {error}") from None
         for member in members:
-            path = PurePosixPath(member.filename.replace("\\", "/"))
+            path = _path(member.filename)
             if path.is_absolute() or ".." in path.parts or ":" in str(path).partition("/")[0]:
                 raise UserError(f"{self.place} has a file with a path outside the zip: {member.filename!r}; not used")
             if member.flag_bits & 1:
@@ -116,9 +116,14 @@ class Photos:
 
 def _labels(names: list[str]) -> dict[str, str | None]:
     """Class of each file: from its name if most have one and these differ, or all share a folder, else its folder's."""
-    matches = {name: LABEL_IN_NAME.match(PurePosixPath(name).name) for name in names}
+    matches = {name: LABEL_IN_NAME.match(_path(name).name) for name in names}
     in_names = Counter(match["label"] for match in matches.values() if match)
-    folders = {PurePosixPath(name).parent for name in names}
+    folders = {_path(name).parent for name in names}
     if in_names.total() > len(names) / 2 and (len(in_names) > 1 or len(folders) == 1):
         return {name: match["label"] if match else None for name, match in matches.items()}
-    return {name: PurePosixPath(name).parent.name or None for name in names}
+    return {name: _path(name).parent.name or None for name in names}
+
+
+def _path(name: str) -> PurePosixPath:
+    """Of a photo inside the collection; some zips of Windows have the other slash."""
+    return PurePosixPath(name.replace("\\", "/"))

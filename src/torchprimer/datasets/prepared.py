@@ -25,16 +25,19 @@ def load_meta(folder: Path) -> dict[str, Any]:
 
 
 def write_meta(folder: Path, meta: dict[str, Any]) -> None:
-    """Adds the number of samples and the checksums of arrays and validation samples, and writes meta.json."""
+    """Adds the number of samples, the SHA-256 of each array and of the validation samples; writes meta.json."""
     with (folder / SAMPLES).open(encoding="utf-8", newline="") as stream:
         held = [(row["id"], row["label"]) for row in csv.DictReader(stream) if row["split"] in ("validation", "all")]
-    counts, checksums = {}, {"validation_samples": hashlib.sha256(json.dumps(held).encode()).hexdigest()}
+    who = hashlib.sha256(json.dumps(held).encode()).hexdigest()
+    counts, checksums = {}, {}
     for part in ("train", "validation", "test"):
         counts[part] = len(np.load(folder / f"{part}_targets.npy", mmap_mode="r"))
         for array in ("inputs", "targets"):
             with (folder / f"{part}_{array}.npy").open("rb") as stream:
                 checksums[f"{part}_{array}"] = hashlib.file_digest(stream, "sha256").hexdigest()
-    text = json.dumps({**meta, "samples": counts, "sha256": checksums}, indent=1, ensure_ascii=False)
+    text = json.dumps(
+        {**meta, "samples": counts, "sha256": checksums, "validation_samples": who}, indent=1, ensure_ascii=False
+    )
     (folder / "meta.json").write_text(text + "\n", "utf-8")
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Sequences
-from torchprimer.predictor.inputs import encode_strings
+from torchprimer.predictor.inputs import complaint, csv_reader, encode_strings
 
 
 def read_sequences(folder: Path, dataset: Sequences) -> pd.DataFrame:
@@ -31,11 +31,11 @@ def read_sequences(folder: Path, dataset: Sequences) -> pd.DataFrame:
         content = files[0].read_text("utf-8-sig").strip("\n")
     except UnicodeDecodeError:
         raise UserError(f"{where} is not UTF-8: save it as UTF-8") from None
-    separator = max(",;\t", key=content.partition("\n")[0].count)
+    reader = csv_reader(list(io.StringIO(content, newline="")))
     try:
-        lines = [line for line in csv.reader(io.StringIO(content), delimiter=separator, strict=True) if line]
+        lines = [line for line in reader if line]
     except csv.Error as error:
-        raise UserError(f"{where} is not a valid CSV: {error}") from None
+        raise UserError(f"{where}{complaint(reader, error)}") from None
     header, rows = (lines or [[]])[0], lines[1:]
     for column in (dataset.input, dataset.target):
         if column not in header:

@@ -25,6 +25,8 @@ from torchprimer.predictor.inputs import (
     as_text,
     check_column,
     column_numbers,
+    complaint,
+    csv_reader,
     encode_columns,
     table_features,
 )
@@ -70,10 +72,7 @@ def _description(raw: Path) -> dict[str, Any]:
 
 def read_csv(file: Path) -> pd.DataFrame:
     """A CSV whose first line names the columns, separated by commas, semicolons or tabs; as `read_table` gives it."""
-    lines = _lines(file)
-    first = [line for line in lines if line.strip()][:1]
-    separator = max(",;\t", key=lambda separator: len(next(csv.reader(first, delimiter=separator), [])))
-    return _table(file, csv.reader(lines, delimiter=separator, skipinitialspace=True), None)
+    return _table(file, csv_reader(_lines(file)), None)
 
 
 def read_keel(file: Path, columns: list[str] | None) -> pd.DataFrame:
@@ -116,7 +115,7 @@ def _table(file: Path, reader: Any, columns: list[str] | None) -> pd.DataFrame:
             else:
                 rows.append(values)
     except csv.Error as error:
-        raise UserError(f"{file.name}, line {reader.line_num}: {error}") from None
+        raise UserError(f"{file.name}{complaint(reader, error)}") from None
     columns = columns or []
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise UserError(f"{file.name}: two columns are called {twice[0]!r}")
@@ -188,9 +187,10 @@ def split_rows(
 
 def equal_rows(table: pd.DataFrame, dataset: Tabular) -> npt.NDArray[np.int64]:
     """0, 1, ... in the order of first appearance; rows of the same number are equal in every column used."""
-    used = {name: _numbers(table, name) for name in dataset.numeric}
-    target = _numbers(table, dataset.target) if dataset.task == "regression" else table[dataset.target]
-    frame = table[dataset.categorical].assign(**used, **{dataset.target: target})
+    used = [*(_numbers(table, name) for name in dataset.numeric), *(table[name] for name in dataset.categorical)]
+    used.append(_target_numbers(table, dataset.target) if dataset.task == "regression" else table[dataset.target])
+    # numbered: a column of the table may be called anything
+    frame = pd.DataFrame({number: np.asarray(values) for number, values in enumerate(used)})
     groups = frame.groupby(list(frame.columns), sort=False, dropna=False).ngroup()
     return np.asarray(groups, np.int64)
 
@@ -282,6 +282,8 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
         imputer = SimpleImputer(strategy="median").fit(values)
         scaler = StandardScaler().fit(imputer.transform(values))
         mean, std = (float(scaler.mean_[0]), float(scaler.scale_[0])) if dataset.standardize else (0.0, 1.0)
+        if not np.isfinite([mean, std]).all():
+            raise UserError(f"column {name} has values that are too large to compute with: correct or leave it out")
         numeric[name] = {"median": float(imputer.statistics_[0]), "mean": mean, "std": std}
     categorical: dict[str, list[str]] = {}
     if dataset.categorical:
@@ -314,7 +316,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
     meta |= {"features": features, "shape": [len(features)]}
     if dataset.task == "classification":
         return meta | {"classes": _in_order(table[dataset.target].map(as_text).unique().tolist())}
-    scaler = StandardScaler().fit(_numbers(table, dataset.target)[:, None])
+    scaler = StandardScaler().fit(_target_numbers(table, dataset.target)[:, None])
     mean, std = (float(scaler.mean_[0]), float(scaler.scale_[0])) if dataset.standardize else (0.0, 1.0)
     return meta | {"target_mean": mean, "target_std": std}
 
@@ -337,7 +339,7 @@ def transform_target(meta: dict[str, Any], table: pd.DataFrame) -> npt.NDArray[n
         if len(unknown := labels[~labels.isin(number)]):
             raise UserError(f"row {unknown.index[0]}: no training row is of class {unknown.iloc[0]!r}")
         return np.array([number[label] for label in labels], np.int64)
-    values = _numbers(table, meta["target"])
+    values = _target_numbers(table, meta["target"])
     standardised: npt.NDArray[np.float32] = ((values - meta["target_mean"]) / meta["target_std"]).astype(np.float32)
     return standardised[:, None]
 
@@ -348,17 +350,21 @@ def _numbers(table: pd.DataFrame, name: str, *, zero_is_missing: bool = False) -
         return column_numbers(table[name], name, zero_is_missing=zero_is_missing)
 
 
+def _target_numbers(table: pd.DataFrame, name: str) -> Floats:
+    """The target of a regression, likewise."""
+    with _named_rows(table, "set the dataset's task to classification, if these are classes"):
+        return column_numbers(table[name], name)
+
+
 @contextlib.contextmanager
-def _named_rows(table: pd.DataFrame) -> Iterator[None]:
+def _named_rows(table: pd.DataFrame, advice: str = "name the column under categorical") -> Iterator[None]:
     """Puts the id of the row into what is said of it, and what can be done."""
     try:
         yield
     except BadInput as error:
         if error.index is None:
             raise
-        raise UserError(
-            f"row {table.index[error.index]}: {error}; correct it, or name the column under categorical"
-        ) from None
+        raise UserError(f"row {table.index[error.index]}: {error}; correct it, or {advice}") from None
 
 
 def _in_order(labels: list[str]) -> list[str]:

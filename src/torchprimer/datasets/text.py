@@ -17,7 +17,7 @@ import pandas as pd
 from torchprimer.datasets.splits import split, without_duplicates
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Texts
-from torchprimer.predictor.inputs import padded, tokenizer, word_numbers
+from torchprimer.predictor.inputs import complaint, csv_reader, padded, tokenizer, word_numbers
 
 # ---- reading and splitting -----------------------------------------------------------------------------------------
 
@@ -79,10 +79,11 @@ def _read_csv(folder: Path, dataset: Texts) -> pd.DataFrame:
     file = files[0]
     where = f"raw data {folder.name}: {file.name}"
     content = _utf8(file).strip("\r\n")
-    separator = max(",;\t", key=content.partition("\n")[0].count)
-    reader = csv.DictReader(io.StringIO(content), delimiter=separator, strict=True)
-    names = [name.strip() for name in reader.fieldnames or []]
-    reader.fieldnames = names
+    reader = csv_reader(list(io.StringIO(content, newline="")))
+    try:
+        names = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise UserError(f"{where}{complaint(reader, error)}") from None
     for column in (dataset.text, dataset.label):
         if column not in names:
             raise UserError(
@@ -91,15 +92,16 @@ def _read_csv(folder: Path, dataset: Texts) -> pd.DataFrame:
             )
     rows: list[tuple[str, str]] = []
     try:
-        for row in reader:
-            if None in row or None in row.values():
+        for values in filter(None, reader):
+            if len(values) != len(names):
                 raise UserError(
-                    f"{where}, line {reader.line_num}: not {len(names)} values; a text with {separator!r} in it needs "
-                    f"quotes"
+                    f"{where}, line {reader.line_num}: not {len(names)} values; a text with "
+                    f"{reader.dialect.delimiter!r} in it needs quotes"
                 )
+            row = dict(zip(names, values, strict=True))
             rows.append((row[str(dataset.label)].strip(), row[str(dataset.text)].strip()))
     except csv.Error as error:
-        raise UserError(f"{where}, line {reader.reader.line_num}: {error}") from None
+        raise UserError(f"{where}{complaint(reader, error)}") from None
     if not any(text for _, text in rows):
         raise UserError(f"{where} has no text in it")
     digits = max(5, len(str(len(rows))))
@@ -232,6 +234,7 @@ def prepare(raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> dict
         "shape": [length],
         "classes": classes,
         "held_out": True,
+        "text_column": dataset.text,
         "tokenizer": dataset.tokenizer,
         "words": list(counts),
         "documents": list(counts.values()),

@@ -1,24 +1,51 @@
 """Pictures of what a classifier does on the test split; each function returns a figure, `save` writes it."""
 
+from functools import cache
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib import font_manager
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from torchprimer.evaluation.metrics import Floats, Integers
 
+OTHER_FONTS = (  # which have what DejaVu Sans lacks, where one of them is installed
+    "Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "PingFang SC",
+    "Hiragino Sans GB", "Microsoft YaHei", "SimHei", "Noto Sans", "Arial Unicode MS",
+)  # fmt: skip
+
 
 def save(figure: Figure, file: Path) -> None:
-    """Writes a PNG whose bytes depend on the picture alone."""
-    with mpl.rc_context({"font.family": ["DejaVu Sans"]}):
+    """Writes a PNG whose bytes depend on the picture alone (and on the font, if DejaVu Sans lacks a character)."""
+    for text in figure.findobj(Text):
+        text.set_parse_math("$" not in text.get_text())  # a name may have dollars in it; powers of ten are set later
+    with mpl.rc_context({"font.family": fonts()}):
         figure.savefig(file, dpi=120, metadata={"Software": None})
+
+
+@cache
+def fonts() -> list[str]:
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in OTHER_FONTS if name in installed)]
+
+
+def drawable(classes: list[str]) -> list[str]:
+    """Names of classes as a figure can show them: with a number in place of one that no font here can write."""
+    faces = [font_manager.get_font(font_manager.findfont(name)) for name in fonts()]
+
+    def can_be_drawn(name: str) -> bool:
+        return all(any(face.get_char_index(ord(letter)) for face in faces) for letter in name)
+
+    return [name if can_be_drawn(name) else f"class {number}" for number, name in enumerate(classes, 1)]
 
 
 def confusion(targets: Integers, predictions: Integers, classes: list[str], title: str) -> Figure:
     """How often each true class (rows) was taken for each class (columns), counts and shares of the row."""
+    classes = drawable(classes)
     counts = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(counts, (targets, predictions), 1)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -48,8 +75,9 @@ def roc(points: pd.DataFrame, areas: dict[str, float], title: str) -> Figure:
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1, label="chance")
     colours = mpl.colormaps["tab10"]
+    shown = drawable(list(areas))
     for number, (name, curve) in enumerate(points.groupby("class", sort=False)):
-        label = f"{name} (area {areas[str(name)]:.4f})"
+        label = f"{shown[number]} (area {areas[str(name)]:.4f})"
         axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], color=colours(number % 10), label=label)
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
     if min(areas.values()) > 0.99:  # nothing to see but the corner: look closer
@@ -75,6 +103,7 @@ def worst_mistakes(
     Args:
         images: shape (N, C, H, W).
     """
+    classes = drawable(classes)
     predictions = probabilities.argmax(1)
     wrong = np.flatnonzero(predictions != targets)
     worst = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:20]

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from torchprimer.predictor.inputs import MISSING
+
 Json = Mapping[str, Any]
 SHOWN = 30  # classes or categories that are listed; of more, the first
 
@@ -146,7 +148,10 @@ def _table_input(transform: Json) -> str:
     for name, categories in transform["categorical"].items():
         numbers = all(category.isdecimal() for category in categories)
         ordered = sorted(categories, key=int) if numbers else categories
-        rows.append(f"| {name} | {_listed(ordered)} | as any other value: none of these |")
+        stands = next((category for category in categories if category.lower() in MISSING), None)
+        missing = "as any other value: none of these" if stands is None else f"as {stands!r}, one of these"
+        listed = " ".join(_listed(ordered).replace("|", "\\|").split())
+        rows.append(f"| {name} | {listed} | {missing} |")
     text = "\n".join(rows) + "\n\nOther columns are not read."
     if transform["pca"] is not None:
         text += f" The model sees {_number(len(transform['features']), 'principal component')} of them."
@@ -155,10 +160,14 @@ def _table_input(transform: Json) -> str:
 
 def _data(model: Json) -> str:
     samples = model["samples"]
+    named = f"Dataset `{model['dataset']}`"
+    if model["images_of"]:
+        named += f" (what a frozen net sees in the images of `{model['images_of']}`)"
+    named += f", made of the raw data `{model['raw']}`" + (f" ({model['source']})" if model["source"] else "")
     if not model["held_out"]:
         return (
-            f"Dataset `{model['dataset']}`: {_number(samples['train'], 'sample')}, too few to hold any back. Training, "
-            "validation and test are the same."
+            f"{named}: {_number(samples['train'], 'sample')}, too few to hold any back. Training, validation and test "
+            "are the same."
         )
     chosen = "the validation split chose the epoch"
     if model["params"]["training"] == "search":
@@ -167,7 +176,7 @@ def _data(model: Json) -> str:
         chosen = "the validation split was not needed"
     text = "\n".join(["| split | samples |", "|---|---|", *(f"| {part} | {n:,} |" for part, n in samples.items())])
     return (
-        f"Dataset `{model['dataset']}`:\n\n{text}\n\nThe training split fitted the weights, and whatever else is "
+        f"{named}:\n\n{text}\n\nThe training split fitted the weights, and whatever else is "
         f"fitted; {chosen}; the test split chose nothing."
         + (f" It is what came last, by `{model['time_column']}`." if model["time_column"] else "")
     )
@@ -180,6 +189,8 @@ def _scores(model: Json) -> str:
         cells = (_score(scores[name]) if name in scores else "" for scores in splits.values())
         rows.append(f"| {name} | {' | '.join(cells)} |")
     text = "\n".join(rows)
+    if "true_positives" in model["scores"]["test"]:
+        text += f"\n\nPositive is `{model['classes'][1]}`, the second class."
     if model["kind"] == "generator" and model["params"]["judge"] != "none":
         text += (
             f"\n\nA classifier, `{model['params']['judge']}`, judged the images; `_real` is what it says of real ones."

@@ -37,6 +37,9 @@ def description(record: Mapping[str, Any], training: Json, test: Json, graph: Js
         "validation_score": validation_score(training),
         "samples": data["samples"],
         "held_out": data["held_out"],
+        "raw": data["raw"],
+        "source": data["source"],
+        "images_of": data.get("dataset"),  # precomputed features: the dataset that they were taken from
         "parameters": training["parameters"],
         "seconds": training["seconds"],
         "params": params,
@@ -74,7 +77,8 @@ def transform_of(kind: str, params: Mapping[str, Any], data: Mapping[str, Any]) 
         "tabular": ("numeric", "zero_is_missing", "categorical", "pca", "features"),
         "text": ("tokenizer", "words"),
     }.get(kind, ("shape", "mean", "std"))
-    return {key: data[key] for key in keys}
+    named = {"text_column": data.get("text_column")} if kind == "text" else {}  # in a table: what it was called
+    return {key: data[key] for key in keys} | named
 
 
 def columns_of(kind: str, transform: Mapping[str, Any]) -> list[dict[str, str]]:

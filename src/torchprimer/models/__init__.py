@@ -36,7 +36,7 @@ class Normalize(nn.Module):
 
 
 class Answers(nn.Module):
-    """Behind a model: logits -> probabilities of every class (..., K); regression -> values in original units.
+    """Behind a model: logits -> probabilities of every class (..., K); regression -> values in original units, float64.
 
     What an autoencoder or a generator makes is passed on as it is.
     """
@@ -52,7 +52,7 @@ class Answers(nn.Module):
         if self.made:
             return outputs
         if self.regression:
-            return outputs.mul(self.std).add(self.mean)
+            return outputs.double().mul(self.std).add(self.mean)  # float32 has no room for 1,700,000,007
         if self.binary:  # one logit: that of the second class
             return torch.cat([torch.sigmoid(-outputs), torch.sigmoid(outputs)], -1)
         return outputs.softmax(-1)

@@ -4,6 +4,7 @@ The one place that knows: `preprocess` makes the training data by it, and a Pred
 to the training rows (medians, deviations, categories, words, ...) comes from meta.json as plain numbers and texts.
 """
 
+import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -138,12 +139,16 @@ def _upright_rgb(image: "Image.Image") -> "Image.Image":
     try:
         image.load()
         image = ImageOps.exif_transpose(image)
+        if image.mode in ("I", "F") and (image.mode == "F" or not 255 < int(np.asarray(image).max(initial=0)) < 65536):
+            raise BadInput("grey values of 32 bits, and nothing says which of them is white: save it with 8 or 16 bits")
         if image.mode.startswith("I"):  # 16 bits grey, which convert() would clip instead of scale
             image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
         if image.has_transparency_data:  # white, not the colour that happens to lie beneath
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return image.convert("RGB")
+    except BadInput:
+        raise
     except Exception as error:
         raise BadInput(f"damaged: {error}") from None
 
@@ -160,6 +165,23 @@ def resized(image: "Image.Image", shape: Sequence[int]) -> Bytes:
 # ---- rows of a table -------------------------------------------------------------------------------------------------
 
 
+def csv_reader(lines: Sequence[str]) -> Any:
+    """Python's reader of these lines, each with its end, separated as the first that is not blank: , ; or tab.
+
+    It is strict: a quote that is opened and never closed is an error, and does not swallow the rest.
+    """
+    first = re.sub('"[^"]*"', "", next((line for line in lines if line.strip()), ""))
+    csv.field_size_limit(MAX_BYTES)  # a whole book may stand in a cell
+    return csv.reader(lines, delimiter=max(",;\t", key=first.count), skipinitialspace=True, strict=True)
+
+
+def complaint(reader: Any, error: csv.Error) -> str:
+    """What to say of an error of that reader, behind the name of the file."""
+    if "unexpected end" in str(error):
+        return ": a quote is opened and never closed"
+    return f", line {reader.line_num}: {error}"
+
+
 def table_features(fitted: Mapping[str, Any], columns: Columns) -> npt.NDArray[np.float32]:
     """Inputs of shape (N, F) for the rows of a table, by what was fitted to the training rows.
 
@@ -174,7 +196,11 @@ def table_features(fitted: Mapping[str, Any], columns: Columns) -> npt.NDArray[n
     encoded = encode_columns(fitted, columns)
     if fitted["pca"] is not None:
         encoded = (encoded - np.array(fitted["pca"]["mean"])) @ np.array(fitted["pca"]["components"]).T
-    return encoded.astype(np.float32)
+    with np.errstate(over="ignore"):
+        features = encoded.astype(np.float32)
+    if len(too_large := np.flatnonzero(~np.isfinite(features).all(axis=1))):
+        raise BadInput("a number in it is too large to compute with", int(too_large[0]))
+    return features
 
 
 def encode_columns(fitted: Mapping[str, Any], columns: Columns) -> Floats:
@@ -209,16 +235,26 @@ def as_text(value: object) -> str:
 
 
 def _category(value: object, known: Sequence[str]) -> str:
-    """As text; a number that was written in another way, 3 for "3.0", as the training rows have it."""
+    """As text; what was written in another way, 3 for "3.0", TRUE for "True", nothing for "NA", as it was in training.
+
+    (pandas reads TRUE as a bool and NA as nothing.)
+    """
     text = as_text(value)
-    if text not in known and isinstance(value, int | float | np.integer | np.floating):
-        for category in known:
-            try:
-                if float(category) == value:
-                    return category
-            except ValueError:
-                continue
-    return text
+    if text in known:
+        return text
+    if isinstance(value, bool | np.bool_):
+        return next((category for category in known if category.lower() == text.lower()), text)
+    if not text:
+        return next((category for category in known if category.lower() in MISSING), text)
+    number = _number(text)
+    return text if number is None else next((category for category in known if _number(category) == number), text)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def column_numbers(values: Iterable[object], name: str, *, zero_is_missing: bool = False) -> Floats:

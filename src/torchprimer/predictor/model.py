@@ -50,6 +50,7 @@ class Predictor:
         place = Path(folder)
         try:
             self.description: dict[str, Any] = json.loads((place / "model.json").read_text("utf-8"))
+            (place / "model.onnx").stat()  # onnxruntime would call a missing file damaged
             self._session = open_session(place / "model.onnx")
             self.kind: str = self.description["kind"]
         except FileNotFoundError:

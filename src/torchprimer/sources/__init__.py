@@ -49,6 +49,7 @@ def fetch(download: Download, folder: Path) -> str:
         if stranger.name not in download.checksums:
             remove(stranger)
     description = download.model_dump(include={"format", "classes", "columns", "expected"}, exclude_none=True)
+    description["source"] = label(download.sources[0])
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", "utf-8")
     return origin
 

@@ -20,10 +20,12 @@ def run(params: Params) -> None:
             named |= {f"classes.{raw}": raw for raw in dataset.classes}
         for key, raw in named.items():
             if raw not in params.downloads and not _is_here(paths.raw(raw)):
-                known, guess = ", ".join(params.downloads), did_you_mean(raw, params.downloads)
+                own = sorted({place.stem for place in paths.raw(raw).parent.glob("*.dvc")} - {*params.downloads})
+                guess = did_you_mean(raw, [*own, *params.downloads])
                 raise UserError(
-                    f"params.yaml: datasets.{name}.{key}: {raw!r}: neither under downloads: ({known}) nor in data/raw "
-                    f"(torchprimer add-photos and add-data bring your own there).{guess}"
+                    f"params.yaml: datasets.{name}.{key}: {raw!r}: neither under downloads: "
+                    f"({', '.join(params.downloads)}) nor in data/raw ({', '.join(own) or 'nothing of your own'}; "
+                    f"torchprimer add-photos and add-data bring it there).{guess}"
                 )
     for name, experiment in params.experiments.items():
         if experiment.start in ("scratch", "imagenet", *params.experiments):

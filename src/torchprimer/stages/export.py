@@ -75,15 +75,21 @@ def write_graph(model: nn.Module, record: dict[str, Any], file: Path) -> tuple[d
     except ParityError as error:
         raise UserError(f"{record['experiment']}: {error}") from None
     with torch.inference_mode():
-        shape = whole(inputs[:2]).shape[1:]
+        answers = whole(inputs[:2])
     sizes = [-1] if kind == "text" else given.shape[1:]  # a text is as long as it is
     graph = {
-        "input": {"name": names[0], "dtype": str(given.dtype)[6:], "shape": [-1, *sizes]},
-        "output": {"name": names[1], "dtype": "float32", "shape": [-1, *shape]},
+        "input": {"name": names[0], "dtype": str(given.dtype).removeprefix("torch."), "shape": [-1, *sizes]},
+        "output": {
+            "name": names[1],
+            "dtype": str(answers.dtype).removeprefix("torch."),
+            "shape": [-1, *answers.shape[1:]],
+        },
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "largest_difference_to_pytorch": float(f"{difference:.1e}"),
         "proven_on": len(inputs),
     }
+    if kind == "tabular":  # the test rows may have categories that no training row has
+        given = load_split(prepared, "train").inputs
     return graph, given[0].numpy()
 
 

@@ -55,7 +55,7 @@ def run(params: Params, name: str) -> None:
             rows.flush()
             shutil.copyfile(source / f"{part}_targets.npy", folder / f"{part}_targets.npy")
         shutil.copyfile(source / SAMPLES, folder / SAMPLES)
-        kept = {key: data[key] for key in ("task", "classes", "held_out")}
+        kept = {key: data[key] for key in ("task", "classes", "held_out", "raw", "source")}
         write_meta(folder, {"kind": "features", **kept, "shape": [width], "dataset": features.dataset,
                             "experiment": features.experiment, "image_shape": data["shape"]})  # fmt: skip
     print(f"{name}: {width:,} features of each image of {features.dataset}, as {features.experiment} sees them")

@@ -51,7 +51,7 @@ def log_model(store: Store, run_id: str, experiment: str) -> None:
             "experiment": experiment,
             "validation_score": str(validation_score(training)),
             "validation_loss": str(training.get("validation_loss_best")),
-            "validation": record["data"]["sha256"]["validation_samples"],
+            "validation": record["data"]["validation_samples"],
             "limit": str(record["run"]["limit"]),
             "fingerprint": record["fingerprint"],
         },

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 EXPERIMENT = "torchprimer"
 CHAMPION = "champion"
 CHAMPIONS = """
-    SELECT champion.name, champion.version, experiment.value, score.value
+    SELECT champion.name, champion.version, experiment.value, score.value, training.value
     FROM registered_model_aliases AS champion
     JOIN model_version_tags AS experiment ON (experiment.name, experiment.version) = (champion.name, champion.version)
     JOIN model_version_tags AS score ON (score.name, score.version) = (champion.name, champion.version)
+    JOIN model_version_tags AS training ON (training.name, training.version) = (champion.name, champion.version)
     WHERE champion.alias = :alias AND experiment.key = 'experiment' AND score.key = 'validation_score'
+        AND training.key = 'fingerprint'
 """
 
 
@@ -40,6 +42,7 @@ class Store:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # of a server that is down; else for minutes
         from filelock import FileLock
 
         self.lock = FileLock(paths.root() / ".mlflow.lock")
@@ -190,8 +193,8 @@ def _rank(tags: dict[str, str]) -> tuple[float, float]:
     return float(tags["validation_score"]), -float(tags["validation_loss"])
 
 
-def champions() -> dict[str, tuple[str, str, float | None]]:
-    """Registered name -> experiment, version and validation score of its champion (generators have no score).
+def champions() -> dict[str, tuple[str, str, float | None, str]]:
+    """Registered name -> experiment, version, validation score (of generators None) and fingerprint of its champion.
 
     Reads only: where there is no store, it makes none.
     """
@@ -202,7 +205,7 @@ def champions() -> dict[str, tuple[str, str, float | None]]:
         try:  # without the two seconds that MLflow takes to get ready
             with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
                 rows = database.execute(CHAMPIONS, {"alias": CHAMPION}).fetchall()
-            return {name: (experiment, str(version), _score(score)) for name, version, experiment, score in rows}
+            return {name: (tags[0], str(version), _score(tags[1]), tags[2]) for name, version, *tags in rows}
         except sqlite3.Error:
             pass  # another version of MLflow may keep them elsewhere: it knows where
     client, found = Store().client, {}
@@ -211,7 +214,8 @@ def champions() -> dict[str, tuple[str, str, float | None]]:
             version = client.get_model_version(model.name, str(model.aliases[CHAMPION]))
             if "validation_score" in version.tags:  # on a team's server there are models of others, too
                 score = _score(version.tags["validation_score"])
-                found[model.name] = (version.tags["experiment"], str(version.version), score)
+                tags = version.tags
+                found[model.name] = (tags["experiment"], str(version.version), score, tags["fingerprint"])
     return found
 
 

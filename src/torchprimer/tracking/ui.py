@@ -25,12 +25,14 @@ def ui(port: int) -> None:
         print(f"MLflow: {address(given.rstrip('/'), experiment)}")
         return
     if _answers(port):
-        raise UserError(f"port {port} is in use; another one: make ui PORT={port + 1}")
+        raise UserError(f"port {port} is in use; another one: torchprimer ui --port {port + 1} (make ui PORT=...)")
     store = given or f"sqlite:///{(paths.root() / 'mlflow.db').as_posix()}"
     quiet = ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
     command = ["ui", "--host", HOST, "--port", str(port), *quiet, "--backend-store-uri", store]
     without = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with subprocess.Popen([sys.executable, "-m", "mlflow", *command], env=os.environ | without) as server:
+    whole = [sys.executable, "-m", "mlflow", *command]
+    # in a group of its own: Ctrl-C is for this process, which then ends the server
+    with subprocess.Popen(whole, env=os.environ | without, process_group=0) as server:
         try:
             while server.poll() is None and not _answers(port):
                 time.sleep(0.2)
