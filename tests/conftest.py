@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from tests.forks import forking_python
 from torchprimer import params, paths
 from torchprimer.sources import fetch
 
@@ -179,7 +180,9 @@ def whole_pipeline(folder: Path, cache: Path) -> Clone:
 def run_reduced(clone: Clone, **environment: str) -> None:
     """From nothing: with the dvc.lock and the scores of git, DVC would not run what the reduction leaves alone."""
     clone("git rm -q -r dvc.lock metrics && git commit -q -a -m nothing")
-    clone(f"dvc exp run {REDUCED} -n small", **environment)
+    with forking_python(clone.folder.with_name(f"{clone.folder.name}.python")) as first:
+        path = f"{first}{os.pathsep}{clean_environment()['PATH']}"
+        clone(f"dvc exp run {REDUCED} -n small", **environment, PATH=path)
     clone("git add -A && git commit -q -m reduced")
 
 
