@@ -35,7 +35,11 @@ from tests.test_your_own_data import chapter
 from torchprimer import params, paths
 
 ENGLISH = ["README.md", "CONTRIBUTING.md", "docs/course.md", "docs/your-own-data.md"]
-CHINESE = {"README.md": "README.zh-CN.md", "docs/course.md": "docs/course.zh-CN.md"}
+CHINESE = {
+    "README.md": "README.zh-CN.md",
+    "docs/course.md": "docs/course.zh-CN.md",
+    "docs/your-own-data.md": "docs/your-own-data.zh-CN.md",
+}
 PAGES = [*ENGLISH, *CHINESE.values(), "docs/experiments.md"]
 PROGRAMS = ("make", "dvc", "torchprimer", "mlflow", "git", "bash", "source", "export", "base64")
 
@@ -89,6 +93,7 @@ ELSEWHERE = {  # command -> where it is proven: a file, and words in it; or run 
     "git commit -am 'lr 0.05'": ("tests/test_docs.py", "\ndef test_a_try_and_the_way_back"),
     "dvc exp apply NAME": ("tests/test_docs.py", "\ndef test_a_try_and_the_way_back"),
     "torchprimer predict wine_mlp new_wines.csv": ("tests/test_your_own_data.py", "predict wine_mlp"),
+    "torchprimer check": ("tests/test_params.py", "src/torchprimer check"),
     "git add": ("tests/conftest.py", "git add"),
     "dvc remote add": ("tests/test_docs.py", "\ndef test_a_remote"),
     "dvc remote add -d ours /srv/dvc": ("tests/test_docs.py", "\ndef test_a_remote"),

@@ -1,5 +1,6 @@
 """docs/your-own-data.md, as a reader follows it: its commands and its blocks of params.yaml, on data from outside."""
 
+import io
 import json
 import random
 import re
@@ -56,6 +57,10 @@ def test_a_table(clone: Clone, tmp_path: Path) -> None:
     follow(clone, "A table", tmp_path)
     net, dummy = accuracies(clone, "wine_mlp", "wine")
     assert net > 0.8 > dummy
+    new = table.drop(columns="cultivar").tail(40)
+    new.to_csv(clone.folder / "new_wines.csv", index=False)
+    answers = pd.read_csv(io.StringIO(clone("python src/torchprimer predict wine_mlp new_wines.csv").stdout))
+    assert (answers["prediction"].to_numpy() == table["cultivar"].tail(40).to_numpy()).mean() > 0.8
 
 
 def test_texts(clone: Clone, tmp_path: Path) -> None:
@@ -91,7 +96,7 @@ def flowers(tmp_path: Path) -> Path:
 
 
 def test_images(clone: Clone, flowers: Path) -> None:
-    follow(clone, "Images", flowers, epochs=3, limit=2000)
+    follow(clone, "Images", flowers, epochs=3, limit=500)
     for experiment in ("flowers_cnn", "flowers_resnet18"):
         net, dummy = accuracies(clone, experiment, "flowers")
         assert net > dummy

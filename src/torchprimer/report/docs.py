@@ -18,18 +18,29 @@ from torchprimer.report.entries import Entry, entries
 from torchprimer.report.notes import generators, notes
 from torchprimer.report.pictures import Picture, pictures, reduced
 
-IN_THE_README = (
-    "line_gradient_descent", "gaussians_logistic", "diabetes_tuned", "bike_sharing_tuned", "reviews_bow", "mnist_mlp",
-    "mnist_cnn", "mnist_lenet5", "mnist_dcgan", "cifar10_cnn_tuned", "dogs_vs_cats_cnn", "dogs_vs_cats_resnet18",
-    "dogs_vs_cats_efficientnet_lite0", "hello_embedding",
-)  # fmt: skip
+IN_THE_README = {  # experiment -> what it is, in Chinese; params.yaml has the English
+    "line_gradient_descent": "梯度下降，梯度手工推导；全部样本取平均走一步。",
+    "gaussians_logistic": "平面上的两团点，以及它们之间的直线。",
+    "diabetes_tuned": "一个 ReLU 隐藏层，带 dropout 和权重衰减，用 AdamW 训练。",
+    "bike_sharing_tuned": "两个 ReLU 隐藏层（128 和 64），带 dropout，用 AdamW 训练。",
+    "reviews_bow": "一条评论里每个词所占的比例，经 32 个单元到 2 类。词序丢掉了，褒贬大多还在。",
+    "mnist_mlp": "多层感知机：784-512-256-128-64-10。",
+    "mnist_cnn": "两层 5 x 5 卷积（10 和 20 个通道），各带池化，再接一个线性层 320-10。",
+    "mnist_lenet5": "32 x 32 上的 LeNet-5（LeCun、Bottou、Bengio、Haffner 1998），按现在的习惯用 ReLU 和最大池化。",
+    "mnist_dcgan": "生成器和判别器都用卷积（DCGAN：Radford、Metz、Chintala 2015）。",
+    "cifar10_cnn_tuned": "与 cifar10_cnn 同样的网络，加上批归一化、dropout 和数据增强，学习率是三倍。",
+    "dogs_vs_cats_cnn": "三个卷积-ReLU-池化块（32、64、128 个通道），然后是 512、64、2。",
+    "dogs_vs_cats_resnet18": "ResNet-18，从 cifar8_resnet18 的权重开始，所有层继续训练。",
+    "dogs_vs_cats_efficientnet_lite0": "EfficientNet-Lite0（Tan、Le 2019），用 ImageNet 的权重，除分类器外全部冻结。",
+    "hello_embedding": "字符是学出来的 10 维向量，状态更宽，由一个线性层读出。",
+}
 TITLES = {
     "en": ("experiment", "data", "what it is", "test score", "baselines"),
-    "zh-CN": ("实验", "数据", "测试集得分", "基线"),
+    "zh-CN": ("实验", "数据", "是什么", "测试集得分", "基线"),
 }
 IN_CHINESE = {  # what the cells of the table say
     "below its baseline": "低于基线", "mean squared error": "均方误差", "Fréchet distance": "Fréchet 距离",
-    "accuracy": "准确率", "dummy": "占位模型", "linear regression": "线性回归", "logistic regression": "逻辑回归",
+    "accuracy": "准确率", "dummy": "盲猜基线", "linear regression": "线性回归", "logistic regression": "逻辑回归",
     "gradient boosting": "梯度提升", "naive bayes": "朴素贝叶斯", "nearest neighbours": "最近邻",
 }  # fmt: skip
 BEGIN, END = "<!-- results: made by `make docs`, not to be edited -->", "<!-- end of results -->"
@@ -69,18 +80,23 @@ def results(every: Sequence[Entry], language: str = "en") -> str:
         [
             f"[`{entry.name}`](docs/experiments.md#{entry.name})",
             f"`{entry.raw_dataset}`",
-            *([entry.shows] if language == "en" else []),
+            entry.shows if language == "en" else IN_THE_README[entry.name],
             score(entry),
             baselines(entry),
         ]
         for entry in chosen
     ]
-    made = "\n".join(table(rows, TITLES[language]))
     if language == "zh-CN":
-        made = re.sub(r"(\S+ ± \S+) in (\d+) folds", r"\2 折交叉验证 \1", made)
-        for english, chinese in IN_CHINESE.items():
-            made = made.replace(english, chinese)
-    return made
+        rows = [[*row[:3], *map(in_chinese, row[3:])] for row in rows]
+    return "\n".join(table(rows, TITLES[language]))
+
+
+def in_chinese(cell: str) -> str:
+    """A cell with scores."""
+    cell = re.sub(r"(\S+ ± \S+) in (\d+) folds", r"\2 折交叉验证 \1", cell).replace("; ", "；").replace(", ", "，")
+    for english, chinese in IN_CHINESE.items():
+        cell = cell.replace(english, chinese)
+    return cell
 
 
 def with_results(readme: str, every: Sequence[Entry], language: str = "en") -> str:
