@@ -355,6 +355,19 @@ def test_duplicates_are_never_in_two_splits(project: Project, real_raw: Callable
     assert len(set(seen)) == len(seen) == 60
 
 
+def test_one_image_in_two_classes_is_in_neither(project: Project, real_raw: Callable[[str], Path]) -> None:
+    """Nobody could tell which is right."""
+    files = photo_files(real_raw, 60)
+    files["train/dog.1000.jpg"] = files["train/cat.0.jpg"]
+    bring(project, files)
+    rows = project.split("dogs_vs_cats")
+    assert len(rows) == 59
+    assert not {"train/cat.0.jpg", "train/dog.1000.jpg"} & set(rows["id"])
+    reasons = pd.read_csv(paths.rejected("dogs_vs_cats")).set_index("id")["reason"]
+    assert reasons["train/cat.0.jpg"] == "the same image, of class 'cat' and 'dog' (train/dog.1000.jpg)"
+    assert reasons["train/dog.1000.jpg"] == "the same image, of class 'cat' and 'dog' (train/cat.0.jpg)"
+
+
 def test_photos_in_step_with_the_csv(project: Project, real_raw: Callable[[str], Path]) -> None:
     """Odd modes among them, at another size, from a zip read by several threads: as Pillow reads them one by one."""
     images = pets(real_raw("cifar10"), 40, (80, 60))

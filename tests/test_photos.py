@@ -72,6 +72,16 @@ def pixels(image: Image.Image) -> npt.NDArray[np.int64]:
     return np.asarray(image).astype(np.int64)
 
 
+def test_grey_values_that_nobody_can_tell_are_refused(cat: Image.Image) -> None:
+    """32 bits, whole or floating: what is white in them is written nowhere; 16 bits are scaled."""
+    grey = np.asarray(cat.convert("L"))
+    for values in (grey.astype(np.float32) / 255, grey.astype(np.int32), grey.astype(np.int32) * 1_000_000):
+        with pytest.raises(BadInput, match="grey values of 32 bits, and nothing says which of them is white"):
+            decode(encoded(Image.fromarray(values), "TIFF"), 32)
+    scaled = decode(encoded(Image.fromarray(grey.astype(np.uint16) * 257)), 32)
+    assert np.abs(pixels(scaled)[:, :, 0] - grey.astype(np.int64)).max() <= 1
+
+
 # ---- names and labels --------------------------------------------------------------------------------------------
 
 NAMES = [  # files, the class of each, those left out and why
@@ -102,6 +112,11 @@ NAMES = [  # files, the class of each, those left out and why
         ["data/train/cats/img.1.jpg", "data/train/dogs/img.2.jpg", "lost.jpg"],
         {"data/train/cats/img.1.jpg": "cats", "data/train/dogs/img.2.jpg": "dogs"},
         {"lost.jpg": "no class in its name or its folder's"},
+    ),
+    (
+        ["wild\\cats\\a.jpg", "wild\\dogs\\b.jpg"],  # some zips of Windows
+        {"wild\\cats\\a.jpg": "cats", "wild\\dogs\\b.jpg": "dogs"},
+        {},
     ),
     (
         ["a/1.jpg", "b/2.jpg", "a/._1.jpg", "__MACOSX/a/._1.jpg", ".git/x.jpg", "a/.DS_Store", "b/Thumbs.db"],

@@ -253,6 +253,7 @@ def test_one_digit_needs_neither_torch_nor_mlflow_nor_pandas(reduced: Clone, dig
         (("generate", "mnist_gan", "x"), "x ends in nothing; one of: .png, .jpg, .jpeg, .webp"),
         (("generate", "mnist_gan", "x.png", "--count", "-1"), "argument --count: '-1' is no whole number from 1 to "
          "10,000 (see torchprimer generate --help)"),
+        (("predict", "hours_logistic", "hours=1", "hours=2"), "hours=2: column 'hours' is given twice"),
         (("list", "mnits"), "Did you mean 'mnist'?"),
         (("show", "mnist_cn"), "Did you mean 'mnist_cnn'?"),
         (("show", "mnist_cnn", "net.1.weigth"), "Did you mean 'net.1.weight'?"),

@@ -395,17 +395,32 @@ def test_a_number_is_its_category_however_it_is_written() -> None:
     fitted = {"numeric": {}, "zero_is_missing": [], "categorical": {"n": ["1", "2.50", "3.0", "", "x"]}, "pca": None}
     values = {
         "1": [1, "1", 1.0, np.int64(1), True],
-        "2.50": [2.5, "2.50"],
+        "2.50": [2.5, "2.50", "2.5"],
         "3.0": [3, np.float32(3), "3.0"],
         "": [None, float("nan"), np.float32("nan"), " "],
         "x": ["x "],
-        "none of them": [4, "2.5", "X"],
+        "none of them": [4, "2.51", "X"],
     }
     for row, (category, given) in enumerate(values.items()):
         expected = np.arange(5) == row
         for value in given:
             features = table_features(fitted, {"n": [value]})
             np.testing.assert_array_equal(features, [expected], err_msg=f"{value!r} for {category!r}")
+
+
+def test_what_pandas_makes_of_a_category() -> None:
+    """TRUE becomes a bool, NA becomes nothing: in training, which reads texts, they are categories."""
+    fitted = {"numeric": {}, "zero_is_missing": [], "categorical": {"n": ["NA", "TRUE", "FALSE"]}, "pca": None}
+    table = pd.read_csv(io.StringIO("n,b\nNA,TRUE\nx,FALSE\n"))
+    assert table_features(fitted, {"n": table["b"]}).tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert table_features(fitted, {"n": table["n"]}).tolist() == [[1, 0, 0], [0, 0, 0]]
+
+
+def test_a_number_too_large_to_compute_with() -> None:
+    fitted = {"numeric": {"n": {"median": 0.0, "mean": 0.0, "std": 1.0}}, "zero_is_missing": [], "categorical": {}, "pca": None}  # fmt: skip # noqa: E501
+    with pytest.raises(BadInput, match="a number in it is too large to compute with") as caught:
+        table_features(fitted, {"n": [1, 1e39]})
+    assert caught.value.index == 1
 
 
 @pytest.mark.parametrize(

@@ -390,6 +390,34 @@ def test_no_folder(tmp_path: Path) -> None:
 # ---- a user's own table --------------------------------------------------------------------------------------------
 
 
+def test_a_quote_that_is_never_closed_does_not_swallow_the_rest(write: Callable[..., Path]) -> None:
+    raw = write(own_csv=OWN.replace("\nb;", '\n"b;', 1))
+    with pytest.raises(UserError, match=r"own\.csv: a quote is opened and never closed"):
+        read_table(raw)
+
+
+def test_columns_may_be_called_anything(write: Callable[..., Path]) -> None:
+    """Also like what pandas calls its own arguments, or the index."""
+    table = "id,self,y\n" + "".join(f"{i % 3},{i},{2 * i}\n" for i in range(30))
+    described = own(target="y", numeric=["self"], categorical=["id"], zero_is_missing=[], validation=4, test=4)
+    rows = split(write(own_csv=table), described)
+    assert counts(rows) == {"train": 22, "validation": 4, "test": 4}
+
+
+def test_numbers_too_large_to_compute_with(write: Callable[..., Path]) -> None:
+    table = read_table(write(own_csv=OWN.replace("7.5", "1e300")))
+    with pytest.raises(UserError, match="column size has values that are too large to compute with"):
+        fit(table, own())
+    with pytest.raises(UserError, match="row 7: a number in it is too large to compute with; correct it"):
+        transform(fit(table.drop("7"), own()), table)
+
+
+def test_separators_inside_quotes_do_not_count(write: Callable[..., Path]) -> None:
+    table = read_table(write(own_csv='\n"height, cm";"weight, kg"\n1,5;2\n'))
+    assert list(table) == ["height, cm", "weight, kg"]
+    assert table.iloc[0].tolist() == ["1,5", "2"]
+
+
 def test_own_table(write: Callable[..., Path], tmp_path: Path) -> None:
     rows = split(write(own_csv=OWN), own())
     assert counts(rows) == {"train": 4, "validation": 2, "test": 2}

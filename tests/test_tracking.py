@@ -16,7 +16,7 @@ from tests.conftest import PROJECT, clean_environment, running
 from torchprimer.errors import UserError
 from torchprimer.tracking import Tracker, meeting_place
 from torchprimer.tracking.model import signature_of, validation_score
-from torchprimer.tracking.runs import new_run
+from torchprimer.tracking.runs import new_run, process_tags
 from torchprimer.tracking.shown import compared, description, schema, tags_of, training_metrics
 from torchprimer.tracking.store import Store, beats, champions
 from torchprimer.tracking.ui import address
@@ -236,6 +236,23 @@ def test_what_pages_show_is_there_from_the_start_and_a_users_changes_stay(root: 
     assert "tags.dataset = 'mnist'" in tags["mlflow.note.content"]
 
 
+def test_an_experiment_that_somebody_deleted_is_one_clear_line(root: Path) -> None:
+    store = Store()
+    store.client.delete_experiment(store.experiment)
+    with pytest.raises(UserError, match=r"mlflow experiments restore --experiment-id"):
+        Store()
+
+
+def test_folds_and_baselines_that_were_killed_do_not_stay_running(root: Path) -> None:
+    store = Store()
+    run = store.client.create_run(store.experiment, tags=process_tags())
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    store.client.set_tag(run.info.run_id, "pid", str(gone.pid))
+    store.end_dead_runs()
+    assert store.client.get_run(run.info.run_id).info.status == "KILLED"
+
+
 def test_few_metrics_and_a_description() -> None:
     assert training_metrics(TRAINING) == {
         "best_epoch": 5, "validation_loss_best": 0.25, "validation_accuracy_best": 0.9, "training_seconds": 12.5,
@@ -326,6 +343,7 @@ OLD = version(0.90, fingerprint="old")
         (version(0.5, "b"), OLD, True),  # other samples: the scores do not compare, the newer data counts
         (version(0.6, "b", 256), version(0.9, "c", 512, fingerprint="old"), True),
         (version(None), version(None, fingerprint="old"), True),  # a generator: the newest
+        (version(0.9), {"owner": "somebody else"}, False),  # a team's server has models of others, too
     ],
 )
 def test_champion(challenger: dict[str, str], champion: dict[str, str], wins: bool) -> None:
@@ -358,6 +376,6 @@ def test_champions_move_only_to_better_ones(root: Path, monkeypatch: pytest.Monk
     generator = version(None, fingerprint="gan") | {"experiment": "mnist_gan"}
     store.register("mnist_gan", f"runs:/{runs[0]}/model", runs[0], generator, "", "")
     found = champions()
-    assert found == {"mnist": ("four", "4", 0.9), "mnist_gan": ("mnist_gan", "1", None)}
+    assert found == {"mnist": ("four", "4", 0.9, "four"), "mnist_gan": ("mnist_gan", "1", None, "gan")}
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")  # another store is asked by MLflow
     assert champions() == found

@@ -280,7 +280,8 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
         if np.isnan(values).all():
             raise UserError(f"column {name} is empty in every training row: leave it out of the dataset's numeric")
         imputer = SimpleImputer(strategy="median").fit(values)
-        scaler = StandardScaler().fit(imputer.transform(values))
+        with np.errstate(over="ignore", invalid="ignore"):  # looked at below
+            scaler = StandardScaler().fit(imputer.transform(values))
         mean, std = (float(scaler.mean_[0]), float(scaler.scale_[0])) if dataset.standardize else (0.0, 1.0)
         if not np.isfinite([mean, std]).all():
             raise UserError(f"column {name} has values that are too large to compute with: correct or leave it out")

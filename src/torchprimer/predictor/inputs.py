@@ -243,7 +243,10 @@ def _category(value: object, known: Sequence[str]) -> str:
     if text in known:
         return text
     if isinstance(value, bool | np.bool_):
-        return next((category for category in known if category.lower() == text.lower()), text)
+        same = next((category for category in known if category.lower() == text.lower()), None)
+        if same is not None:
+            return same
+        text = str(int(value))
     if not text:
         return next((category for category in known if category.lower() in MISSING), text)
     number = _number(text)
