@@ -117,7 +117,7 @@ def chart(drawn: Curves, colours: dict[str, str], *, page: bool) -> dict[str, An
     first, last = int(table["epoch"].min()), int(table["epoch"].max())
     every = list(range(first, last + 1)) if last - first < 12 else alt.Undefined
     epochs = alt.Axis(values=every, format="d", grid=False, tickCount=8)
-    scale = alt.Scale(type="log") if logarithmic else alt.Scale(zero=False)
+    scale = alt.Scale(type="log", nice=False) if logarithmic else alt.Scale(zero=False)
     hues = alt.Scale(domain=names, range=[colours[name] for name in names])
     encoding: dict[str, Any] = {
         "x": alt.X("epoch:Q", title="epoch", axis=epochs, scale=alt.Scale(zero=False, nice=False)),

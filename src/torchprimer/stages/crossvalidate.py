@@ -5,8 +5,10 @@ of the last epoch: to choose the epoch by the fold would flatter it. Equal rows 
 """
 
 import json
+from collections import Counter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -23,25 +25,27 @@ from torchprimer.training.device import seed_everything, select_device, select_p
 
 
 def run(params: Params, name: str, tracker: Tracker) -> None:
-    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.model_selection import StratifiedKFold
 
     experiment, folds = params.resolve(name).model_dump(), params.crossvalidate[name].folds
     dataset = params.datasets[experiment["dataset"]]
     assert isinstance(dataset, Tabular)  # params.py sees to it
     prepared = paths.prepared(experiment["dataset"])
     samples = pd.read_csv(prepared / SAMPLES, dtype=str, keep_default_na=False).query("split != 'test'")
-    smallest = samples["label"].value_counts().min()
+    table = read_table(paths.raw(dataset.raw)).loc[samples["id"]]
+    content = np.asarray(equal_rows(table, dataset))
+    labels = samples["label"].to_numpy()[np.unique(content, return_index=True)[1]]  # of one row of each content
+    smallest = min(Counter(labels).values())
     if smallest < folds:
         raise UserError(
             f"crossvalidate.{name}.folds: {folds} folds need as many rows of each class, and one class has {smallest}"
         )
-    table = read_table(paths.raw(dataset.raw)).loc[samples["id"]]
     rows = []
-    cut = StratifiedGroupKFold(folds, shuffle=True, random_state=params.seed)
-    parts = cut.split(table, samples["label"], groups=equal_rows(table, dataset))
-    for number, (training, held_out) in enumerate(parts, 1):
+    parts = StratifiedKFold(folds, shuffle=True, random_state=params.seed).split(labels, labels)
+    for number, (_, held) in enumerate(parts, 1):
         seed_everything(params.seed)
-        scores = _fold(experiment, dataset, table.iloc[training], table.iloc[held_out], params)
+        is_held = np.isin(content, held)
+        scores = _fold(experiment, dataset, table[~is_held], table[is_held], params)
         rows.append({"fold": number, "loss": scores["validation_loss"], "accuracy": scores["validation_accuracy"]})
     # which training they belong to: `sync` logs no folds of an earlier one
     found = pd.DataFrame(rows).assign(fingerprint=models.load_record(paths.model(name))["fingerprint"])
