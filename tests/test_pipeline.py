@@ -95,7 +95,7 @@ def test_metrics_agree_with_the_predictions(reduced: Clone, name: str) -> None:
 
     folder = reduced.folder / "metrics" / name
     test, training = (json.loads((folder / f"{part}.json").read_text()) for part in ("test", "train"))
-    table = pd.read_csv(folder / "test" / "predictions.csv", dtype={"label": str, "prediction": str})
+    table = pd.read_csv(folder / "test" / "predictions.csv", dtype={"id": str, "label": str, "prediction": str})
     assert len(table) <= 256
     assert test["accuracy"] == pytest.approx(accuracy_score(table["label"], table["prediction"]))
     assert test["f1_macro"] == pytest.approx(f1_score(table["label"], table["prediction"], average="macro"))
@@ -103,7 +103,7 @@ def test_metrics_agree_with_the_predictions(reduced: Clone, name: str) -> None:
     assert training["validation_accuracy_best"] == history["validation_accuracy"].max()
     dataset = EXPERIMENTS[name]["dataset"]
     split = pd.read_csv(reduced.folder / "data" / "prepared" / dataset / "samples.csv", dtype=str)
-    assert list(split[split["split"].isin(["test", "all"])]["id"]) == list(table["id"].astype(str))
+    assert list(split[split["split"].isin(["test", "all"])]["id"]) == list(table["id"])
     if name == "dogs_vs_cats_cnn":
         assert test["true_positives"] + test["false_negatives"] == (table["label"] == "dog").sum()
         assert test["true_positives"] == ((table["label"] == "dog") & (table["prediction"] == "dog")).sum()

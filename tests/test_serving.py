@@ -280,4 +280,5 @@ def test_the_table_of_runs_is_useful_without_being_configured(pages: str, chromi
 def test_a_port_in_use_is_named(servers: dict[str, Server], reduced: Clone) -> None:
     port = servers["ui"].port
     done = reduced(f"python src/torchprimer ui --port {port}", fails=True)
-    assert done.stderr == f"torchprimer: port {port} is in use; another one: make ui PORT={port + 1}\n"
+    other = f"torchprimer ui --port {port + 1} (make ui PORT=...)"
+    assert done.stderr == f"torchprimer: port {port} is in use; another one: {other}\n"
