@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
@@ -17,6 +17,9 @@ from filelock import FileLock
 from tests.forks import forking_python
 from torchprimer import params, paths
 from torchprimer.sources import fetch
+
+if TYPE_CHECKING:
+    from torchprimer.predictor import Predictor
 
 pytest_plugins = ["tests.browser"]  # the fixture `chromium`
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs; children would inherit it
@@ -180,7 +183,7 @@ def whole_pipeline(folder: Path, cache: Path) -> Clone:
 def run_reduced(clone: Clone, **environment: str) -> None:
     """From nothing: with the dvc.lock and the scores of git, DVC would not run what the reduction leaves alone."""
     clone("git rm -q -r dvc.lock metrics && git commit -q -a -m nothing")
-    with forking_python(clone.folder.with_name(f"{clone.folder.name}.python")) as first:
+    with forking_python() as first:
         path = f"{first}{os.pathsep}{clean_environment()['PATH']}"
         clone(f"dvc exp run {REDUCED} -n small", **environment, PATH=path)
     clone("git add -A && git commit -q -m reduced")
@@ -191,6 +194,29 @@ def unchanged(reduced: Clone) -> Iterator[Clone]:
     """The reduced pipeline; whatever a test changes in tracked files is taken back afterwards."""
     yield reduced
     reduced(BACK)
+
+
+@pytest.fixture(scope="session")
+def open_export(reduced: Clone) -> "Callable[[str], Predictor]":
+    """Gives an experiment's exported model."""
+    from torchprimer.predictor import Predictor
+
+    opened: dict[str, Predictor] = {}
+
+    def get(name: str) -> Predictor:
+        if name not in opened:
+            opened[name] = Predictor(reduced.folder / "models" / f"{name}.export")
+        return opened[name]
+
+    return get
+
+
+@pytest.fixture
+def in_the_clone(reduced: Clone, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Inside the reduced pipeline."""
+    monkeypatch.chdir(reduced.folder)
+    paths.project.cache_clear()
+    return reduced.folder
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 PACKAGES = (
@@ -45,27 +47,26 @@ sys.exit(int.from_bytes(ended, "big") if ended else 1)
 
 
 @contextlib.contextmanager
-def forking_python(folder: Path) -> Iterator[Path]:
-    """A folder for PATH, with such a `python` in it; the server ends with the block."""
-    folder.mkdir()
-    address = folder / "socket"
-    client = folder / "python"
-    client.write_text(CLIENT.format(python=sys.executable, address=str(address)))
-    client.chmod(0o755)
-    with subprocess.Popen([sys.executable, "-m", "tests.forks", str(address)]) as server:
-        try:
-            while not address.exists():
-                assert server.poll() is None, "the server ended"
-                time.sleep(0.05)
-            yield folder
-        finally:
-            server.terminate()
+def forking_python() -> Iterator[Path]:
+    """A folder for PATH, with such a `python` in it; it and the server end with the block."""
+    with tempfile.TemporaryDirectory() as folder:  # of a short name: a socket's has about 100 characters at most
+        address, client = Path(folder, "socket"), Path(folder, "python")
+        client.write_text(CLIENT.format(python=sys.executable, address=str(address)))
+        client.chmod(0o755)
+        with subprocess.Popen([sys.executable, "-m", "tests.forks", str(address)]) as server:
+            try:
+                while not address.exists():
+                    assert server.poll() is None, "the server ended"
+                    time.sleep(0.05)
+                yield Path(folder)
+            finally:
+                server.terminate()
 
 
 def serve(address: Path) -> None:
     """One child for each call; calls may overlap."""
     for package in PACKAGES:
-        __import__(package)
+        import_module(package)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the children that wait for a stage are not waited for
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(address.with_suffix(".new")))
@@ -108,7 +109,7 @@ def _run(argv: list[str], folder: str, environment: dict[str, str], streams: "ar
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     if any(Path(place, "sitecustomize.py").is_file() for place in sys.path[:2]):
         sys.modules.pop("sitecustomize", None)
-        __import__("sitecustomize")
+        import_module("sitecustomize")
     sys.argv, code = list(argv), 0
     try:
         runpy.run_path(argv[0], run_name="__main__")

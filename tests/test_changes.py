@@ -87,6 +87,16 @@ def test_sync_brings_back_a_deleted_store(few: Clone) -> None:
     assert "nothing to do" in few("python src/torchprimer sync").stdout
     assert len(runs(few)) == count
 
+    assert [run.data.tags["model"] for run in runs(few) if run.data.tags["type"] == "fold"] == ["mlp"] * 10
+    folds = few.folder / "metrics" / "diabetes_tuned" / "folds.csv"
+    own = pd.read_csv(folds)["fingerprint"].unique().item()
+    few.replace("metrics/diabetes_tuned/folds.json", "{", "{ ")
+    assert "diabetes_tuned: logged folds" in few("python src/torchprimer sync").stdout
+    assert len(runs(few)) == count  # in place of those before
+    folds.write_text(folds.read_text().replace(own, "f" * 64))  # of an earlier training
+    few.replace("metrics/diabetes_tuned/folds.json", "{ ", "{  ")
+    assert "nothing to do" in few("python src/torchprimer sync").stdout
+
 
 def test_what_dvc_restores_is_synced(few: Clone) -> None:
     """A training restored from the run cache runs no code, and MLflow sees nothing until `sync`."""

@@ -33,6 +33,8 @@ from ruamel.yaml import YAML
 from tests.conftest import PROJECT, Clone, running
 from tests.test_your_own_data import chapter
 from torchprimer import params, paths
+from torchprimer.report.docs import IN_THE_README
+from torchprimer.report.entries import entries
 
 ENGLISH = ["README.md", "CONTRIBUTING.md", "docs/course.md", "docs/your-own-data.md"]
 CHINESE = {
@@ -198,6 +200,12 @@ def test_the_chinese_page_is_in_step(page: str) -> None:
     assert links(page)[0] == other
     assert links(chinese)[0] == Path(page).name
     assert len(re.findall(r"[\u4e00-\u9fff]", prose(chinese))) > len(re.findall(r"[A-Za-z]+", prose(page))) / 2
+
+
+def test_numbers_of_the_chinese_table_are_those_of_params_yaml() -> None:
+    english = {entry.name: entry.shows for entry in entries(params.load())}
+    for name, chinese in IN_THE_README.items():
+        assert set(re.findall(r"\d+", chinese)) <= set(re.findall(r"\d+", english[name])), name
 
 
 @pytest.mark.parametrize("page", ["docs/course.md", "docs/course.zh-CN.md"])

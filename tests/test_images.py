@@ -364,8 +364,8 @@ def test_one_image_in_two_classes_is_in_neither(project: Project, real_raw: Call
     assert len(rows) == 59
     assert not {"train/cat.0.jpg", "train/dog.1000.jpg"} & set(rows["id"])
     reasons = pd.read_csv(paths.rejected("dogs_vs_cats")).set_index("id")["reason"]
-    assert reasons["train/cat.0.jpg"] == "the same image, of class 'cat' and 'dog' (train/dog.1000.jpg)"
-    assert reasons["train/dog.1000.jpg"] == "the same image, of class 'cat' and 'dog' (train/cat.0.jpg)"
+    assert reasons["train/cat.0.jpg"] == "of another class in train/dog.1000.jpg"
+    assert reasons["train/dog.1000.jpg"] == "of another class in train/cat.0.jpg"
 
 
 def test_photos_in_step_with_the_csv(project: Project, real_raw: Callable[[str], Path]) -> None:

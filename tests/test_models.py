@@ -179,12 +179,12 @@ def test_figures_are_drawn(tmp_path: Path, classes: int) -> None:
 
 
 def test_figures_of_classes_with_unusual_names(tmp_path: Path) -> None:
-    """Dollars are no formulas; what no font here can write gets a number, and no warning about a glyph is given."""
+    """Dollars are no formulas; what no font here can write is spelled out, and no warning about a glyph is given."""
     targets, probabilities = answers(2)
     for names in (["$5 (10%) or $10", "$20 (20%) or $30"], ["好", "差"], ["\U00013080", "plain"]):
         points: pd.DataFrame = roc_points(targets, probabilities, names)
         figures.save(figures.confusion(targets, probabilities.argmax(1), names, "title"), tmp_path / "confusion.png")
         figures.save(figures.roc(points, figures.areas_under(points), "title"), tmp_path / "roc.png")
-    assert figures.drawable(["\U00013080", "plain"]) == ["class 1", "plain"]  # a hieroglyph
+    assert figures.drawable(["\U00013080", "plain"]) == ["\\U00013080", "plain"]  # a hieroglyph
     axes = figures.confusion(targets, probabilities.argmax(1), ["$5 (10%) or $10", "b"], "title").axes[0]
     assert axes.get_xticklabels()[0].get_text() == "$5 (10%) or $10"

@@ -199,8 +199,13 @@ DO_NOT_FIT = [
     ("crossvalidate.diabetes_tuned", "model: mlp", "model: linear",
      "crossvalidate.diabetes_tuned.model: 'linear': should be that of experiment diabetes_tuned: mlp"),
     ("experiments.diabetes_tuned", "start: scratch", "start: mnist_mlp",
-     "crossvalidate.diabetes_tuned: 'diabetes_tuned': starts from mnist_mlp: its first weights, or frozen layers, may have "
-     "seen the rows of a fold; only scratch can be"),
+     "experiments.diabetes_tuned.start: 'mnist_mlp': is cross-validated, so it should be scratch: other weights may have seen "
+     "a fold's rows"),
+    ("experiments.diabetes_tuned", "    epochs: 40", "    epochs: 40\n    freeze:\n    - net",
+     "experiments.diabetes_tuned.freeze: ['net']: is cross-validated, so it should be []: other weights may have seen a fold's "
+     "rows"),
+    ("downloads.weights", "{name: weights.pth", "{name: ../weights.pth",
+     "downloads.weights.files.0.name: '../weights.pth': should be the name of a file, without a folder"),
     ("experiments.own_rnn", "    epochs: 15", "    epochs: 15\n    reduction: sum",
      "experiments.own_rnn.reduction: 'sum' is not allowed; one of: mean."),
     ("crossvalidate.diabetes_tuned", "folds: 10", "folds: 1",

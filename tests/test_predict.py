@@ -175,6 +175,11 @@ def test_rows_of_a_table(reduced: Clone, tmp_path: Path) -> None:
     assert [row["bikers"] for row in answers] == [label.split(".")[0] for label in expected["label"][:5]]
     assert torchprimer(reduced, "predict", "bike_sharing_tuned", "-", stdin=table).stdout == done.stdout
 
+    (tmp_path / "old.csv").write_text(table.replace("bikers", "prediction", 1))  # what is given is not lost
+    again = rows(torchprimer(reduced, "predict", "bike_sharing_tuned", tmp_path / "old.csv"))
+    assert [row["prediction"] for row in again] == [row["prediction"] for row in answers]
+    assert [row["prediction (given)"] for row in again] == [row["bikers"] for row in answers]
+
     pairs = [f"{name}={value}" for name, value in answers[0].items() if name != "prediction"]
     alone = torchprimer(reduced, "predict", "bike_sharing_tuned", *pairs)
     assert alone.stderr.startswith(f"torchprimer: {pairs[2]}: no column 'day'; there are: temp, ")

@@ -13,10 +13,11 @@ import psutil
 import pytest
 
 from tests.conftest import PROJECT, clean_environment, running
+from torchprimer import paths
 from torchprimer.errors import UserError
 from torchprimer.tracking import Tracker, meeting_place
 from torchprimer.tracking.model import signature_of, validation_score
-from torchprimer.tracking.runs import new_run, process_tags
+from torchprimer.tracking.runs import Run, log_baselines, new_run
 from torchprimer.tracking.shown import compared, description, schema, tags_of, training_metrics
 from torchprimer.tracking.store import Store, beats, champions
 from torchprimer.tracking.ui import address
@@ -243,14 +244,51 @@ def test_an_experiment_that_somebody_deleted_is_one_clear_line(root: Path) -> No
         Store()
 
 
-def test_folds_and_baselines_that_were_killed_do_not_stay_running(root: Path) -> None:
+def test_baselines_that_were_killed_half_way_are_ended_and_completed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first was logged, the second begun; it does not stay RUNNING for ever, nor is it missing for ever."""
+    scores = {"dummy": {"accuracy": 0.5}, "logistic_regression": {"accuracy": 0.75}}
+    (root / "dvc.yaml").touch()  # now it is a project, too
+    monkeypatch.chdir(root)
+    paths.project.cache_clear()
+    file = paths.baseline("hours")
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(scores))
+    log_scores = Run.log_scores
+
+    def killed(run: Run, found: dict[str, float]) -> None:
+        if found == {"test_accuracy": 0.75}:
+            raise KeyboardInterrupt
+        log_scores(run, found)
+
     store = Store()
-    run = store.client.create_run(store.experiment, tags=process_tags())
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    store.client.set_tag(run.info.run_id, "pid", str(gone.pid))
+    monkeypatch.setattr(Run, "log_scores", killed)
+    with pytest.raises(KeyboardInterrupt):
+        log_baselines(store, "hours")
+    monkeypatch.setattr(Run, "log_scores", log_scores)
+    (begun,) = store.client.search_runs([store.experiment], "attributes.status = 'RUNNING'")
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    store.client.set_tag(begun.info.run_id, "pid", str(gone.pid))
     store.end_dead_runs()
-    assert store.client.get_run(run.info.run_id).info.status == "KILLED"
+    assert store.client.get_run(begun.info.run_id).info.status == "KILLED"
+    assert log_baselines(store, "hours")
+    assert not log_baselines(store, "hours")
+    finished = store.client.search_runs([store.experiment], "attributes.status = 'FINISHED'")
+    assert sorted(run.data.tags["model"] for run in finished) == sorted(scores)
+
+
+def test_who_finishes_hears_that_mlflow_lost_something(root: Path) -> None:
+    """So `train` keeps its checkpoint until the run is whole."""
+    with Tracker() as tracker:
+        tracker.begin(RECORD)
+        tracker.send("training", "tiny")  # there are no files of it
+        with pytest.raises(UserError, match=r"No such file.*tiny"):
+            tracker.finish()
+    store = Store()
+    (run,) = store.client.search_runs([store.experiment])
+    assert run.info.status == "FAILED"
 
 
 def test_few_metrics_and_a_description() -> None:

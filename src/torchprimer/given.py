@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torchprimer.datasets.raw import complaint, csv_reader
 from torchprimer.errors import UserError, did_you_mean
-from torchprimer.predictor.inputs import complaint, csv_reader
 
 STDIN = "-"
 TABLES = (".csv", ".tsv")

@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torchprimer import paths
 from torchprimer.params import Params
+
+if TYPE_CHECKING:
+    from torchprimer.tracking.store import Champion
 
 MEASURES = {  # the first of these scores stands for all -> its name for people, and on the validation split
     "accuracy": ("accuracy", "validation_accuracy_best"),
@@ -43,11 +46,11 @@ class Result:
     def trained(self) -> bool:
         return (paths.model(self.name) / "experiment.json").is_file()
 
-    def is_champion(self, champions: Mapping[str, tuple[str, str, float | None, str]]) -> bool:
+    def is_champion(self, champions: "Mapping[str, Champion]") -> bool:
         """Whether this very training is the champion of its dataset, and not an earlier one of the same name."""
         record = read(paths.model(self.name) / "experiment.json") or read(paths.export(self.name) / "model.json")
         champion = champions.get(self.raw_dataset)
-        return champion is not None and (champion[0], champion[3]) == (self.name, record.get("fingerprint"))
+        return champion is not None and champion.fingerprint == record.get("fingerprint")
 
     @property
     def onnx(self) -> Path | None:

@@ -1,7 +1,6 @@
 """Labelled images: raw files -> split -> uint8 arrays N x C x H x W, decoded and scaled once, by all cores."""
 
 import hashlib
-import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +14,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from torchprimer.datasets.photos import Photos
-from torchprimer.datasets.splits import split, without_duplicates
+from torchprimer.datasets.raw import published
+from torchprimer.datasets.splits import in_two_classes, split, without_duplicates
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Images
 from torchprimer.predictor.errors import BadInput
@@ -76,11 +76,10 @@ def open_raw(folder: Path) -> RawImages:
     """
     if not folder.is_dir():
         raise UserError(f"no raw data in {folder}: define it under downloads:, or bring photos: torchprimer add-photos")
-    description_file = folder / "source.json"
-    if not description_file.is_file():
+    description = published(folder)
+    if not description:
         zips = sorted(folder.glob("*.zip"))
         return Photos(zips[0] if zips else folder)
-    description = json.loads(description_file.read_text("utf-8"))
     read = {"idx": _read_idx, "cifar10": _read_cifar10}[description["format"]]
     try:
         raw = ImageArrays(read(folder), description["classes"])
@@ -188,15 +187,13 @@ def split_rows(
             f"{dataset.max_bad_share:g} ({listed}{'; ...' if len(bad) > 3 else ''})"
         )
     good = np.array([i for i, (_, reason) in zip(members, examined, strict=True) if not reason], np.int64)
-    hashes = [sha for sha, reason in examined if not reason]
-    kept, dropped = without_duplicates(hashes, raw.is_test[good])
-    rejected = raw.unusable | bad | {raw.ids[good[i]]: f"duplicate of {raw.ids[good[j]]}" for i, j in dropped.items()}
-    for i, j in dropped.items():
-        one, other = good[i], good[j]
-        if raw.labels[one] != raw.labels[other]:  # nobody could tell which is right
-            both = f"the same image, of class {raw.labels[other]!r} and {raw.labels[one]!r}"
-            rejected |= {raw.ids[one]: f"{both} ({raw.ids[other]})", raw.ids[other]: f"{both} ({raw.ids[one]})"}
-            kept = kept[kept != j]
+    hashes = np.array([sha for sha, reason in examined if not reason])
+    rejected = raw.unusable | bad
+    rejected |= in_two_classes([raw.ids[i] for i in good], [raw.labels[i] for i in good], hashes.tolist())
+    unclear = np.array([raw.ids[i] in rejected for i in good], np.bool_)
+    good, hashes = good[~unclear], hashes[~unclear]
+    kept, dropped = without_duplicates(hashes.tolist(), raw.is_test[good])
+    rejected |= {raw.ids[good[i]]: f"duplicate of {raw.ids[good[j]]}" for i, j in dropped.items()}
     labels = np.array(raw.labels)[good[kept]]
     if lost := sorted(classes - set(labels)):
         raise UserError(

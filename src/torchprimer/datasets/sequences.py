@@ -5,15 +5,15 @@ Nothing is held back: such a task is learnt by heart, and the same rows are trai
 
 import csv
 import io
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from torchprimer.datasets.raw import complaint, csv_reader, published
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Sequences
-from torchprimer.predictor.inputs import complaint, csv_reader, encode_strings
+from torchprimer.predictor.inputs import encode_strings
 
 
 def read_sequences(folder: Path, dataset: Sequences) -> pd.DataFrame:
@@ -55,8 +55,7 @@ def read_sequences(folder: Path, dataset: Sequences) -> pd.DataFrame:
                 f"{where}, row {number}: {given!r} -> {target!r}: every input and target needs the same number of "
                 f"characters, at least 1; the first input has {len(table[0][1])}"
             )
-    description = folder / "source.json"
-    expected = json.loads(description.read_text("utf-8"))["expected"] if description.is_file() else {}
+    expected = published(folder).get("expected", {})
     if expected.get("samples") not in (None, len(table)):
         raise UserError(
             f"raw data {folder.name}: {len(table)} rows, published: {expected['samples']} "

@@ -1,5 +1,6 @@
 """Who is in train, validation and test: decided once, written down, the same for ever."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,25 @@ def without_duplicates(hashes: Sequence[str], is_test: npt.NDArray[np.bool_]) ->
         if (first := kept.setdefault(hashes[i], i)) != i:
             dropped[i] = first
     return np.array(sorted(kept.values()), np.int64), dropped
+
+
+def in_two_classes(ids: Sequence[str], labels: Sequence[str], contents: Sequence[str]) -> dict[str, str]:
+    """Samples whose content another class has as well, and why they have to go: nobody could tell which is right.
+
+    Args:
+        ids, labels, contents: one per sample; equal contents, equal samples.
+
+    Returns:
+        id -> the reason, which names the first of the other classes' samples.
+    """
+    first: dict[str, dict[str, str]] = defaultdict(dict)  # content -> class -> id
+    samples = list(zip(ids, labels, contents, strict=True))
+    for name, label, content in samples:
+        first[content].setdefault(label, name)
+    elsewhere = {
+        name: [other for of, other in first[content].items() if of != label] for name, label, content in samples
+    }
+    return {name: f"of another class in {', '.join(others)}" for name, others in elsewhere.items() if others}
 
 
 def stratified(labels: npt.NDArray[np.str_], count: int, random: np.random.Generator, *, leave: int = 0) -> Indices:

@@ -6,7 +6,6 @@ as plain numbers in meta.json, from which `transform` prepares any further rows.
 
 import contextlib
 import csv
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from torchprimer.datasets.raw import complaint, csv_reader, published
 from torchprimer.datasets.splits import split, split_by_time, split_shuffled
 from torchprimer.errors import UserError
 from torchprimer.params import Tabular
@@ -25,8 +25,6 @@ from torchprimer.predictor.inputs import (
     as_text,
     check_column,
     column_numbers,
-    complaint,
-    csv_reader,
     encode_columns,
     table_features,
 )
@@ -46,28 +44,22 @@ def read_table(raw: Path) -> pd.DataFrame:
     """
     if not raw.is_dir():
         raise UserError(f"no raw data in {raw}: define it under downloads:, or put a CSV there")
-    published = _description(raw)
-    if published.get("format", "csv") not in ("csv", "keel"):
-        raise UserError(f"raw data {raw.name} is of format {published['format']}, which is not a table")
+    about = published(raw)
+    if about.get("format", "csv") not in ("csv", "keel"):
+        raise UserError(f"raw data {raw.name} is of format {about['format']}, which is not a table")
     there = sorted(file for file in raw.iterdir() if file.is_file() and not file.name.startswith("."))
-    files = [file for file in there if file.name != "source.json" and (published or file.suffix.lower() in ENDINGS)]
+    files = [file for file in there if file.name != "source.json" and (about or file.suffix.lower() in ENDINGS)]
     if len(files) != 1:
         found = ", ".join(file.name for file in there) or "nothing"
         raise UserError(f"raw data {raw.name}: one CSV is needed (.csv, .tsv or KEEL's .dat), and there is: {found}")
-    is_keel = published.get("format") == "keel" or files[0].suffix.lower() == ".dat"
-    table = read_keel(files[0], published.get("columns")) if is_keel else read_csv(files[0])
-    expected = published.get("expected", {}).get("samples", len(table))
+    is_keel = about.get("format") == "keel" or files[0].suffix.lower() == ".dat"
+    table = read_keel(files[0], about.get("columns")) if is_keel else read_csv(files[0])
+    expected = about.get("expected", {}).get("samples", len(table))
     if len(table) != expected:
         raise UserError(
             f"raw data {raw.name}: {len(table):,} rows, published: {expected:,} (downloads.{raw.name}.expected)"
         )
     return table
-
-
-def _description(raw: Path) -> dict[str, Any]:
-    file = raw / "source.json"
-    description: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
-    return description
 
 
 def read_csv(file: Path) -> pd.DataFrame:
@@ -154,7 +146,7 @@ def split_rows(
                 except BadInput as error:
                     raise UserError(f"datasets.{name}.{key}: {error}") from None
     if dataset.task == "classification":
-        _compare_with_published(table, dataset.target, _description(raw), dataset.raw)
+        _compare_with_published(table, dataset.target, published(raw), dataset.raw)
     without = table[dataset.target].str.lower().isin(MISSING if dataset.task == "regression" else {""})
     rejected = pd.DataFrame({"id": table.index[without], "reason": f"no {dataset.target}"}, dtype=object)
     table = table[~without]

@@ -5,19 +5,18 @@ A word's number is its place in the vocabulary, which is taken from the training
 
 import csv
 import io
-import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from torchprimer.datasets.splits import split, without_duplicates
+from torchprimer.datasets.raw import complaint, csv_reader, published
+from torchprimer.datasets.splits import in_two_classes, split, without_duplicates
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Texts
-from torchprimer.predictor.inputs import complaint, csv_reader, padded, tokenizer, word_numbers
+from torchprimer.predictor.inputs import padded, tokenizer, word_numbers
 
 # ---- reading and splitting -----------------------------------------------------------------------------------------
 
@@ -36,7 +35,7 @@ def read_texts(folder: Path, dataset: Texts) -> pd.DataFrame:
             f"one text on each line, or a CSV"
         )
     texts = _read_lines(folder) if dataset.text is None else _read_csv(folder, dataset)
-    expected = _published(folder).get("samples")
+    expected = published(folder).get("expected", {}).get("samples")
     if expected and (found := int((texts["text"] != "").sum())) != expected:
         raise UserError(
             f"raw data {folder.name}: {found:,} texts, published: {expected:,} (downloads.{folder.name}.expected)"
@@ -123,12 +122,6 @@ def _utf8(file: Path) -> str:
         ) from None
 
 
-def _published(folder: Path) -> dict[str, Any]:
-    """What source.json says is to be expected; empty for a folder that a user brought."""
-    file = folder / "source.json"
-    return json.loads(file.read_text("utf-8"))["expected"] if file.is_file() else {}
-
-
 def split_rows(
     raw: Path, dataset: Texts, *, name: str, seed: int, limit: int | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -145,19 +138,13 @@ def split_rows(
     rejected = dict.fromkeys(texts["id"][texts["text"] == ""], "no text")
     rejected |= dict.fromkeys(texts["id"][texts["label"] == ""], "no label")
     texts = texts[~texts["id"].isin(rejected)]
-    places: dict[str, dict[str, str]] = defaultdict(dict)  # text -> class -> where it is first
-    samples = list(zip(texts["id"], texts["label"], texts["text"], strict=True))
-    for place, label, text in samples:
-        places[text].setdefault(label, place)
-    for place, label, text in samples:
-        if elsewhere := [there for other, there in places[text].items() if other != label]:
-            rejected[place] = f"of another class in {', '.join(elsewhere)}"
+    rejected |= in_two_classes(texts["id"].tolist(), texts["label"].tolist(), texts["text"].tolist())
     texts = texts[~texts["id"].isin(rejected)]
     kept, dropped = without_duplicates(texts["text"].tolist(), np.zeros(len(texts), np.bool_))
     ids = texts["id"].to_numpy()
     rejected |= {ids[i]: f"duplicate of {ids[j]}" for i, j in dropped.items()}
     texts = texts.iloc[kept]
-    _compare_with_published(texts["label"], _published(raw).get("distinct"), raw.name)
+    _compare_with_published(texts["label"], published(raw).get("expected", {}).get("distinct"), raw.name)
     labels = texts["label"].to_numpy(np.str_)
     parts = split(
         labels,

@@ -34,13 +34,13 @@ def fonts() -> list[str]:
 
 
 def drawable(classes: list[str]) -> list[str]:
-    """Names of classes as a figure can show them: with a number in place of one that no font here can write."""
+    """Names of classes as a figure can show them: as \\u597d where no font here can write one."""
     faces = [font_manager.get_font(font_manager.findfont(name)) for name in fonts()]
 
     def can_be_drawn(name: str) -> bool:
         return all(any(face.get_char_index(ord(letter)) for face in faces) for letter in name)
 
-    return [name if can_be_drawn(name) else f"class {number}" for number, name in enumerate(classes, 1)]
+    return [name if can_be_drawn(name) else ascii(name)[1:-1] for name in classes]
 
 
 def confusion(targets: Integers, predictions: Integers, classes: list[str], title: str) -> Figure:
@@ -75,9 +75,8 @@ def roc(points: pd.DataFrame, areas: dict[str, float], title: str) -> Figure:
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1, label="chance")
     colours = mpl.colormaps["tab10"]
-    shown = drawable(list(areas))
     for number, (name, curve) in enumerate(points.groupby("class", sort=False)):
-        label = f"{shown[number]} (area {areas[str(name)]:.4f})"
+        label = f"{drawable([str(name)])[0]} (area {areas[str(name)]:.4f})"
         axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], color=colours(number % 10), label=label)
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
     if min(areas.values()) > 0.99:  # nothing to see but the corner: look closer

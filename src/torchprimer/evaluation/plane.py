@@ -97,7 +97,7 @@ def boundary(trained: "Trained") -> Figure:
                 [], [], linestyle="", marker="o", color="grey", markersize=size**0.5, markeredgecolor=edge, label=label
             )
         )
-    for name, hue in zip(data["classes"], hues, strict=True):
+    for name, hue in zip(figures.drawable(data["classes"]), hues, strict=True):
         handles.append(Line2D([], [], linestyle="", marker="s", color=hue, label=name))
     axes.set(**dict(zip(("xlabel", "ylabel"), axis_names(data), strict=True)), title=trained.title)
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)))
@@ -115,7 +115,7 @@ def curve(trained: "Trained", asked: float) -> Figure:
     binary = len(data["classes"]) == 2
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     axes = figure.add_subplot()
-    for number, name in enumerate(data["classes"]):
+    for number, name in enumerate(figures.drawable(data["classes"])):
         if binary and number == 0:
             continue
         axes.plot(x, shares[:, number], color=hues[number], linewidth=2, label=f"P({target} = {name})")

@@ -102,7 +102,7 @@ def scatter(codes: Floats, targets: Integers, classes: list[str], title: str) ->
     grid = figure.subplots(*((2, 2) if len(pairs) > 1 else (1, 1)), squeeze=False)
     for axes, (first, second) in zip(grid.flat, pairs, strict=False):
         down = targets if first == second else codes[:, second]
-        for number, name in enumerate(classes):
+        for number, name in enumerate(figures.drawable(classes)):
             mine = targets == number
             axes.scatter(
                 codes[mine, first], down[mine], s=5, color=colours(number % colours.N), linewidth=0, label=name

@@ -75,10 +75,9 @@ def transform_of(kind: str, params: Mapping[str, Any], data: Mapping[str, Any]) 
         return {"shape": data["image_shape"]}
     keys = {
         "tabular": ("numeric", "zero_is_missing", "categorical", "pca", "features"),
-        "text": ("tokenizer", "words"),
+        "text": ("tokenizer", "words", "text_column"),
     }.get(kind, ("shape", "mean", "std"))
-    named = {"text_column": data.get("text_column")} if kind == "text" else {}  # in a table: what it was called
-    return {key: data[key] for key in keys} | named
+    return {key: data[key] for key in keys}
 
 
 def columns_of(kind: str, transform: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -161,9 +161,11 @@ class Params(Section):
                 what = f"dataset {own} is for {found[1]}, kind {found[0]}"
                 message = f"only classifiers of tables are cross-validated, and {what}"
                 raise wrong_value(f"crossvalidate.{name}", name, message)
-            if experiment.start != "scratch" or getattr(experiment, "freeze", []):
-                message = "its first weights, or frozen layers, may have seen the rows of a fold; only scratch can be"
-                raise wrong_value(f"crossvalidate.{name}", name, f"starts from {experiment.start}: {message}")
+            alone: dict[str, object] = {"start": "scratch", "freeze": []}
+            for key, usual in alone.items():
+                if (given := getattr(experiment, key, usual)) != usual:
+                    message = f"is cross-validated, so it should be {usual}: other weights may have seen a fold's rows"
+                    raise wrong_value(f"experiments.{name}.{key}", given, message)
         return self
 
     def kind_and_task(self, dataset: str) -> tuple[str, str]:

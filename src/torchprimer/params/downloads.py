@@ -5,7 +5,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from torchprimer.params.section import ADDRESS, Count, NonNegative, Number, Positive, Section, Sha256, Text, wrong_key
+from torchprimer.params.section import (
+    ADDRESS,
+    Count,
+    FileName,
+    NonNegative,
+    Number,
+    Positive,
+    Section,
+    Sha256,
+    Text,
+    wrong_key,
+)
 
 
 def _cell(given: Any) -> Any:
@@ -84,7 +95,7 @@ Source = Annotated[RegistryPackage | Address | Inline | Clouds | Shipped, Discri
 class File(Section):
     """A file of data/raw/X; its checksum is left out only for data that is written down or drawn here."""
 
-    name: Annotated[str, Field(pattern=r"^[^/\\]*[^/\\.][^/\\]*$")]
+    name: FileName
     sha256: Sha256 | None = None
 
 

@@ -8,11 +8,13 @@ from pydantic_core import PydanticCustomError
 from torchprimer.errors import did_you_mean
 
 SHA256, NAME, DEVICE, ADDRESS = r"^[0-9a-f]{64}$", r"^[A-Za-z][A-Za-z0-9_]*$", r"^[a-z]+(:\d+)?$", r"^https?://"
+FILE = r"^[^/\\]*[^/\\.][^/\\]*$"
 PATTERNS = {  # what each asks for, in words
     SHA256: "should be a SHA-256: 64 digits of 0-9 and a-f",
     NAME: "should have letters, digits and _ only, a letter first",
     DEVICE: "should be auto, cpu, or a device as PyTorch names it: cuda, cuda:1, mps, xpu, npu",
     ADDRESS: "should be an address: http://... or https://...",
+    FILE: "should be the name of a file, without a folder",
 }
 
 Sha256 = Annotated[str, Field(pattern=SHA256)]
@@ -25,6 +27,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=NAME)]
+FileName = Annotated[str, Field(pattern=FILE)]
 Device = Annotated[str, Field(pattern=DEVICE)]
 
 

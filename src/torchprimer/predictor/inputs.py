@@ -4,7 +4,6 @@ The one place that knows: `preprocess` makes the training data by it, and a Pred
 to the training rows (medians, deviations, categories, words, ...) comes from meta.json as plain numbers and texts.
 """
 
-import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -139,7 +138,7 @@ def _upright_rgb(image: "Image.Image") -> "Image.Image":
     try:
         image.load()
         image = ImageOps.exif_transpose(image)
-        if image.mode in ("I", "F") and (image.mode == "F" or not 255 < int(np.asarray(image).max(initial=0)) < 65536):
+        if image.mode == "F" or (image.mode == "I" and not 255 < np.asarray(image).max(initial=0) < 65536):
             raise BadInput("grey values of 32 bits, and nothing says which of them is white: save it with 8 or 16 bits")
         if image.mode.startswith("I"):  # 16 bits grey, which convert() would clip instead of scale
             image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
@@ -163,23 +162,6 @@ def resized(image: "Image.Image", shape: Sequence[int]) -> Bytes:
 
 
 # ---- rows of a table -------------------------------------------------------------------------------------------------
-
-
-def csv_reader(lines: Sequence[str]) -> Any:
-    """Python's reader of these lines, each with its end, separated as the first that is not blank: , ; or tab.
-
-    It is strict: a quote that is opened and never closed is an error, and does not swallow the rest.
-    """
-    first = re.sub('"[^"]*"', "", next((line for line in lines if line.strip()), ""))
-    csv.field_size_limit(MAX_BYTES)  # a whole book may stand in a cell
-    return csv.reader(lines, delimiter=max(",;\t", key=first.count), skipinitialspace=True, strict=True)
-
-
-def complaint(reader: Any, error: csv.Error) -> str:
-    """What to say of an error of that reader, behind the name of the file."""
-    if "unexpected end" in str(error):
-        return ": a quote is opened and never closed"
-    return f", line {reader.line_num}: {error}"
 
 
 def table_features(fitted: Mapping[str, Any], columns: Columns) -> npt.NDArray[np.float32]:

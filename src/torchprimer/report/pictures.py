@@ -110,7 +110,8 @@ def read(picture: Picture) -> "tuple[list[Image.Image], list[int]]":
 def in_colours(image: "Image.Image", count: int) -> "Image.Image":
     from PIL import Image
 
-    return image.quantize(count, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)  # a legend's, too
+    # not by median cut, the default: it would mix the few pixels of a legend into the colours of large areas
+    return image.quantize(count, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
 
 
 def encoded(image: "Image.Image", kind: str, **options: Any) -> bytes:

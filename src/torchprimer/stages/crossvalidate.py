@@ -33,7 +33,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
     prepared = paths.prepared(experiment["dataset"])
     samples = pd.read_csv(prepared / SAMPLES, dtype=str, keep_default_na=False).query("split != 'test'")
     table = read_table(paths.raw(dataset.raw)).loc[samples["id"]]
-    content = np.asarray(equal_rows(table, dataset))
+    content = equal_rows(table, dataset)
     labels = samples["label"].to_numpy()[np.unique(content, return_index=True)[1]]  # of one row of each content
     smallest = min(Counter(labels).values())
     if smallest < folds:

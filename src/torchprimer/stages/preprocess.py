@@ -1,13 +1,12 @@
 """Turns raw data and its split into arrays ready for training: data/prepared/D/."""
 
-import json
 from importlib import import_module
-from pathlib import Path
 
 import pandas as pd
 
 from torchprimer import paths
 from torchprimer.datasets.prepared import SAMPLES, write_meta
+from torchprimer.datasets.raw import published
 from torchprimer.files import replacing
 from torchprimer.params import Params
 
@@ -20,11 +19,6 @@ def run(params: Params, name: str) -> None:
         folder.mkdir()
         meta = kind.prepare(paths.raw(dataset.raw), dataset, rows, folder)
         rows.to_csv(folder / SAMPLES, index=False)
-        write_meta(folder, meta | {"raw": dataset.raw, "source": source(paths.raw(dataset.raw))})
+        about = published(paths.raw(dataset.raw))
+        write_meta(folder, meta | {"raw": dataset.raw, "source": about.get("source", "")})
     print(f"{name}: {len(rows):,} samples, each of shape {tuple(meta['shape'])}")
-
-
-def source(raw: Path) -> str:
-    """Where raw data comes from: the package and its version, or the publisher's address; empty for one's own."""
-    file = raw / "source.json"
-    return str(json.loads(file.read_text("utf-8")).get("source", "")) if file.is_file() else ""

@@ -160,9 +160,8 @@ def log_baselines(store: Store, dataset: str) -> bool:
 
     file, meta = paths.baseline(dataset), paths.prepared(dataset) / "meta.json"
     fingerprint = hashlib.sha256(dataset.encode() + file.read_bytes()).hexdigest()
-    models = read(file)
-    if done := store.find_all(fingerprint):
-        models = {model: scores for model, scores in models.items() if model not in {tags["model"] for tags in done}}
+    done = {run.data.tags["model"] for run in store.finished(fingerprint)}
+    models = {model: scores for model, scores in read(file).items() if model not in done}
     data = read(meta) if meta.is_file() else {}
     for model, scores in models.items():
         tags: dict[str, str] = {

@@ -12,7 +12,7 @@ import platform
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torchprimer import paths
 from torchprimer.errors import UserError
@@ -92,16 +92,13 @@ class Store:
 
     def find(self, fingerprint: str) -> str | None:
         """The newest finished run of exactly this training; with DVC experiments, preferably of this one."""
-        runs = self._finished(fingerprint)
+        runs = self.finished(fingerprint)
         name = os.environ.get("DVC_EXP_NAME", "")
         mine = [run for run in runs if run.data.tags.get("DVC_EXP_NAME", "") == name]
         return (mine or runs)[0].info.run_id if runs else None
 
-    def find_all(self, fingerprint: str) -> list[dict[str, str]]:
-        """The tags of all finished runs of this fingerprint."""
-        return [dict(run.data.tags) for run in self._finished(fingerprint)]
-
-    def _finished(self, fingerprint: str) -> "list[Run]":
+    def finished(self, fingerprint: str) -> "list[Run]":
+        """All of this fingerprint, the newest first."""
         return self.client.search_runs(
             [self.experiment],
             f"tags.fingerprint = '{fingerprint}' and attributes.status = 'FINISHED'",
@@ -193,8 +190,22 @@ def _rank(tags: dict[str, str]) -> tuple[float, float]:
     return float(tags["validation_score"]), -float(tags["validation_loss"])
 
 
-def champions() -> dict[str, tuple[str, str, float | None, str]]:
-    """Registered name -> experiment, version, validation score (of generators None) and fingerprint of its champion.
+class Champion(NamedTuple):
+    """The version of a registered model that has the alias.
+
+    Attributes:
+        score: on the validation split, the higher the better; None: a generator.
+        fingerprint: of the very training.
+    """
+
+    experiment: str
+    version: str
+    score: float | None
+    fingerprint: str
+
+
+def champions() -> dict[str, Champion]:
+    """Registered name -> its champion.
 
     Reads only: where there is no store, it makes none.
     """
@@ -205,7 +216,10 @@ def champions() -> dict[str, tuple[str, str, float | None, str]]:
         try:  # without the two seconds that MLflow takes to get ready
             with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
                 rows = database.execute(CHAMPIONS, {"alias": CHAMPION}).fetchall()
-            return {name: (tags[0], str(version), _score(tags[1]), tags[2]) for name, version, *tags in rows}
+            return {
+                name: Champion(experiment, str(version), _score(score), fingerprint)
+                for name, version, experiment, score, fingerprint in rows
+            }
         except sqlite3.Error:
             pass  # another version of MLflow may keep them elsewhere: it knows where
     client, found = Store().client, {}
@@ -213,9 +227,8 @@ def champions() -> dict[str, tuple[str, str, float | None, str]]:
         if CHAMPION in model.aliases:
             version = client.get_model_version(model.name, str(model.aliases[CHAMPION]))
             if "validation_score" in version.tags:  # on a team's server there are models of others, too
-                score = _score(version.tags["validation_score"])
-                tags = version.tags
-                found[model.name] = (tags["experiment"], str(version.version), score, tags["fingerprint"])
+                tags, score = version.tags, _score(version.tags["validation_score"])
+                found[model.name] = Champion(tags["experiment"], str(version.version), score, tags["fingerprint"])
     return found
 
 

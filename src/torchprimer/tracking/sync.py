@@ -42,15 +42,15 @@ def sync() -> None:
     print(f"{logged} run{'s' if logged > 1 else ''} logged" if logged else "MLflow has all that is here: nothing to do")
 
 
-def _are_of(folds: Path, fingerprint: str) -> bool:
-    """Likewise, of the folds."""
-    if not folds.is_file():
-        return False
-    with folds.open(encoding="utf-8", newline="") as stream:
-        return next(csv.DictReader(stream), {}).get("fingerprint") == fingerprint
-
-
 def _is_of(folder: Path, fingerprint: str) -> bool:
     """Whether a stage's output comes from this very training, and not from an earlier one."""
     record = folder / "model.json"
     return record.is_file() and bool(read(record)["fingerprint"] == fingerprint)
+
+
+def _are_of(folds: Path, fingerprint: str) -> bool:
+    """Likewise, folds.csv."""
+    if not folds.is_file():
+        return False
+    with folds.open(encoding="utf-8", newline="") as stream:
+        return next(csv.DictReader(stream), {}).get("fingerprint") == fingerprint
