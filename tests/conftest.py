@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
-from tests.forks import forking_python
+from tests import forks
 from torchprimer import params, paths
 from torchprimer.sources import fetch
 
@@ -67,27 +67,17 @@ def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[Any
             raise
 
 
-# Run by every Python before anything else, it has each stage add a line to imports.jsonl: what of the project it used.
-IMPORTS = """
-import atexit, json, pathlib, sys
-def note():
-    used = [name for name in sys.modules if name.startswith("torchprimer.")]
-    if used and "_track" not in sys.argv:
-        with pathlib.Path(__file__).with_name("imports.jsonl").open("a") as file:
-            print(json.dumps(["@".join(sys.argv[1:]), used]), file=file)
-atexit.register(note)
-"""
-# Undoes all changes. Without its index git compares contents: DVC leaves one that calls params.yaml clean if only its
-# bytes differ.
-BACK = "rm .git/index && git reset -q --hard && dvc checkout -q --force"
-
-
 class Clone:
-    """A copy of the project, with a git history and a DVC cache of its own, that a test may do anything to."""
+    """A copy of the project, with a git history and a DVC cache of its own, that a test may do anything to.
+
+    Attributes:
+        first: a folder to put first into PATH; None: its commands are those of the tests' environment.
+    """
 
     def __init__(self, folder: Path, cache: Path | None = None) -> None:
         """`cache`: of DVC; None: what is in the folder is a copy already."""
         self.folder = folder
+        self.first: Path | None = None
         if cache is None:
             return
         listed = subprocess.run(
@@ -103,20 +93,50 @@ class Clone:
         self("git commit -q -m start")
         self(f"dvc config --local cache.dir {cache}")
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of its commands."""
+        given = clean_environment()
+        return given | {"PATH": os.pathsep.join([str(self.first), given["PATH"]])} if self.first else given
+
     def __call__(self, command: str, *, fails: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs a shell command in the copy; the test fails if its exit code is not as expected."""
         done = subprocess.run(
-            command, shell=True, cwd=self.folder, env=clean_environment() | environment,
+            command, shell=True, cwd=self.folder, env=self.environment | environment,
             capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=5000,
         )  # fmt: skip
         assert (done.returncode != 0) == fails, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
+
+    def outputs(self) -> dict[Path, tuple[int, int]]:
+        """What DVC keeps, file by file: when it was written, its size."""
+        folders = [self.folder / name for name in ("data", "models", "reports")]
+        folders += self.folder.glob("metrics/*/test")
+        files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+        return {file: (file.stat().st_mtime_ns, file.stat().st_size) for file in files}
+
+    @contextlib.contextmanager
+    def restored(self) -> Iterator[None]:
+        """Whatever the block changes in files that git or DVC know is taken back."""
+        before = self.outputs()
+        yield
+        # without its index git compares contents: DVC leaves one that calls params.yaml clean if only its bytes differ
+        self("rm .git/index && git reset -q --hard")
+        if self.outputs() != before:
+            self("dvc checkout -q --force")
 
     def replace(self, file: str, old: str, new: str) -> None:
         """Edits a file of the copy; what is replaced has to be there."""
         text = (self.folder / file).read_text("utf-8")
         assert old in text, f"{old!r} is not in {file}"
         (self.folder / file).write_text(text.replace(old, new, 1), "utf-8")
+
+
+@pytest.fixture(scope="session")
+def forking() -> Iterator[Path]:
+    """For `Clone.first`: a `python` and a `dvc` that save time, see tests/forks.py."""
+    with forks.forking() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -143,18 +163,18 @@ def clone(make_clone: Callable[[], Clone]) -> Clone:
 
 
 @pytest.fixture(scope="session")
-def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
+def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, request: pytest.FixtureRequest) -> Clone:
     """A copy of the project in which `dvc exp run` has run the reduced pipeline from nothing; shared by all tests.
 
     Of several processes of tests the first that needs it makes it, and the others get copies.
     """
     own = tmp_path_factory.getbasetemp() / "reduced"
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        return whole_pipeline(own, dvc_cache)
+        return whole_pipeline(own, dvc_cache, request.getfixturevalue("forking"))
     original = own.parents[1] / "reduced"
     with FileLock(f"{original}.lock"):
         if not original.exists():
-            made = whole_pipeline(own, dvc_cache)
+            made = whole_pipeline(own, dvc_cache, request.getfixturevalue("forking"))
             shutil.copytree(own, original, symlinks=True)
             (original / "where").write_text(str(own))
             return made
@@ -172,28 +192,27 @@ def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
     return Clone(own)
 
 
-def whole_pipeline(folder: Path, cache: Path) -> Clone:
+def whole_pipeline(folder: Path, cache: Path, forking: Path) -> Clone:
     folder.mkdir()
     clone = Clone(folder, cache)
-    (folder / ".git" / "sitecustomize.py").write_text(IMPORTS)
-    run_reduced(clone, PYTHONPATH=str(folder / ".git"))
+    clone.first = forking
+    run_reduced(clone, TORCHPRIMER_IMPORTS=str(folder / ".git" / "imports.jsonl"))
+    clone.first = None  # tests look at what a command imports, and at what DVC itself says
     return clone
 
 
 def run_reduced(clone: Clone, **environment: str) -> None:
     """From nothing: with the dvc.lock and the scores of git, DVC would not run what the reduction leaves alone."""
     clone("git rm -q -r dvc.lock metrics && git commit -q -a -m nothing")
-    with forking_python() as first:
-        path = f"{first}{os.pathsep}{clean_environment()['PATH']}"
-        clone(f"dvc exp run {REDUCED} -n small", **environment, PATH=path)
+    clone(f"dvc exp run {REDUCED} -n small", **environment)
     clone("git add -A && git commit -q -m reduced")
 
 
 @pytest.fixture
 def unchanged(reduced: Clone) -> Iterator[Clone]:
     """The reduced pipeline; whatever a test changes in tracked files is taken back afterwards."""
-    yield reduced
-    reduced(BACK)
+    with reduced.restored():
+        yield reduced
 
 
 @pytest.fixture(scope="session")
@@ -220,11 +239,12 @@ def in_the_clone(reduced: Clone, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def once_few(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
+def once_few(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: Path) -> Clone:
     """A copy of the project with no other experiments than FEW and what they need, run through, reduced."""
     from ruamel.yaml import YAML
 
     clone = Clone(tmp_path_factory.mktemp("few"), dvc_cache)
+    clone.first = forking
     yaml = YAML()  # keeps the layout of the file
     yaml.width = 1000
     given = yaml.load((clone.folder / "params.yaml").read_text("utf-8"))
@@ -247,8 +267,8 @@ def once_few(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone
 @pytest.fixture
 def few(once_few: Clone) -> Iterator[Clone]:
     """That copy; whatever a test changes in tracked files is taken back afterwards."""
-    yield once_few
-    once_few(BACK)
+    with once_few.restored():
+        yield once_few
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,20 @@
-"""Stages that need not import PyTorch, pandas and scikit-learn anew, which is most of the time of a reduced one.
+"""What makes the reduced pipeline bearable: a `python` and a `dvc` to put first into PATH.
 
-`python`, put first into PATH, is a few lines that hand their arguments, folder, environment and streams to a server. It
-has imported those packages, nothing of this project, and forks: the child runs the file as Python would have.
+Most of the time of a reduced stage is the import of PyTorch, pandas and scikit-learn. This `python` is a few lines that
+hand their arguments, folder, environment and streams to a server. It has imported those packages, nothing of this
+project, and forks: the child runs the file as Python would have. Where TORCHPRIMER_IMPORTS names a file, the child adds
+a line to it: its arguments, and what of the project it has imported.
 
-    python -m tests.forks SOCKET      the server: see `forking_python`
+Most of DVC's own is dvc.lock, which it reads by a parser in Python, after each stage, to keep comments that it does not
+have. This `dvc` is DVC but for that: it reads it by the parser in C.
+
+    python -m tests.forks SOCKET      the server: see `forking`
 """
 
 import array
 import atexit
 import contextlib
+import gc
 import json
 import os
 import runpy
@@ -46,13 +52,26 @@ sys.exit(int.from_bytes(ended, "big") if ended else 1)
 """
 
 
+DVC = """#!{python}
+import sys
+from dvc.utils.serialize import _yaml
+with_comments = _yaml.parse_yaml_for_update
+_yaml.parse_yaml_for_update = lambda text, path: (
+    _yaml.parse_yaml(text, path) if str(path).endswith("dvc.lock") else with_comments(text, path)
+)
+from dvc.cli import main
+sys.exit(main())
+"""
+
+
 @contextlib.contextmanager
-def forking_python() -> Iterator[Path]:
-    """A folder for PATH, with such a `python` in it; it and the server end with the block."""
+def forking() -> Iterator[Path]:
+    """A folder for PATH, with the two in it; it and the server end with the block."""
     with tempfile.TemporaryDirectory() as folder:  # of a short name: a socket's has about 100 characters at most
-        address, client = Path(folder, "socket"), Path(folder, "python")
-        client.write_text(CLIENT.format(python=sys.executable, address=str(address)))
-        client.chmod(0o755)
+        address = Path(folder, "socket")
+        for name, script in (("python", CLIENT), ("dvc", DVC)):
+            Path(folder, name).write_text(script.format(python=sys.executable, address=str(address)))
+            Path(folder, name).chmod(0o755)
         with subprocess.Popen([sys.executable, "-m", "tests.forks", str(address)]) as server:
             try:
                 while not address.exists():
@@ -67,6 +86,7 @@ def serve(address: Path) -> None:
     """One child for each call; calls may overlap."""
     for package in PACKAGES:
         import_module(package)
+    gc.freeze()  # a child that looked through all of it for garbage would get a copy of its own
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the children that wait for a stage are not waited for
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(address.with_suffix(".new")))
@@ -107,9 +127,6 @@ def _run(argv: list[str], folder: str, environment: dict[str, str], streams: "ar
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
-    if any(Path(place, "sitecustomize.py").is_file() for place in sys.path[:2]):
-        sys.modules.pop("sitecustomize", None)
-        import_module("sitecustomize")
     sys.argv, code = list(argv), 0
     try:
         runpy.run_path(argv[0], run_name="__main__")
@@ -121,6 +138,10 @@ def _run(argv: list[str], folder: str, environment: dict[str, str], streams: "ar
         traceback.print_exc()
         code = 1
     atexit._run_exitfuncs()
+    if seen := environment.get("TORCHPRIMER_IMPORTS"):
+        used = [name for name in sys.modules if name.startswith("torchprimer.")]
+        with Path(seen).open("a") as file:
+            print(json.dumps(["@".join(argv[1:]), used]), file=file)
     sys.stdout.flush()
     sys.stderr.flush()
     return code

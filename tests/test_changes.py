@@ -128,7 +128,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(few: Clone) -> None:
     for how in (signal.SIGKILL, signal.SIGTERM):
         before = state()
         with running(
-            ["dvc", "repro", "train@dogs_vs_cats_cnn"], cwd=few.folder,
+            ["dvc", "repro", "train@dogs_vs_cats_cnn"], cwd=few.folder, env=few.environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         ) as process:  # fmt: skip
             wait_for(lambda before=before: state() not in ([], before), 180)

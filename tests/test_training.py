@@ -251,6 +251,17 @@ def test_batch_norm_is_not_left_alone_with_one_sample(digits: tuple[Split, Split
     fit((five, five), settings(batch_size=2))
 
 
+def test_batches_too_small_to_be_shared_are_not(digits: tuple[Split, Split], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of 3 and 2 leave one of two processes a single sample: each takes all the steps, as one alone would."""
+    five = Split(digits[0].inputs[:5], digits[0].targets[:5])
+    alone, _, _ = fit((five, five), settings(batch_norm=True, batch_size=3))
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "2"), ("RANK", "0")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MASTER_ADDR", raising=False)  # without it two processes would not find together
+    together, _, _ = fit((five, five), settings(batch_norm=True, batch_size=3))
+    assert same(together, alone)
+
+
 def test_checkpoints_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0, 1, 18, 20, 22])  # s: one that takes 1 s, one too early, one in time
     monkeypatch.setattr("torchprimer.training.checkpoint.time.perf_counter", lambda: next(now))

@@ -45,6 +45,12 @@ def accuracies(clone: Clone, experiment: str, dataset: str) -> tuple[float, floa
     return net["accuracy"], baselines["dummy"]["accuracy"]
 
 
+@pytest.fixture
+def clone(clone: Clone, forking: Path) -> Clone:
+    clone.first = forking
+    return clone
+
+
 def test_a_table(clone: Clone, tmp_path: Path) -> None:
     """178 wines of scikit-learn, with a column of words and gaps that a table from outside would have."""
     from sklearn.datasets import load_wine

@@ -67,12 +67,13 @@ def train(
     autocast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
     samples = min(params["samples_per_epoch"] or len(training), len(training))
     steps = -(-samples // (params["batch_size"] or samples))
-    if samples // steps < 2 and any(isinstance(layer, _BatchNorm) and layer.training for layer in model.modules()):
+    needed = 2 if any(isinstance(layer, _BatchNorm) and layer.training for layer in model.modules()) else 1
+    if samples // steps < needed:
         raise UserError(
             f"{title}: batch norm needs 2 samples or more in each batch, and {samples:,} samples in batches of at most "
             f"{params['batch_size'] or samples} leave one alone; set a larger batch_size"
         )
-    together = Together(model, device, batch=samples // steps, summed=aim.summed)
+    together = Together(model, device, shares=samples // steps // needed, summed=aim.summed)
     scheduler = build_scheduler(params, optimizer, steps)
     per_step = isinstance(scheduler, torch.optim.lr_scheduler.OneCycleLR)
     parts = {"model": model, "optimizer": optimizer} | ({"scheduler": scheduler} if scheduler else {})

@@ -41,15 +41,15 @@ class Together:
         first: whether this is the one that writes.
     """
 
-    def __init__(self, model: nn.Module, device: torch.device, *, batch: int, summed: bool) -> None:
+    def __init__(self, model: nn.Module, device: torch.device, *, shares: int, summed: bool) -> None:
         """Waits for all processes.
 
         Args:
-            batch: samples in the smallest batch; where that is not one for each process, each does all by itself.
+            shares: into how many the smallest batch can be cut; fewer than processes, and each does all by itself.
             summed: whether the loss of a batch is a sum, not a mean, over its samples.
         """
         self.net, self.first = model, rank() == 0
-        self.count, self.rank = (count(), rank()) if batch >= count() else (1, 0)
+        self.count, self.rank = (count(), rank()) if shares >= count() else (1, 0)
         self._device, self._summed, self._weight = device, summed, 1.0
         if self.count > 1:
             if device.type == "cpu":
