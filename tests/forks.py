@@ -120,9 +120,10 @@ def _answer(line: socket.socket) -> int:
 
 
 def _run(argv: list[str], folder: str, environment: dict[str, str], streams: "array.array[int]") -> int:
-    """In the grandchild: what `python FILE ...` does, from its start to its end."""
-    for here, stream in enumerate(streams):
+    """In the grandchild: what `python FILE ...` does, from its start to its end, with streams of its own."""
+    for here, (stream, name, mode) in enumerate(zip(streams, ("stdin", "stdout", "stderr"), "rww", strict=True)):
         os.dup2(stream, here)
+        setattr(sys, name, open(here, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -109,11 +109,11 @@ def test_what_dvc_restores_is_synced(few: Clone) -> None:
     assert "mnist_cnn: logged training, evaluation, export" in few("python src/torchprimer sync").stdout
 
 
-def wait_for(condition: Any, seconds: float) -> None:
+def wait_for(condition: Any, seconds: float, every: float = 0.05) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(few: Clone) -> None:
@@ -177,7 +177,7 @@ def test_queue_and_temporary_runs_share_one_store(few: Clone) -> None:
         file.unlink()
     few("dvc exp run --queue -S experiments.mnist_cnn.lr=0.02,0.03 -n sweep train@mnist_cnn")  # a run for each value
     few("dvc queue start --jobs 2")
-    wait_for(lambda: not re.search("Running|Queued", few("dvc queue status").stdout), 400)
+    wait_for(lambda: not re.search("Running|Queued", few("dvc queue status").stdout), 400, every=2)
     few("dvc exp run --temp -S experiments.mnist_cnn.lr=0.04 -n three train@mnist_cnn")
     found = {run.data.tags["DVC_EXP_NAME"]: run for run in runs(few)}
     assert set(found) == {"sweep-1", "sweep-2", "three"}

@@ -3,7 +3,7 @@
 Commands are those in blocks of `sh` and those between backticks. What each of them has to show:
 
     make X             that there is such a target (`make --dry-run`)
-    dvc repro X@Y      run, all targets of all pages at once, in the reduced pipeline: all are known and up to date
+    dvc repro X@Y      that DVC knows the targets; tests/test_pipeline.py runs `dvc repro`
     dvc exp run -S     DVC's own code changes params.yaml, the result passes the schema and is another, the targets are
                        stages. Really run are those in REALLY; the others would take hours, and differ in their numbers
     the rest           run in the reduced pipeline (ANSWERED, and the tests at the end), or by another test (ELSEWHERE)
@@ -292,13 +292,12 @@ def test_settings_are_taken(command: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert set(command) & set("[]{}*?") == set() or "'" in command, "some shells take these for names of files"
 
 
-def test_targets_are_known_and_up_to_date(reduced: Clone) -> None:
+def test_targets_are_known(reduced: Clone) -> None:
     found = [command.removeprefix("dvc repro ") for command in COMMANDS if re.match(r"dvc repro \w+(@| |$)", command)]
     targets = {target for line in found for target in line.split()}
     own = {target for target in targets if re.search("wine|mails|flowers|its_name|NAME", target)}
     assert len(targets - own) > 40
-    assert targets - own <= stages(PROJECT / "params.yaml")
-    assert "Running" not in reduced(f"dvc repro {' '.join(sorted(targets - own))}").stdout
+    assert targets - own <= set(reduced("dvc stage list --name-only").stdout.split())
 
 
 @pytest.fixture
