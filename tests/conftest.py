@@ -163,18 +163,18 @@ def clone(make_clone: Callable[[], Clone]) -> Clone:
 
 
 @pytest.fixture(scope="session")
-def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, request: pytest.FixtureRequest) -> Clone:
+def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: Path) -> Clone:
     """A copy of the project in which `dvc exp run` has run the reduced pipeline from nothing; shared by all tests.
 
     Of several processes of tests the first that needs it makes it, and the others get copies.
     """
     own = tmp_path_factory.getbasetemp() / "reduced"
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        return whole_pipeline(own, dvc_cache, request.getfixturevalue("forking"))
+        return whole_pipeline(own, dvc_cache, forking)
     original = own.parents[1] / "reduced"
     with FileLock(f"{original}.lock"):
         if not original.exists():
-            made = whole_pipeline(own, dvc_cache, request.getfixturevalue("forking"))
+            made = whole_pipeline(own, dvc_cache, forking)
             shutil.copytree(own, original, symlinks=True)
             (original / "where").write_text(str(own))
             return made

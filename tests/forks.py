@@ -5,8 +5,9 @@ hand their arguments, folder, environment and streams to a server. It has import
 project, and forks: the child runs the file as Python would have. Where TORCHPRIMER_IMPORTS names a file, the child adds
 a line to it: its arguments, and what of the project it has imported.
 
-Most of DVC's own is dvc.lock, which it reads by a parser in Python, after each stage, to keep comments that it does not
-have. This `dvc` is DVC but for that: it reads it by the parser in C.
+A good part of DVC's own is dvc.lock, which it reads after each stage by a parser in Python, to keep comments that it
+does not have. This `dvc` is DVC but for that: it reads it by the parser in C, and writes the same bytes. Whether all is
+up to date afterwards, tests/test_pipeline.py asks DVC itself.
 
     python -m tests.forks SOCKET      the server: see `forking`
 """
@@ -50,8 +51,6 @@ with socket.socket(socket.AF_UNIX) as line:
     ended = line.recv(8, socket.MSG_WAITALL)
 sys.exit(int.from_bytes(ended, "big") if ended else 1)
 """
-
-
 DVC = """#!{python}
 import sys
 from dvc.utils.serialize import _yaml

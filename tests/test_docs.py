@@ -3,7 +3,7 @@
 Commands are those in blocks of `sh` and those between backticks. What each of them has to show:
 
     make X             that there is such a target (`make --dry-run`)
-    dvc repro X@Y      that DVC knows the targets; tests/test_pipeline.py runs `dvc repro`
+    dvc repro X@Y      run, all targets of all pages at once, in the reduced pipeline: all are known and up to date
     dvc exp run -S     DVC's own code changes params.yaml, the result passes the schema and is another, the targets are
                        stages. Really run are those in REALLY; the others would take hours, and differ in their numbers
     the rest           run in the reduced pipeline (ANSWERED, and the tests at the end), or by another test (ELSEWHERE)
@@ -292,12 +292,13 @@ def test_settings_are_taken(command: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert set(command) & set("[]{}*?") == set() or "'" in command, "some shells take these for names of files"
 
 
-def test_targets_are_known(reduced: Clone) -> None:
+def test_targets_are_known_and_up_to_date(reduced: Clone) -> None:
     found = [command.removeprefix("dvc repro ") for command in COMMANDS if re.match(r"dvc repro \w+(@| |$)", command)]
     targets = {target for line in found for target in line.split()}
     own = {target for target in targets if re.search("wine|mails|flowers|its_name|NAME", target)}
     assert len(targets - own) > 40
-    assert targets - own <= set(reduced("dvc stage list --name-only").stdout.split())
+    assert targets - own <= stages(PROJECT / "params.yaml")
+    assert "Running" not in reduced(f"dvc repro {' '.join(sorted(targets - own))}").stdout
 
 
 @pytest.fixture
@@ -329,37 +330,37 @@ def test_command_answers(tidy: Clone, command: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def soon(unchanged: Clone, forking: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
-    """The reduced pipeline, with what made it."""
+def forked(unchanged: Clone, forking: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
+    """The reduced pipeline, as `unchanged`, with the commands that save time."""
     monkeypatch.setattr(unchanged, "first", forking)
     return unchanged
 
 
-def test_a_try_and_the_way_back(soon: Clone, tmp_path: Path) -> None:
+def test_a_try_and_the_way_back(forked: Clone, tmp_path: Path) -> None:
     """The course's first try changes what it says, and its way back trains nothing.
 
     (Its runs go to an MLflow store of their own: other tests count those of the reduced pipeline.)
     """
-    scores = soon.folder / "metrics" / "line_search" / "test.json"
-    soon(REALLY[0], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    scores = forked.folder / "metrics" / "line_search" / "test.json"
+    forked(REALLY[0], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert json.loads(scores.read_text())["mse"] > 0.001
     back = blocks("docs/course.md")[0][1]
     assert back == "git restore params.yaml\ndvc repro evaluate@line_search\n"
-    done = soon(back)
+    done = forked(back)
     assert "> python" not in done.stdout
     assert json.loads(scores.read_text())["mse"] == 0
-    (tried,) = soon("dvc exp list --name-only").stdout.split()  # README: keep a result
-    soon(f"dvc exp apply {tried}")
+    (tried,) = forked("dvc exp list --name-only").stdout.split()  # README: keep a result
+    forked(f"dvc exp apply {tried}")
     assert json.loads(scores.read_text())["mse"] > 0.001
-    soon("git commit -am 'lr 0.05'")
-    kept = soon("git show --stat --format=").stdout
+    forked("git commit -am 'lr 0.05'")
+    kept = forked("git show --stat --format=").stdout
     assert all(name in kept for name in ("params.yaml", "dvc.lock", "metrics/line_search/test.json"))
-    soon("git reset -q --hard HEAD~1")
+    forked("git reset -q --hard HEAD~1")
 
 
-def test_a_try_that_adds_a_key(soon: Clone, tmp_path: Path) -> None:
-    soon(REALLY[1], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
-    record = json.loads((soon.folder / "models" / "dogs_vs_cats_resnet18" / "experiment.json").read_text())
+def test_a_try_that_adds_a_key(forked: Clone, tmp_path: Path) -> None:
+    forked(REALLY[1], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    record = json.loads((forked.folder / "models" / "dogs_vs_cats_resnet18" / "experiment.json").read_text())
     assert record["params"]["freeze"] == ["features"]
 
 

@@ -47,6 +47,7 @@ def accuracies(clone: Clone, experiment: str, dataset: str) -> tuple[float, floa
 
 @pytest.fixture
 def clone(clone: Clone, forking: Path) -> Clone:
+    """That of all tests, with the commands that save time."""
     clone.first = forking
     return clone
 
