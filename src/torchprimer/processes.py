@@ -35,7 +35,7 @@ def start(wanted: int) -> int | None:
         return None
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // wanted)))
     logging.disable(logging.ERROR)  # torchrun's: the command itself says what went wrong
-    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -44,6 +44,7 @@ def start(wanted: int) -> int | None:
         "rdzv_endpoint": "localhost:0",
         "run_id": str(os.getpid()),
         "max_restarts": 0,
+        "logs_specs": DefaultLogsSpecs(log_dir=os.devnull),  # else each run leaves an empty folder under /tmp
     }
     try:
         elastic_launch(LaunchConfig(1, 1, wanted, **alone), sys.executable)(str(Path(__file__).parent), *sys.argv[1:])
