@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,6 +62,18 @@ def test_outside_a_project(tmp_path: Path) -> None:
     done = torchprimer("check", cwd=tmp_path)
     assert done.returncode == 1
     assert "no dvc.yaml in" in done.stderr
+
+
+@pytest.mark.parametrize("stage", ["preprocess", "train", "evaluate", "export"])
+def test_a_stage_before_its_turn(tmp_path: Path, stage: str) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(PROJECT / name, tmp_path / name)
+    item = "mnist" if stage == "preprocess" else "mnist_cnn"
+    done = torchprimer(stage, item, cwd=tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "No such file" in line
+    assert line.endswith(f": `dvc repro {stage}@{item}` runs what comes before it, too")
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # disk full, no permission, a folder where a file should be
         if verbose or error.errno is None:
             raise
-        print(f"torchprimer: {error}", file=sys.stderr)
+        first = _makes_it(given) if isinstance(error, FileNotFoundError) else ""
+        print(f"torchprimer: {error}{first}", file=sys.stderr)
         return 1
 
 
@@ -85,6 +86,12 @@ def _goes_on(given: Sequence[str]) -> str:
     if command == "train":
         return "; the same command goes on from the last finished epoch"
     return "; the same command starts it anew" if command in STAGES else ""
+
+
+def _makes_it(given: Sequence[str]) -> str:
+    """What to do when a stage that somebody calls by hand does not find what an earlier one leaves."""
+    words = [argument for argument in given if not argument.startswith("-")]
+    return f": `dvc repro {words[0]}@{words[1]}` runs what comes before it, too" if words[0] in STAGES else ""
 
 
 def _command(given: Sequence[str]) -> str | None:
