@@ -13,18 +13,27 @@ help:  ## list these commands
 
 install: $(VENV)/installed .dvc/plots/vega.js  ## make .venv with everything the pipeline needs
 
+# $(call pip,EXTRA): the environment with the pipeline's packages and those of an extra. Python's own compileall takes
+# all cores, pip would take one; some packages have files that are not for this Python, which is no error.
+define pip
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: make PYTHON=python3.12 ..." >&2; exit 1; }
+$(PYTHON) -m venv $(VENV)
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.$(1)'
+@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+@touch $(VENV)/installed $@
+endef
+
 $(VENV)/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: make PYTHON=python3.12 ..." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
-	@touch $@
+	$(call pip)
+
+$(VENV)/installed-demo: pyproject.toml constraints.txt
+	$(call pip,[demo])
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt
+	$(call pip,[dev])
 
 .dvc/plots/vega.js: $(VENV)/installed
 	$(BIN)/python -m torchprimer.report.vega
-
-$(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@touch $@
 
 # sync: what a clone has in git already (the baselines' scores), DVC does not run again; MLflow gets it from the files
 repro: install  ## rebuild the whole pipeline on real data: `dvc repro`
@@ -65,10 +74,6 @@ bench: $(VENV)/installed-dev  ## measure speeds side by side with tutorial code
 
 ui: install  ## MLflow's table of all runs, on http://127.0.0.1:5000 (another port: make ui PORT=5001)
 	@torchprimer ui --port $(or $(PORT),5000)
-
-$(VENV)/installed-demo: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo]'
-	@touch $@
 
 demo: $(VENV)/installed-demo  ## the exported models to play with, on http://127.0.0.1:7860 (another port: make demo PORT=8000)
 	@torchprimer demo --port $(or $(PORT),7860)
