@@ -64,7 +64,7 @@ def test_outside_a_project(tmp_path: Path) -> None:
     assert "no dvc.yaml in" in done.stderr
 
 
-@pytest.mark.parametrize("stage", ["preprocess", "train", "evaluate", "export"])
+@pytest.mark.parametrize("stage", ["preprocess", "evaluate"])
 def test_a_stage_before_its_turn(tmp_path: Path, stage: str) -> None:
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(PROJECT / name, tmp_path / name)
