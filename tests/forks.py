@@ -5,9 +5,7 @@ hand their arguments, folder, environment and streams to a server. It has import
 project, and forks: the child runs the file as Python would have. Where TORCHPRIMER_IMPORTS names a file, the child adds
 a line to it: its arguments, and what of the project it has imported.
 
-A good part of DVC's own is dvc.lock, which it reads after each stage by a parser in Python, to keep comments that it
-does not have. This `dvc` is DVC but for that: it reads it by the parser in C, and writes the same bytes. Whether all is
-up to date afterwards, tests/test_pipeline.py asks DVC itself.
+And this `dvc` is tests/quick_dvc.py.
 
     python -m tests.forks SOCKET      the server: see `forking`
 """
@@ -51,16 +49,7 @@ with socket.socket(socket.AF_UNIX) as line:
     ended = line.recv(8, socket.MSG_WAITALL)
 sys.exit(int.from_bytes(ended, "big") if ended else 1)
 """
-DVC = """#!{python}
-import sys
-from dvc.utils.serialize import _yaml
-with_comments = _yaml.parse_yaml_for_update
-_yaml.parse_yaml_for_update = lambda text, path: (
-    _yaml.parse_yaml(text, path) if str(path).endswith("dvc.lock") else with_comments(text, path)
-)
-from dvc.cli import main
-sys.exit(main())
-"""
+DVC = Path(__file__).with_name("quick_dvc.py")
 
 
 @contextlib.contextmanager
@@ -68,8 +57,9 @@ def forking() -> Iterator[Path]:
     """A folder for PATH, with the two in it; it and the server end with the block."""
     with tempfile.TemporaryDirectory() as folder:  # of a short name: a socket's has about 100 characters at most
         address = Path(folder, "socket")
-        for name, script in (("python", CLIENT), ("dvc", DVC)):
-            Path(folder, name).write_text(script.format(python=sys.executable, address=str(address)))
+        client = CLIENT.format(python=sys.executable, address=str(address))
+        for name, script in (("python", client), ("dvc", f"#!{sys.executable}\n{DVC.read_text('utf-8')}")):
+            Path(folder, name).write_text(script, "utf-8")
             Path(folder, name).chmod(0o755)
         with subprocess.Popen([sys.executable, "-m", "tests.forks", str(address)]) as server:
             try:
