@@ -35,9 +35,8 @@ def column(page: Page, number: int) -> list[str]:
 
 
 def drawn(page: Page, selector: str) -> list[bool]:
-    """Of each chart, once all have been in view: whether there are marks on it, and an axis with numbers."""
+    """Of each chart, once all are there: whether there are marks on it, and an axis with numbers."""
     for place in page.locator(selector).all():
-        place.scroll_into_view_if_needed()
         place.locator("svg.marks").wait_for()
     script = """places => places.map(place => {
         const marks = [...place.querySelectorAll(".mark-line path, .mark-symbol path, .mark-rect path")];
@@ -94,7 +93,6 @@ def test_legend_and_pictures_answer(reduced: Clone, chromium: Chromium) -> None:
     with chromium.visit() as visit:
         page = visit.open(page_of(reduced))
         first = page.locator("#mnist .chart").first
-        first.scroll_into_view_if_needed()
         lines = first.locator(".mark-line path")
         opacities = "lines => lines.map(line => Number(line.getAttribute('opacity') ?? 1))"
         lines.first.wait_for(state="attached")

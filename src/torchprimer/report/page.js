@@ -1,4 +1,4 @@
-// What moves on the page: the table sorts, charts are drawn when they come into view, pictures open larger.
+// What moves on the page: the table sorts, charts are drawn once the page is there, pictures open larger.
 "use strict";
 
 // ---- the table ------------------------------------------------------------------------------------------------------
@@ -54,15 +54,14 @@ function pick(section) {
   }
 }
 
-const watcher = new IntersectionObserver(seen => {
-  for (const { target, isIntersecting } of seen) {
-    if (!isIntersecting) continue;
-    watcher.unobserve(target);
-    draw(target);
+async function drawAll(places) { // from the top, one after the other: in between the page answers
+  for (const place of places) {
+    await draw(place).catch(console.error);
+    await new Promise(resolve => setTimeout(resolve));
   }
-}, { rootMargin: "300px" });
-for (const place of document.querySelectorAll(".chart")) watcher.observe(place);
-dark.addEventListener("change", () => { for (const place of views.keys()) draw(place); });
+}
+addEventListener("load", () => drawAll(document.querySelectorAll(".chart")));
+dark.addEventListener("change", () => drawAll([...views.keys()]));
 
 for (const button of document.querySelectorAll(".legend button")) {
   button.addEventListener("click", () => {
