@@ -67,7 +67,7 @@ lint: $(VENV)/installed-dev  ## what ruff has to say
 	ruff format --check .
 
 types: $(VENV)/installed-dev  ## what mypy has to say
-	mypy
+	mypy --num-workers auto
 
 bench: $(VENV)/installed-dev  ## measure speeds side by side with tutorial code
 	python -m bench
