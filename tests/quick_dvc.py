@@ -4,7 +4,8 @@
 - It writes the whole of dvc.lock: here what has not changed since the last time is not made again.
 - `dvc exp run` reads all stages to tell what is an output of one, which git is not to be told of: here it does so once.
 
-What is written is the same to the byte: tests/test_pipeline.py has DVC itself write it, and say what is up to date.
+What is written is the same to the byte: tests/test_pipeline.py has DVC itself write dvc.lock, and say what is up to
+date and which files are outputs.
 """
 
 import sys
@@ -45,5 +46,6 @@ def is_output(files: DVCFileSystem, path: str) -> bool:
     return not outputs[root].isdisjoint({place, *place.parents})
 
 
-_yaml.parse_yaml_for_update, _yaml._dump, DVCFileSystem.isdvc = parse, dump_by_stage, is_output
-sys.exit(main())
+if __name__ == "__main__":
+    _yaml.parse_yaml_for_update, _yaml._dump, DVCFileSystem.isdvc = parse, dump_by_stage, is_output
+    sys.exit(main())

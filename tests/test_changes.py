@@ -158,9 +158,9 @@ def test_two_processes_take_the_same_steps_as_one(few: Clone) -> None:
     models = few.folder / "models"
     alone = load_file(models / "mnist_mlp" / "model.safetensors")
     losses = [pd.read_csv(few.folder / "metrics" / "mnist_mlp" / "history.csv")["validation_loss"].item()]
-    rest = set(Path(tempfile.gettempdir()).glob("torchelastic_*"))
+    before = set(Path(tempfile.gettempdir()).glob("torchelastic_*"))
     few("dvc exp run -S processes=2 train@mnist_mlp train@dogs_vs_cats_cnn")
-    assert set(Path(tempfile.gettempdir()).glob("torchelastic_*")) == rest
+    assert set(Path(tempfile.gettempdir()).glob("torchelastic_*")) == before
     shared = load_file(models / "mnist_mlp" / "model.safetensors")
     losses += [pd.read_csv(few.folder / "metrics" / "mnist_mlp" / "history.csv")["validation_loss"].item()]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)

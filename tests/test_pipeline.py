@@ -4,6 +4,7 @@ import ast
 import base64
 import contextlib
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -91,12 +92,24 @@ def test_all_stages_write_what_they_declare(reduced: Clone) -> None:
 
 
 def test_dvc_itself_writes_the_same_lock(unchanged: Clone) -> None:
-    """What made the reduced pipeline was DVC with another reader of dvc.lock: see tests/forks.py."""
+    """What made the reduced pipeline was DVC with another reader and writer of dvc.lock: see tests/quick_dvc.py."""
     lock = unchanged.folder / "dvc.lock"
     before, written = lock.read_bytes(), lock.stat().st_mtime_ns
     unchanged("dvc commit --force check")
     assert lock.read_bytes() == before
     assert lock.stat().st_mtime_ns > written
+
+
+def test_dvc_itself_finds_the_same_outputs(reduced: Clone) -> None:
+    from dvc.repo import Repo
+
+    from tests.quick_dvc import is_output
+
+    with Repo(str(reduced.folder)) as repo:
+        paths = {os.path.relpath(dep.fs_path, repo.root_dir) for dep in repo.index.deps}
+        says = {path: repo.dvcfs.isdvc(path) for path in paths}
+        assert {path: is_output(repo.dvcfs, path) for path in paths} == says
+    assert set(says.values()) == {True, False}
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

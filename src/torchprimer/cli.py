@@ -71,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # disk full, no permission, a folder where a file should be
         if verbose or error.errno is None:
             raise
-        first = _makes_it(given) if isinstance(error, FileNotFoundError) else ""
-        print(f"torchprimer: {error}{first}", file=sys.stderr)
+        advice = _before_its_turn(given) if isinstance(error, FileNotFoundError) else ""
+        print(f"torchprimer: {error}{advice}", file=sys.stderr)
         return 1
 
 
@@ -88,14 +88,18 @@ def _goes_on(given: Sequence[str]) -> str:
     return "; the same command starts it anew" if command in STAGES else ""
 
 
-def _makes_it(given: Sequence[str]) -> str:
+def _before_its_turn(given: Sequence[str]) -> str:
     """What to do when a stage that somebody calls by hand does not find what an earlier one leaves."""
-    words = [argument for argument in given if not argument.startswith("-")]
+    words = _words(given)
     return f": `dvc repro {words[0]}@{words[1]}` runs what comes before it, too" if words[0] in STAGES else ""
 
 
 def _command(given: Sequence[str]) -> str | None:
-    return next((argument for argument in given if not argument.startswith("-")), None)
+    return next(iter(_words(given)), None)
+
+
+def _words(given: Sequence[str]) -> list[str]:
+    return [argument for argument in given if not argument.startswith("-")]
 
 
 # ---- what can be typed -----------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ async function drawAll(places) { // from the top, one after the other: in betwee
   }
 }
 addEventListener("load", () => drawAll(document.querySelectorAll(".chart")));
-dark.addEventListener("change", () => drawAll([...views.keys()]));
+dark.addEventListener("change", () => drawAll(views.keys()));
 
 for (const button of document.querySelectorAll(".legend button")) {
   button.addEventListener("click", () => {
