@@ -107,6 +107,7 @@ def test_dvc_itself_finds_the_same_outputs(reduced: Clone) -> None:
 
     with Repo(str(reduced.folder)) as repo:
         paths = {os.path.relpath(dep.fs_path, repo.root_dir) for dep in repo.index.deps}
+        paths.add("models/mnist_mlp/model.safetensors")  # in one of them
         says = {path: repo.dvcfs.isdvc(path) for path in paths}
         assert {path: is_output(repo.dvcfs, path) for path in paths} == says
     assert set(says.values()) == {True, False}
