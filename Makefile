@@ -55,7 +55,7 @@ quick: install  ## the whole pipeline, reduced: 1,000 samples, 1 epoch, in a cop
 	@echo "Done; the workspace is as it was. Next: dvc exp show, or make ui"
 
 docs: install  ## docs/experiments.md, its figures and the table of README.md, out of metrics/ (after `dvc repro`)
-	python -m torchprimer.report.docs
+	python -m torchprimer.report.markdown
 
 test: $(VENV)/installed-dev  ## run all tests
 	python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder

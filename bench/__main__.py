@@ -20,7 +20,7 @@ from bench.measure import Options, Result
 from bench.photos import photos, preprocess
 from bench.text import bag_of_words, tokenizing
 from bench.training import epoch, loop
-from torchprimer.cli import Parser
+from torchprimer.cli.app import Parser
 from torchprimer.errors import UserError, did_you_mean
 
 LINES: dict[str, Callable[[Options], Result]] = {

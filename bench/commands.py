@@ -99,7 +99,7 @@ def _own_work(name: str, project: Path, environment: dict[str, str]) -> float:
     if name == "train":
         with (project / "metrics" / EXPERIMENT / "history.csv").open(encoding="utf-8", newline="") as stream:
             return sum(float(row["epoch_seconds"]) for row in csv.DictReader(stream))
-    script = Path(__file__).with_name("own_work.py")
+    script = Path(__file__).with_name("stage_work.py")
     return float(_run([sys.executable, str(script), name, EXPERIMENT], project, environment).splitlines()[-1])
 
 

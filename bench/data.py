@@ -8,12 +8,12 @@ from PIL import Image
 
 from bench.measure import Options
 from torchprimer import params, paths
+from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.datasets.images import ImageArrays, open_raw, prepare, split_rows
-from torchprimer.datasets.photos import Photos
-from torchprimer.datasets.prepared import write_meta
+from torchprimer.datasets.storage import write_meta
 from torchprimer.errors import UserError
-from torchprimer.predictor import BadInput
-from torchprimer.predictor.inputs import decode
+from torchprimer.predictor import InvalidInput
+from torchprimer.predictor.preprocessing import decode
 from torchprimer.sources import fetch
 
 PHOTOS, SIZE = 2000, 128
@@ -48,25 +48,25 @@ def photo_collection(options: Options) -> Path:
     folders = options.temporary / "photos"
     if not folders.is_dir():
         if options.photos:
-            _unpack(Photos(options.photos), folders)
+            _unpack(ImageFolder(options.photos), folders)
         else:
             _enlarge_cats_and_dogs(options, folders)
     return folders
 
 
-def chosen(photos: Photos) -> list[int]:
+def chosen(photos: ImageFolder) -> list[int]:
     """Which 2,000 of a collection, spread over all of it."""
     if len(photos.ids) < PHOTOS:
         raise UserError(f"--photos: {len(photos.ids):,} photos are too few, {PHOTOS:,} are needed")
     return [int(i) for i in np.linspace(0, len(photos.ids) - 1, PHOTOS).round()]
 
 
-def _unpack(photos: Photos, folder: Path) -> None:
+def _unpack(photos: ImageFolder, folder: Path) -> None:
     for i in chosen(photos):
         content = photos.content(i)
         try:
             decode(content, 1)
-        except BadInput as error:
+        except InvalidInput as error:
             raise UserError(f"--photos: {photos.ids[i]}: {error}") from None
         file = folder / photos.labels[i] / f"{i}{Path(photos.ids[i]).suffix}"
         file.parent.mkdir(parents=True, exist_ok=True)

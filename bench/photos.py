@@ -1,4 +1,4 @@
-"""2,000 photos at 128 pixels: an epoch of batches against ImageFolder's; `preprocess` against one worker."""
+"""2,000 photos at 128 pixels: an epoch of batches against torchvision's ImageFolder; `preprocess` against one worker."""
 
 import os
 from pathlib import Path
@@ -11,11 +11,11 @@ from bench.data import PHOTOS, SIZE, photo_collection
 from bench.measure import Options, Result, compare, seconds_of, take_turns
 from bench.reference import photos as tutorial
 from torchprimer import params
+from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.datasets.images import prepare
-from torchprimer.datasets.photos import Photos
-from torchprimer.datasets.prepared import load_split
+from torchprimer.datasets.storage import load_split
 from torchprimer.models import Normalize
-from torchprimer.training.augment import augment
+from torchprimer.training.augmentation import augment
 
 BATCH = 64
 
@@ -58,7 +58,7 @@ def preprocess(options: Options) -> Result:
 
 def _prepare(folders: Path, folder: Path) -> dict[str, list[float]]:
     """All 2,000 as one training split."""
-    collection = Photos(folders)
+    collection = ImageFolder(folders)
     dataset = params.load().datasets["dogs_vs_cats"].model_copy(update={"raw": "photos", "image_size": SIZE})
     assert isinstance(dataset, params.Images)
     rows = pd.DataFrame({"id": collection.ids, "label": collection.labels})
@@ -73,5 +73,5 @@ def _epoch(prepared: Path, normalize: Normalize) -> None:
     seen = 0
     for batch in torch.randperm(len(split)).tensor_split(-(-len(split) // BATCH)):
         inputs, targets = split.inputs[batch], split.targets[batch]
-        seen += len(normalize(augment(inputs, flip=True, shift=4))) * (len(targets) > 0)
+        seen += len(normalize(augment(inputs, horizontal_flip=True, max_translate=4))) * (len(targets) > 0)
     assert seen == PHOTOS

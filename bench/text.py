@@ -13,9 +13,9 @@ from bench.data import raw
 from bench.measure import Options, Result, compare, seconds_of, take_turns
 from torchprimer import models, params
 from torchprimer.datasets import text
-from torchprimer.datasets.prepared import Split, load_meta, load_split, write_meta
-from torchprimer.models.text import frequencies
-from torchprimer.predictor.inputs import tokenizer
+from torchprimer.datasets.storage import SplitArrays, load_meta, load_split, write_meta
+from torchprimer.models.bag_of_words import frequencies
+from torchprimer.predictor.preprocessing import tokenizer
 from torchprimer.training.optimizers import build_optimizer
 
 
@@ -62,7 +62,7 @@ def bag_of_words(options: Options) -> Result:
 class DenseTexts(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """The share of each word in a text, counted one by one when the text is asked for."""
 
-    def __init__(self, texts: Split, words: int) -> None:
+    def __init__(self, texts: SplitArrays, words: int) -> None:
         self.documents = [[number - 1 for number in text if number] for text in texts.inputs.tolist()]
         self.targets, self.words = texts.targets, words
 
@@ -102,7 +102,7 @@ def tokenizing(options: Options) -> Result:
     return compare("tokenizing", min(mine), min(theirs), at_least=5.0, note=note, fair=same > 0.95)
 
 
-def _reviews(options: Options) -> tuple[Split, dict[str, Any]]:
+def _reviews(options: Options) -> tuple[SplitArrays, dict[str, Any]]:
     """The training split, prepared whole, whatever `limit` says, and its meta.json."""
     folder = options.temporary / "reviews"
     if not folder.is_dir():

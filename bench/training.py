@@ -17,12 +17,12 @@ from bench.measure import Options, Result, compare, take_turns
 from bench.reference import bare
 from bench.reference import mnist as tutorial
 from torchprimer import models, params
-from torchprimer.datasets.prepared import load_meta, load_split
+from torchprimer.datasets.storage import load_meta, load_split
 from torchprimer.errors import UserError
-from torchprimer.loops.supervised import train
 from torchprimer.tracking import Tracker
 from torchprimer.training import Row
 from torchprimer.training.device import seed_everything
+from torchprimer.training.loops.supervised import train
 
 CPU = torch.device("cpu")
 LOOP_EPOCHS = 2

@@ -51,7 +51,7 @@ def clean_environment() -> dict[str, str]:
     kept = {
         key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "GIT_", "COLUMNS"))
     }
-    who = {f"GIT_{role}_{part}": f"tests{at}" for role in ("AUTHOR", "COMMITTER") for part, at in (("NAME", ""), ("EMAIL", "@localhost"))}  # fmt: skip # noqa: E501
+    who = {f"GIT_{role}_{part}": f"tests{at}" for role in ("AUTHOR", "COMMITTER") for part, at in (("NAME", ""), ("EMAIL", "@localhost"))}  # fmt: skip
     path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
     return kept | who | {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
 

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from torchprimer.datasets.prepared import Split
+from torchprimer.datasets.storage import SplitArrays
 from torchprimer.training.optimizers import build_optimizer
 
 
-def train(model: nn.Module, training: Split, validation: Split, params: dict[str, Any]) -> None:
+def train(model: nn.Module, training: SplitArrays, validation: SplitArrays, params: dict[str, Any]) -> None:
     loss_function = getattr(F, params["loss"])
     optimizer = build_optimizer(params, model)
     steps = -(-len(training) // params["batch_size"])

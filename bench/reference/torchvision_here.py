@@ -1,6 +1,6 @@
 """torchvision's datasets and transforms, also where it was built for CUDA and PyTorch was not."""
 
-from torchprimer.models.vision import torchvision_models
+from torchprimer.models.torchvision import torchvision_models
 
 torchvision_models()  # the import below works only after it
 

@@ -11,7 +11,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])  # instead of this folder: its modules are no top-level ones
     gc.set_threshold(100_000, 20, 20)  # importing torch makes objects by the hundred thousand, and no garbage
     try:
-        from torchprimer.cli import main
+        from torchprimer.cli.app import main
 
         sys.exit(main())
     except ModuleNotFoundError as error:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UserError", "describe", "did_you_mean"]
 
-TAGS = ("kind", "model", "training", "name")  # keys whose value decides which other keys a section takes
+TAGS = ("kind", "model", "loop", "name")  # keys whose value decides which other keys a section takes
 
 
 def describe(error: "ValidationError", given: Any, patterns: dict[str, str], name: str) -> str:
@@ -27,13 +27,13 @@ def describe(error: "ValidationError", given: Any, patterns: dict[str, str], nam
     context: dict[str, Any] = first.get("ctx", {})
     kind = first["type"]
     path, value = _locate(first["loc"], given, missing=kind == "missing")
-    if kind in ("unknown_key", "wrong_key"):
+    if kind in ("unknown_key", "key_error"):
         path, text = f"{path}.{context['key']}".lstrip("."), first["msg"]
         if kind == "unknown_key" and (tags := _tags(first["loc"], value)):
             text = text.replace("unknown key", f"{' with '.join(tags)} takes no such key")
         if "given" in context:
             text = f"{_shown(context['given'])}: {text}"
-    elif kind == "wrong_value":
+    elif kind == "value_error":
         path, text = context["path"], f"{_shown(context['given'])}: {first['msg']}"
     elif kind == "missing":
         text = "is missing"
@@ -46,7 +46,7 @@ def describe(error: "ValidationError", given: Any, patterns: dict[str, str], nam
             path, value = f"{path}.{key}", section[key]
         else:
             key, section = str(first["loc"][-1]), _locate(first["loc"][:-1], given, missing=False)[1]
-        by = f" with model '{section['model']}'" if key == "training" else ""
+        by = f" with model '{section['model']}'" if key == "loop" else ""
         text = f"{_shown(value)} is not allowed{by}; one of: {allowed}.{did_you_mean(value, allowed.split(', '))}"
     elif first["loc"][-1:] == ("[key]",):
         text = f"as a name, it {patterns[name]}"
@@ -74,7 +74,7 @@ def _shown(value: object) -> str:
 
 
 def _tags(location: tuple[int | str, ...], section: Any) -> list[str]:
-    """What decided which keys a section takes, as far as pydantic got: `model 'linear'`, `training 'search'`."""
+    """What decided which keys a section takes, as far as pydantic got: `model 'linear'`, `loop 'grid_search'`."""
     if not isinstance(section, dict):
         return []
     return [f"{tag} '{section[tag]}'" for tag in TAGS if tag in section and section[tag] in location]

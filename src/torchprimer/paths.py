@@ -17,7 +17,7 @@ def project() -> Path:
     raise UserError(f"no dvc.yaml in {here} or above it: change into the project's folder first")
 
 
-def root() -> Path:
+def main_checkout() -> Path:
     """What outlives a run: the main checkout, also when DVC runs an experiment in a temporary copy of it.
 
     DVC sets DVC_ROOT for every stage; `dvc exp run --temp` and the queue throw their own folder away.
@@ -71,9 +71,9 @@ def report() -> Path:
 
 def checkpoint(experiment: str, fingerprint: str) -> Path:
     """State of an unfinished training; outside the stage's outputs, which DVC deletes before it reruns a stage."""
-    return root() / ".checkpoints" / f"{experiment}-{fingerprint[:16]}.pt"
+    return main_checkout() / ".checkpoints" / f"{experiment}-{fingerprint[:16]}.pt"
 
 
 def tensorboard(experiment: str, run: str) -> Path:
     """Events of one run, beside its history; no output of the stage, since they differ each time."""
-    return root() / "metrics" / experiment / "tensorboard" / run
+    return main_checkout() / "metrics" / experiment / "tensorboard" / run

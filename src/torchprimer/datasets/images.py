@@ -13,13 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 from tqdm import tqdm
 
-from torchprimer.datasets.photos import Photos
-from torchprimer.datasets.raw import published
-from torchprimer.datasets.splits import in_two_classes, split, without_duplicates
+from torchprimer.datasets.csv_io import published
+from torchprimer.datasets.image_folder import ImageFolder
+from torchprimer.datasets.splits import conflicting_labels, deduplicate, split
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Images
-from torchprimer.predictor.errors import BadInput
-from torchprimer.predictor.inputs import decode, image_pixels
+from torchprimer.predictor.errors import InvalidInput
+from torchprimer.predictor.preprocessing import decode, image_pixels
 
 Bytes = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
@@ -79,7 +79,7 @@ def open_raw(folder: Path) -> RawImages:
     description = published(folder)
     if not description:
         zips = sorted(folder.glob("*.zip"))
-        return Photos(zips[0] if zips else folder)
+        return ImageFolder(zips[0] if zips else folder)
     read = {"idx": _read_idx, "cifar10": _read_cifar10}[description["format"]]
     try:
         raw = ImageArrays(read(folder), description["classes"])
@@ -169,30 +169,30 @@ def split_rows(
         """SHA-256 of the content, and what is wrong with it."""
         try:
             content = raw.content(i)
-            if isinstance(raw, Photos):
+            if isinstance(raw, ImageFolder):
                 decode(content, 1)
-        except BadInput as error:
+        except InvalidInput as error:
             return "", str(error)
         return hashlib.sha256(content).hexdigest(), ""
 
-    if isinstance(raw, Photos):
-        examined = _on_all_cores(examine, members, f"{name}: reading")
+    if isinstance(raw, ImageFolder):
+        examined = parallel_map(examine, members, f"{name}: reading")
     else:
         examined = [examine(i) for i in members]  # nothing to decode: threads would cost more than they bring
     bad = {raw.ids[i]: reason for i, (_, reason) in zip(members, examined, strict=True) if reason}
-    if len(bad) > dataset.max_bad_share * len(members):
+    if len(bad) > dataset.max_corrupt_fraction * len(members):
         listed = "; ".join(f"{file}: {reason}" for file, reason in list(bad.items())[:3])
         raise UserError(
-            f"dataset {name}: {len(bad)} of {len(members)} images cannot be read, more than max_bad_share: "
-            f"{dataset.max_bad_share:g} ({listed}{'; ...' if len(bad) > 3 else ''})"
+            f"dataset {name}: {len(bad)} of {len(members)} images cannot be read, more than max_corrupt_fraction: "
+            f"{dataset.max_corrupt_fraction:g} ({listed}{'; ...' if len(bad) > 3 else ''})"
         )
     good = np.array([i for i, (_, reason) in zip(members, examined, strict=True) if not reason], np.int64)
     hashes = np.array([sha for sha, reason in examined if not reason])
     rejected = raw.unusable | bad
-    rejected |= in_two_classes([raw.ids[i] for i in good], [raw.labels[i] for i in good], hashes.tolist())
+    rejected |= conflicting_labels([raw.ids[i] for i in good], [raw.labels[i] for i in good], hashes.tolist())
     unclear = np.array([raw.ids[i] in rejected for i in good], np.bool_)
     good, hashes = good[~unclear], hashes[~unclear]
-    kept, dropped = without_duplicates(hashes.tolist(), raw.is_test[good])
+    kept, dropped = deduplicate(hashes.tolist(), raw.is_test[good])
     rejected |= {raw.ids[good[i]]: f"duplicate of {raw.ids[good[j]]}" for i, j in dropped.items()}
     labels = np.array(raw.labels)[good[kept]]
     if lost := sorted(classes - set(labels)):
@@ -204,7 +204,7 @@ def split_rows(
         raw.is_test[good[kept]],
         validation=dataset.validation,
         test=dataset.test,
-        max_share=dataset.max_share,
+        max_holdout_fraction=dataset.max_holdout_fraction,
         limit=limit,
         seed=seed,
         name=name,
@@ -238,14 +238,14 @@ def prepare(source: Path, dataset: Images, rows: pd.DataFrame, folder: Path) -> 
         def fill(row: int, inputs: Bytes = inputs, where: list[int] = where) -> None:
             try:
                 inputs[row] = raw.pixels(where[row], dataset.image_size)
-            except BadInput as error:
+            except InvalidInput as error:
                 name = raw.ids[where[row]]
                 raise UserError(f"{name}: {error}; it was readable for the split: run `dvc repro split`") from None
 
         if isinstance(raw, ImageArrays) and raw.images.shape[1:] == shape:
             inputs[:] = raw.images[where]
         else:
-            _on_all_cores(fill, range(len(members)), f"{part}: decoding")
+            parallel_map(fill, range(len(members)), f"{part}: decoding")
         inputs.flush()
         np.save(folder / f"{part}_targets.npy", members["label"].map(number).to_numpy(np.int64))
     train = np.load(folder / "train_inputs.npy", mmap_mode="r")
@@ -256,7 +256,7 @@ def prepare(source: Path, dataset: Images, rows: pd.DataFrame, folder: Path) -> 
     return meta | {"mean": mean, "std": std}
 
 
-def _on_all_cores(work: Callable[[int], Result], items: Sequence[int], title: str) -> list[Result]:
+def parallel_map(work: Callable[[int], Result], items: Sequence[int], title: str) -> list[Result]:
     """`work` of each item, in order. Threads are enough: Pillow lets go of the interpreter while it decodes."""
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of every odd EXIF block; what cannot be read is reported anyway

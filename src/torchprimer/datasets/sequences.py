@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from torchprimer.datasets.raw import complaint, csv_reader, published
+from torchprimer.datasets.csv_io import csv_error_text, csv_reader, published
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Sequences
-from torchprimer.predictor.inputs import encode_strings
+from torchprimer.predictor.preprocessing import encode_strings
 
 
 def read_sequences(folder: Path, dataset: Sequences) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def read_sequences(folder: Path, dataset: Sequences) -> pd.DataFrame:
     try:
         lines = [line for line in reader if line]
     except csv.Error as error:
-        raise UserError(f"{where}{complaint(reader, error)}") from None
+        raise UserError(f"{where}{csv_error_text(reader, error)}") from None
     header, rows = (lines or [[]])[0], lines[1:]
     for column in (dataset.input, dataset.target):
         if column not in header:

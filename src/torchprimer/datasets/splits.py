@@ -12,7 +12,7 @@ from torchprimer.errors import UserError
 Indices = npt.NDArray[np.int64]
 
 
-def without_duplicates(hashes: Sequence[str], is_test: npt.NDArray[np.bool_]) -> tuple[Indices, dict[int, int]]:
+def deduplicate(hashes: Sequence[str], is_test: npt.NDArray[np.bool_]) -> tuple[Indices, dict[int, int]]:
     """Keeps one sample of each content: the official test one if there is one, else the first.
 
     Args:
@@ -31,7 +31,7 @@ def without_duplicates(hashes: Sequence[str], is_test: npt.NDArray[np.bool_]) ->
     return np.array(sorted(kept.values()), np.int64), dropped
 
 
-def in_two_classes(ids: Sequence[str], labels: Sequence[str], contents: Sequence[str]) -> dict[str, str]:
+def conflicting_labels(ids: Sequence[str], labels: Sequence[str], contents: Sequence[str]) -> dict[str, str]:
     """Samples whose content another class has as well, and why they have to go: nobody could tell which is right.
 
     Args:
@@ -70,7 +70,7 @@ def stratified(labels: npt.NDArray[np.str_], count: int, random: np.random.Gener
     return np.sort(np.concatenate(drawn))
 
 
-def count_of(part: int | float, samples: int) -> int:
+def resolve_size(part: int | float, samples: int) -> int:
     """So many samples if `part` is an int; that share of `samples`, rounded, if it is a float."""
     return part if isinstance(part, int) else int(part * samples + 0.5)
 
@@ -81,7 +81,7 @@ def split(
     *,
     validation: int | float,
     test: int | float,
-    max_share: float | None,
+    max_holdout_fraction: float | None,
     limit: int | None,
     seed: int,
     name: str,
@@ -92,7 +92,7 @@ def split(
         labels: shape (N,), the class of each sample, in an order that does not change.
         is_test: shape (N,); an official test split is used whole, and `test` does not count then.
         validation: so many samples, or (a float) this share of all; `test` likewise.
-        max_share: validation and test each take at most this share of all samples; None: exactly what is asked for.
+        max_holdout_fraction: validation and test each take at most this share of all samples; None: exactly what is asked for.
         limit: at most this many samples in each split.
         name: of the dataset, for messages.
 
@@ -106,10 +106,10 @@ def split(
         raise UserError(f"dataset {name}: a classifier needs samples of two classes or more, and there is {found}")
     if limit is not None and limit < len(classes):
         raise UserError(f"limit: {limit} is too few for dataset {name}: at least one of each of {len(classes)} classes")
-    most = int(max_share * len(labels)) if max_share else len(labels)
-    counts = {"validation": min(count_of(validation, len(labels)), most)}
+    most = int(max_holdout_fraction * len(labels)) if max_holdout_fraction else len(labels)
+    counts = {"validation": min(resolve_size(validation, len(labels)), most)}
     if not is_test.any():
-        counts["test"] = min(count_of(test, len(labels)), most)
+        counts["test"] = min(resolve_size(test, len(labels)), most)
     rest = np.flatnonzero(~is_test)
     sizes = np.array([np.count_nonzero(labels[rest] == c) for c in classes])  # without the official test split
     rarest = np.argmin(sizes)
@@ -118,7 +118,7 @@ def split(
             raise UserError(
                 f"dataset {name}: {count} samples for {part} are too few for {len(classes)} classes ({len(labels)} "
                 f"samples in all): add samples, or raise datasets.{name}.{part}"
-                + (" or its max_share" if max_share else "")
+                + (" or its max_holdout_fraction" if max_holdout_fraction else "")
             )
     if len(rest) - sum(counts.values()) < len(classes) or sizes[rarest] < len(counts) + 1:
         asked = " and ".join(f"{count} for {part}" for part, count in counts.items())
@@ -142,7 +142,7 @@ def split(
     return parts
 
 
-def split_shuffled(
+def random_split(
     samples: int, *, validation: int | float, test: int | float, limit: int | None, seed: int, name: str
 ) -> npt.NDArray[np.str_]:
     """Gives each of N samples without classes `train`, `validation`, `test`, or `` (cut off by `limit`), by chance.
@@ -153,7 +153,7 @@ def split_shuffled(
     order = np.random.default_rng(seed).permutation(samples)
     counts = _counts(samples, validation, test, "samples", name)
     parts = np.full(samples, "", dtype="<U10")
-    for part, members in _cut(order, counts).items():
+    for part, members in _partition(order, counts).items():
         parts[members[:limit]] = part
     return parts
 
@@ -174,14 +174,14 @@ def split_by_time(
     counts = _counts(len(distinct), validation, test, "different times", name)
     order = np.argsort(times, kind="stable")
     parts = np.full(len(times), "", dtype="<U10")
-    for part, when in _cut(distinct[::-1], counts).items():
+    for part, when in _partition(distinct[::-1], counts).items():
         members = order[np.isin(times[order], when)]
         parts[members[:limit]] = part
     return parts
 
 
 def _counts(samples: int, validation: int | float, test: int | float, what: str, name: str) -> dict[str, int]:
-    counts = {"test": count_of(test, samples), "validation": count_of(validation, samples)}
+    counts = {"test": resolve_size(test, samples), "validation": resolve_size(validation, samples)}
     for part, count in counts.items():
         if count < 1:
             raise UserError(
@@ -196,7 +196,7 @@ def _counts(samples: int, validation: int | float, test: int | float, what: str,
     return counts
 
 
-def _cut(order: npt.NDArray[Any], counts: dict[str, int]) -> dict[str, npt.NDArray[Any]]:
+def _partition(order: npt.NDArray[Any], counts: dict[str, int]) -> dict[str, npt.NDArray[Any]]:
     """The first `test` of `order`, the next `validation`, and the rest to train on."""
     test, validation, train = np.split(order, np.cumsum(list(counts.values())))
     return {"test": test, "validation": validation, "train": train}

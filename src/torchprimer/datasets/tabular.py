@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from torchprimer.datasets.raw import complaint, csv_reader, published
-from torchprimer.datasets.splits import split, split_by_time, split_shuffled
+from torchprimer.datasets.csv_io import csv_error_text, csv_reader, published
+from torchprimer.datasets.splits import random_split, split, split_by_time
 from torchprimer.errors import UserError
 from torchprimer.params import Tabular
-from torchprimer.predictor.errors import BadInput
-from torchprimer.predictor.inputs import (
+from torchprimer.predictor.errors import InvalidInput
+from torchprimer.predictor.preprocessing import (
     MISSING,
-    as_text,
+    cell_to_str,
     check_column,
     column_numbers,
     encode_columns,
@@ -75,7 +75,7 @@ def read_keel(file: Path, columns: list[str] | None) -> pd.DataFrame:
     named = [match[1] or match[2] for match in found if match] or columns
     if not named:
         raise UserError(f"{file.name} does not name its columns: it has no lines like `@attribute age real`")
-    # taken out by replacing: so the numbers of the lines stay right
+    # taken out by atomic_write: so the numbers of the lines stay right
     data = ["\n" if line.startswith(("@", "%")) else line for line in lines]
     return _table(file, csv.reader(data, skipinitialspace=True), named)
 
@@ -107,7 +107,7 @@ def _table(file: Path, reader: Any, columns: list[str] | None) -> pd.DataFrame:
             else:
                 rows.append(values)
     except csv.Error as error:
-        raise UserError(f"{file.name}{complaint(reader, error)}") from None
+        raise UserError(f"{file.name}{csv_error_text(reader, error)}") from None
     columns = columns or []
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise UserError(f"{file.name}: two columns are called {twice[0]!r}")
@@ -143,7 +143,7 @@ def split_rows(
             if column is not None:
                 try:
                     check_column(table, column)
-                except BadInput as error:
+                except InvalidInput as error:
                     raise UserError(f"datasets.{name}.{key}: {error}") from None
     if dataset.task == "classification":
         _compare_with_published(table, dataset.target, published(raw), dataset.raw)
@@ -154,7 +154,7 @@ def split_rows(
     if dataset.task == "classification" and len(set(labels)) < 2:
         found = f"only '{labels[0]}'" if len(labels) else "none"
         raise UserError(f"dataset {name}: a classifier needs rows of two classes or more, and there is {found}")
-    content = equal_rows(table, dataset)  # here for every split: it reads, and so checks, all numbers
+    content = duplicate_groups(table, dataset)  # here for every split: it reads, and so checks, all numbers
     sizes: dict[str, Any] = {"validation": dataset.validation, "test": dataset.test, "limit": limit, "name": name}
     if dataset.split == "none":
         parts = np.where(np.arange(len(table)) < (limit or len(table)), "all", "")
@@ -165,9 +165,9 @@ def split_rows(
         first = np.unique(content, return_index=True)[1]  # one row of each content
         if dataset.task == "classification":
             is_test = np.zeros(len(first), np.bool_)
-            parts_of_first = split(labels[first], is_test, max_share=None, seed=seed, **sizes)
+            parts_of_first = split(labels[first], is_test, max_holdout_fraction=None, seed=seed, **sizes)
         else:
-            parts_of_first = split_shuffled(len(first), seed=seed, **sizes)
+            parts_of_first = random_split(len(first), seed=seed, **sizes)
         parts = parts_of_first[content]
         if limit is not None:
             parts[np.setdiff1d(np.arange(len(parts)), first)] = ""  # repeats would exceed it
@@ -177,7 +177,7 @@ def split_rows(
     return rows[rows["split"] != ""].sort_values("id", ignore_index=True), rejected
 
 
-def equal_rows(table: pd.DataFrame, dataset: Tabular) -> npt.NDArray[np.int64]:
+def duplicate_groups(table: pd.DataFrame, dataset: Tabular) -> npt.NDArray[np.int64]:
     """0, 1, ... in the order of first appearance; rows of the same number are equal in every column used."""
     used = [*(_numbers(table, name) for name in dataset.numeric), *(table[name] for name in dataset.categorical)]
     used.append(_target_numbers(table, dataset.target) if dataset.task == "regression" else table[dataset.target])
@@ -268,7 +268,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
 
     numeric: dict[str, dict[str, float]] = {}
     for name in dataset.numeric:
-        values = _numbers(table, name, zero_is_missing=name in dataset.zero_is_missing)[:, None]
+        values = _numbers(table, name, zero_as_missing=name in dataset.zero_as_missing)[:, None]
         if np.isnan(values).all():
             raise UserError(f"column {name} is empty in every training row: leave it out of the dataset's numeric")
         imputer = SimpleImputer(strategy="median").fit(values)
@@ -280,7 +280,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
         numeric[name] = {"median": float(imputer.statistics_[0]), "mean": mean, "std": std}
     categorical: dict[str, list[str]] = {}
     if dataset.categorical:
-        texts = table[dataset.categorical].map(as_text).to_numpy(dtype=object)
+        texts = table[dataset.categorical].map(cell_to_str).to_numpy(dtype=object)
         encoder = OneHotEncoder(handle_unknown="ignore").fit(texts)
         categorical = {
             name: [str(value) for value in found]
@@ -291,7 +291,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
         "kind": "tabular",
         "task": dataset.task,
         "numeric": numeric,
-        "zero_is_missing": list(dataset.zero_is_missing),
+        "zero_as_missing": list(dataset.zero_as_missing),
         "categorical": categorical,
         "pca": None,
         "target": dataset.target,
@@ -308,7 +308,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
         features = [f"pc{i + 1}" for i in range(dataset.pca)]
     meta |= {"features": features, "shape": [len(features)]}
     if dataset.task == "classification":
-        return meta | {"classes": _in_order(table[dataset.target].map(as_text).unique().tolist())}
+        return meta | {"classes": natural_sort(table[dataset.target].map(cell_to_str).unique().tolist())}
     scaler = StandardScaler().fit(_target_numbers(table, dataset.target)[:, None])
     mean, std = (float(scaler.mean_[0]), float(scaler.scale_[0])) if dataset.standardize else (0.0, 1.0)
     return meta | {"target_mean": mean, "target_std": std}
@@ -328,7 +328,7 @@ def transform_target(meta: dict[str, Any], table: pd.DataFrame) -> npt.NDArray[n
     """Targets: class numbers of shape (N,), or numbers of shape (N, 1), standardised if the dataset is."""
     if meta["task"] == "classification":
         number = {label: i for i, label in enumerate(meta["classes"])}
-        labels = table[meta["target"]].map(as_text)
+        labels = table[meta["target"]].map(cell_to_str)
         if len(unknown := labels[~labels.isin(number)]):
             raise UserError(f"row {unknown.index[0]}: no training row is of class {unknown.iloc[0]!r}")
         return np.array([number[label] for label in labels], np.int64)
@@ -337,10 +337,10 @@ def transform_target(meta: dict[str, Any], table: pd.DataFrame) -> npt.NDArray[n
     return standardised[:, None]
 
 
-def _numbers(table: pd.DataFrame, name: str, *, zero_is_missing: bool = False) -> Floats:
+def _numbers(table: pd.DataFrame, name: str, *, zero_as_missing: bool = False) -> Floats:
     """A column as numbers of shape (N,), NaN where it is missing."""
     with _named_rows(table):
-        return column_numbers(table[name], name, zero_is_missing=zero_is_missing)
+        return column_numbers(table[name], name, zero_as_missing=zero_as_missing)
 
 
 def _target_numbers(table: pd.DataFrame, name: str) -> Floats:
@@ -354,13 +354,13 @@ def _named_rows(table: pd.DataFrame, advice: str = "name the column under catego
     """Puts the id of the row into what is said of it, and what can be done."""
     try:
         yield
-    except BadInput as error:
+    except InvalidInput as error:
         if error.index is None:
             raise
         raise UserError(f"row {table.index[error.index]}: {error}; correct it, or {advice}") from None
 
 
-def _in_order(labels: list[str]) -> list[str]:
+def natural_sort(labels: list[str]) -> list[str]:
     """Sorted; by value where all are numbers, so that 10 comes after 9."""
     try:
         return sorted(labels, key=lambda label: (float(label), label))

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from torchprimer.datasets.raw import complaint, csv_reader, published
-from torchprimer.datasets.splits import in_two_classes, split, without_duplicates
+from torchprimer.datasets.csv_io import csv_error_text, csv_reader, published
+from torchprimer.datasets.splits import conflicting_labels, deduplicate, split
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Texts
-from torchprimer.predictor.inputs import padded, tokenizer, word_numbers
+from torchprimer.predictor.preprocessing import padded, token_ids, tokenizer
 
 # ---- reading and splitting -----------------------------------------------------------------------------------------
 
@@ -82,7 +82,7 @@ def _read_csv(folder: Path, dataset: Texts) -> pd.DataFrame:
     try:
         names = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
-        raise UserError(f"{where}{complaint(reader, error)}") from None
+        raise UserError(f"{where}{csv_error_text(reader, error)}") from None
     for column in (dataset.text, dataset.label):
         if column not in names:
             raise UserError(
@@ -100,7 +100,7 @@ def _read_csv(folder: Path, dataset: Texts) -> pd.DataFrame:
             row = dict(zip(names, values, strict=True))
             rows.append((row[str(dataset.label)].strip(), row[str(dataset.text)].strip()))
     except csv.Error as error:
-        raise UserError(f"{where}{complaint(reader, error)}") from None
+        raise UserError(f"{where}{csv_error_text(reader, error)}") from None
     if not any(text for _, text in rows):
         raise UserError(f"{where} has no text in it")
     digits = max(5, len(str(len(rows))))
@@ -138,9 +138,9 @@ def split_rows(
     rejected = dict.fromkeys(texts["id"][texts["text"] == ""], "no text")
     rejected |= dict.fromkeys(texts["id"][texts["label"] == ""], "no label")
     texts = texts[~texts["id"].isin(rejected)]
-    rejected |= in_two_classes(texts["id"].tolist(), texts["label"].tolist(), texts["text"].tolist())
+    rejected |= conflicting_labels(texts["id"].tolist(), texts["label"].tolist(), texts["text"].tolist())
     texts = texts[~texts["id"].isin(rejected)]
-    kept, dropped = without_duplicates(texts["text"].tolist(), np.zeros(len(texts), np.bool_))
+    kept, dropped = deduplicate(texts["text"].tolist(), np.zeros(len(texts), np.bool_))
     ids = texts["id"].to_numpy()
     rejected |= {ids[i]: f"duplicate of {ids[j]}" for i, j in dropped.items()}
     texts = texts.iloc[kept]
@@ -151,7 +151,7 @@ def split_rows(
         np.zeros(len(labels), np.bool_),
         validation=dataset.validation,
         test=dataset.test,
-        max_share=None,
+        max_holdout_fraction=None,
         limit=limit,
         seed=seed,
         name=name,
@@ -172,15 +172,15 @@ def _compare_with_published(labels: pd.Series, expected: dict[str, int] | None, 
 # ---- words and their numbers ---------------------------------------------------------------------------------------
 
 
-def vocabulary(documents: Iterable[Sequence[str]], min_documents: int, max_words: int | None) -> dict[str, int]:
-    """The words of `documents` (lists of words) that at least `min_documents` of them have, the most frequent first.
+def vocabulary(documents: Iterable[Sequence[str]], min_df: int, max_vocab: int | None) -> dict[str, int]:
+    """The words of `documents` (lists of words) that at least `min_df` of them have, the most frequent first.
 
     Returns:
-        In how many documents each is; at most `max_words` words, those of one frequency in the order of their letters.
+        In how many documents each is; at most `max_vocab` words, those of one frequency in the order of their letters.
     """
     counts = Counter(word for document in documents for word in set(document))
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return {word: count for word, count in ordered[:max_words] if count >= min_documents}
+    return {word: count for word, count in ordered[:max_vocab] if count >= min_df}
 
 
 def prepare(raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> dict[str, object]:
@@ -201,13 +201,13 @@ def prepare(raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> dict
     cut = tokenizer(dataset.tokenizer)
     documents = [cut(text) for text in texts.loc[rows["id"]]]
     training = (document for document, part in zip(documents, rows["split"], strict=True) if part == "train")
-    counts = vocabulary(training, dataset.min_documents, dataset.max_words)
+    counts = vocabulary(training, dataset.min_df, dataset.max_vocab)
     if not counts:
         raise UserError(
-            f"raw data {dataset.raw}: no word is in {dataset.min_documents} training texts or more; lower the "
-            f"dataset's min_documents, or choose another tokenizer than {dataset.tokenizer}"
+            f"raw data {dataset.raw}: no word is in {dataset.min_df} training texts or more; lower the "
+            f"dataset's min_df, or choose another tokenizer than {dataset.tokenizer}"
         )
-    encoded = word_numbers(documents, list(counts))
+    encoded = token_ids(documents, list(counts))
     length = max([1, *map(len, encoded)])
     classes = sorted(set(rows["label"]))
     for part in ("train", "validation", "test"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchprimer import params
-from torchprimer.demo.exports import Exports
+from torchprimer.demo.models import Exports
 from torchprimer.errors import UserError
 
 if TYPE_CHECKING:

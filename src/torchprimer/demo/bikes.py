@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from torchprimer.demo import shown
-from torchprimer.demo.exports import Exports, Known
+from torchprimer.demo import components
+from torchprimer.demo.models import Exports, Known
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -123,11 +123,11 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
             )  # fmt: skip
             told = gr.HTML(elem_id="bikes-summary", apply_default_css=False)
 
-    @shown.said
+    @components.said
     def look(*values: object) -> tuple[pd.DataFrame, str]:
         riders = curves(exports, names, dict(zip(controls, values, strict=True)))
         rows = [(hour, count, name) for name, by_hour in riders.items() for hour, count in by_hour.items()]
         return pd.DataFrame(rows, columns=["hour", "riders", "model"]), summary(exports, riders)
 
     changes = [control.change for control in controls.values()]
-    gr.on([selected.select, *changes], look, list(controls.values()), [chart, told], **shown.LISTENER)
+    gr.on([selected.select, *changes], look, list(controls.values()), [chart, told], **components.LISTENER)

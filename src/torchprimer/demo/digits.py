@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from torchprimer.demo import shown
-from torchprimer.demo.exports import Exports, Known
+from torchprimer.demo import components
+from torchprimer.demo.models import Exports, Known
 from torchprimer.errors import UserError
 
 if TYPE_CHECKING:
@@ -74,17 +74,17 @@ def build(exports: Exports, names: Sequence[str], _selected: "gr.Tab") -> None:
     classifiers = [name for name in names if exports.known[name].kind == "images"]
     autoencoders = [name for name in names if exports.known[name].kind == "autoencoder"]
 
-    @shown.said
+    @components.said
     def look(event: gr.EventData) -> tuple[str, str]:
         digit = centred(decoded(event.drawing))
         if digit is None:
             return "", EMPTY
-        figures = [shown.picture(digit, "what the models see")]
+        figures = [components.picture(digit, "what the models see")]
         for name in autoencoders:
             again = exports[name].predict(digit)[0]["prediction"]
-            figures.append(shown.picture(again, f"what {name} makes of it"))
+            figures.append(components.picture(again, f"what {name} makes of it"))
         answers = {name: exports[name].predict(digit)[0] for name in classifiers}
-        return shown.figures(figures), shown.answers(exports, answers)
+        return components.figures(figures), components.answers(exports, answers)
 
     gr.Markdown(
         "Draw a digit. It is scaled and centred as MNIST's digits are, and every model answers as you lift the pen."
@@ -101,4 +101,4 @@ def build(exports: Exports, names: Sequence[str], _selected: "gr.Tab") -> None:
             seen = gr.HTML(elem_id="digit-seen", apply_default_css=False)
         with gr.Column(scale=3, min_width=320):
             said = gr.HTML(EMPTY, elem_id="digit-answers", apply_default_css=False)
-    pad.input(look, None, [seen, said], **shown.LISTENER)
+    pad.input(look, None, [seen, said], **components.LISTENER)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from torchprimer.demo import shown
-from torchprimer.demo.exports import Exports, Known
+from torchprimer.demo import components
+from torchprimer.demo.models import Exports, Known
 from torchprimer.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
         generator = exports[name]
         return generator, noise(generator.noise_size or 0, seed or 0)
 
-    @shown.said
+    @components.said
     def start(name: str, seed: int | None) -> list[object]:
         generator, rows = drawn(name, seed)
         numbers = strongest(generator.generate_from, rows[0], SLIDERS)
@@ -83,18 +83,18 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
         settings = [gr.Slider(value=round(float(rows[0, number]), 2), label=f"noise {number}") for number in numbers]
         return [
             numbers,
-            shown.picture(images[0], f"{name}, seed {seed or 0}"),
-            shown.picture(grid(images), f"{len(images)} images of {name}, seed {seed or 0}"),
+            components.picture(images[0], f"{name}, seed {seed or 0}"),
+            components.picture(grid(images), f"{len(images)} images of {name}, seed {seed or 0}"),
             *settings,
         ]
 
-    @shown.said
+    @components.said
     def move(name: str, seed: int | None, numbers: list[int], *values: float) -> str:
         generator, rows = drawn(name, seed)
         rows[0, numbers] = values
-        return shown.picture(generator.generate_from(rows[:1])[0], f"{name}, seed {seed or 0}, moved")
+        return components.picture(generator.generate_from(rows[:1])[0], f"{name}, seed {seed or 0}, moved")
 
     began = [selected.select, model.change, seed.change]
-    gr.on(began, start, [model, seed], [moved, picture, many, *sliders], **shown.LISTENER)
-    gr.on([slider.input for slider in sliders], move, [model, seed, moved, *sliders], picture, **shown.LISTENER)
-    another.click(lambda: int(np.random.default_rng().integers(10_000)), None, seed, **shown.LISTENER)
+    gr.on(began, start, [model, seed], [moved, picture, many, *sliders], **components.LISTENER)
+    gr.on([slider.input for slider in sliders], move, [model, seed, moved, *sliders], picture, **components.LISTENER)
+    another.click(lambda: int(np.random.default_rng().integers(10_000)), None, seed, **components.LISTENER)

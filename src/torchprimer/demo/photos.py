@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from torchprimer import paths
-from torchprimer.demo import shown
-from torchprimer.demo.exports import Exports, Known
-from torchprimer.demo.shown import AGAINST, FOR
-from torchprimer.predictor import Answer, BadInput
+from torchprimer.demo import components
+from torchprimer.demo.components import AGAINST, FOR
+from torchprimer.demo.models import Exports, Known
+from torchprimer.predictor import Answer, InvalidInput
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -84,7 +84,7 @@ def overlaid(image: Bytes, heat: Floats, size: int) -> Bytes:
 
 def samples(dataset: str) -> list[tuple[Bytes, str]]:
     """Photos of the test split, H x W x C, with their labels, from all of it; none if it is not prepared."""
-    from torchprimer.datasets.prepared import load_meta
+    from torchprimer.datasets.storage import load_meta
 
     folder = paths.prepared(dataset)
     if not (folder / "meta.json").is_file():
@@ -101,8 +101,8 @@ def found(answer: Answer, heat: Floats) -> str:
     label = answer["prediction"]
     return (
         f"<b>{escape(label)}</b>, {answer['probabilities'][label]:.1%}. Covering the "
-        f"{shown.mark('orange', 1)} places lowers that by up to {100 * max(heat.max(), 0):.1f} points, covering the "
-        f"{shown.mark('blue', -1)} ones raises it by up to {100 * max(-heat.min(), 0):.1f}."
+        f"{components.mark('orange', 1)} places lowers that by up to {100 * max(heat.max(), 0):.1f} points, covering the "
+        f"{components.mark('blue', -1)} ones raises it by up to {100 * max(-heat.min(), 0):.1f}."
     )
 
 
@@ -110,7 +110,7 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
     import gradio as gr
     from PIL import Image
 
-    from torchprimer.predictor.inputs import image_pixels
+    from torchprimer.predictor.preprocessing import image_pixels
 
     def path_of(upload: Any) -> str | None:
         """In place of Gradio's own reading of the file: the Predictor knows what to say if it cannot be read."""
@@ -122,7 +122,7 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
 
     def offer(name: str) -> str:
         buttons = (
-            f'<button type="button" data-number="{number}">{shown.picture(image, escape(label), smooth=True)}</button>'
+            f'<button type="button" data-number="{number}">{components.picture(image, escape(label), smooth=True)}</button>'
             for number, (image, label) in enumerate(samples_of(name))
         )
         return f'<div class="picks">{"".join(buttons)}</div>'
@@ -130,33 +130,33 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
     def pick(name: str, event: gr.EventData) -> Image.Image:
         return Image.fromarray(samples_of(name)[event.number][0])
 
-    @shown.said
+    @components.said
     def answer(name: str, file: str | None) -> str:
         if file is None:
             return ""
         content = Path(file).read_bytes()
         alike = [other for other in names if exports.known[other].dataset == exports.known[name].dataset]
         try:
-            return shown.answers(exports, {other: exports[other].predict(content)[0] for other in alike})
-        except BadInput as error:
+            return components.answers(exports, {other: exports[other].predict(content)[0] for other in alike})
+        except InvalidInput as error:
             return f'<p class="note">This file cannot be used: {escape(str(error))}.</p>'
 
-    @shown.said
+    @components.said
     def explain(name: str, file: str | None) -> str:
         if file is None:
             return ""
         model = exports[name]
         try:
             seen = image_pixels(Path(file).read_bytes(), model.description["input"]["shape"][1:]).transpose(1, 2, 0)
-        except BadInput:
+        except InvalidInput:
             return ""
         said, side = model.predict(seen)[0], seen.shape[0]
         number = model.description["classes"].index(said["prediction"])
         heat = occlusion(lambda images: model.outputs(images)[:, number], seen, side // PATCH, side // STEP)
-        return shown.figures(
+        return components.figures(
             [
-                shown.picture(seen, f"What {escape(name)} sees: {side} x {side} pixels.", smooth=True),
-                shown.picture(overlaid(seen, heat, SHOWN), found(said, heat), smooth=True),
+                components.picture(seen, f"What {escape(name)} sees: {side} x {side} pixels.", smooth=True),
+                components.picture(overlaid(seen, heat, SHOWN), found(said, heat), smooth=True),
             ]
         )
 
@@ -185,8 +185,8 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
         with gr.Column(scale=3, min_width=320):
             heat = gr.HTML(elem_id="photo-heat", apply_default_css=False)
             answers = gr.HTML(elem_id="photo-answers", apply_default_css=False)
-    gr.on([selected.select, model.change], offer, model, picks, **shown.LISTENER)
-    picks.select(pick, model, photo, **shown.LISTENER)
+    gr.on([selected.select, model.change], offer, model, picks, **components.LISTENER)
+    picks.select(pick, model, photo, **components.LISTENER)
     # one after the other: a large model needs a second for its heat map
-    answered = gr.on([photo.change, model.change], answer, [model, photo], answers, **shown.LISTENER)
-    answered.then(explain, [model, photo], heat, **shown.LISTENER)
+    answered = gr.on([photo.change, model.change], answer, [model, photo], answers, **components.LISTENER)
+    answered.then(explain, [model, photo], heat, **components.LISTENER)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from torchprimer import paths
-from torchprimer.demo import shown
-from torchprimer.demo.exports import Exports, Known
+from torchprimer.demo import components
+from torchprimer.demo.models import Exports, Known
 from torchprimer.params import Texts
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def highlighted(cut: Sequence[tuple[str, bool]], falls: dict[str, float]) -> str
     """HTML: the text, its words the stronger in colour the more they matter."""
     most = max([1e-12, *map(abs, falls.values())])
     parts = [
-        shown.mark(piece, falls[piece] / most, f"{100 * falls[piece]:+.2f} points") if is_word else escape(piece)
+        components.mark(piece, falls[piece] / most, f"{100 * falls[piece]:+.2f} points") if is_word else escape(piece)
         for piece, is_word in cut
     ]
     return f'<p class="words">{"".join(parts)}</p>'
@@ -72,8 +72,8 @@ def decisive(label: str, falls: dict[str, float]) -> str:
     words = sorted(falls, key=lambda word: -abs(falls[word]))[:DECISIVE]
     listed = ", ".join(f"{escape(word)} <small>{100 * falls[word]:+.1f}</small>" for word in words)
     return (
-        f"<p class='note'>{shown.mark('Orange', 1)} words speak for <b>{escape(label)}</b>, "
-        f"{shown.mark('blue', -1)} ones against it. By so many points its probability falls without them: {listed}.</p>"
+        f"<p class='note'>{components.mark('Orange', 1)} words speak for <b>{escape(label)}</b>, "
+        f"{components.mark('blue', -1)} ones against it. By so many points its probability falls without them: {listed}.</p>"
     )
 
 
@@ -98,9 +98,9 @@ def samples(exports: Exports, name: str) -> list[str]:
 def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
     import gradio as gr
 
-    from torchprimer.predictor.inputs import tokenizer
+    from torchprimer.predictor.preprocessing import tokenizer
 
-    @shown.said
+    @components.said
     def look(name: str, text: str) -> tuple[str, str]:
         if not text.strip():
             return "", ""
@@ -109,7 +109,9 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
         answer = model.predict(text)[0]
         number = description["classes"].index(answer["prediction"])
         falls = effects(lambda texts: model.outputs(texts)[:, number], cut)
-        return shown.answers(exports, {name: answer}), highlighted(cut, falls) + decisive(answer["prediction"], falls)
+        return components.answers(exports, {name: answer}), highlighted(cut, falls) + decisive(
+            answer["prediction"], falls
+        )
 
     gr.Markdown(
         "Type a review, or pick one of the test split. Each word is left out once: the more the answer falls without "
@@ -135,6 +137,6 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
         there = samples_of(exports, name)
         return gr.Dataset(samples=[[sample] for sample in there], visible=bool(there))
 
-    gr.on([selected.select, model.change], offer, model, picks, **shown.LISTENER)
-    picks.click(lambda picked: picked[0], picks, text, **shown.LISTENER)
-    gr.on([text.change, model.change], look, [model, text], [answer, words], **shown.LISTENER)
+    gr.on([selected.select, model.change], offer, model, picks, **components.LISTENER)
+    picks.click(lambda picked: picked[0], picks, text, **components.LISTENER)
+    gr.on([text.change, model.change], look, [model, text], [answer, words], **components.LISTENER)

@@ -1,1 +1,1 @@
-"""Trained models for use elsewhere."""
+"""EvaluationContext models for use elsewhere."""

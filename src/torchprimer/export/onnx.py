@@ -65,7 +65,7 @@ def join(first: Path, second: Path, name: str) -> None:
     onnx.save(compose.merge_models(before, after, io_map=[(before.graph.output[0].name, name)]), second)
 
 
-def prove_parity(
+def check_parity(
     model: nn.Module, file: Path, inputs: torch.Tensor, *, classes: bool, given: torch.Tensor | None = None
 ) -> float:
     """The largest difference between the two models' answers over `inputs`, relative to 1 or to larger values.

@@ -35,7 +35,7 @@ class Normalize(nn.Module):
         return pixels.mul_(1 / (255 * self.std)).sub_(self.mean / self.std)  # in place: a third of the time
 
 
-class Answers(nn.Module):
+class OutputHead(nn.Module):
     """Behind a model: logits -> probabilities of every class (..., K); regression -> values in original units, float64.
 
     What an autoencoder or a generator makes is passed on as it is.

@@ -28,9 +28,9 @@ def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> nn.Sequ
     shape = data["shape"]
     channels, height, width = shape
     layers: list[nn.Module] = [ChannelsLast()]
-    if params["pad"]:  # edges repeated: the background goes on
-        layers.append(nn.ReplicationPad2d(params["pad"]))
-        height, width = height + 2 * params["pad"], width + 2 * params["pad"]
+    if params["input_padding"]:  # edges repeated: the background goes on
+        layers.append(nn.ReplicationPad2d(params["input_padding"]))
+        height, width = height + 2 * params["input_padding"], width + 2 * params["input_padding"]
     for block, filters in enumerate(params["channels"], 1):
         layers.append(nn.Conv2d(channels, filters, params["kernel_size"], padding=params["padding"]))
         if params["batch_norm"]:

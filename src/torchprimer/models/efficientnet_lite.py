@@ -131,11 +131,11 @@ def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> Efficie
         UserError: images smaller than 32 pixels, of which nothing would be left in the last blocks.
     """
     side = data["shape"][-1]
-    if enlarged(side, params["enlarge"]) < 32:
+    if enlarged(side, params["upscale"]) < 32:
         raise UserError(
             f"model efficientnet_lite: images of {side} x {side} pixels are too small, it halves them five times; set "
             f"enlarge: {-(-32 // side)} or more (they are scaled inside the model), or a larger image_size"
         )
-    net = EfficientNetLite(outputs, enlarge=params["enlarge"], dropout=params["dropout"])
+    net = EfficientNetLite(outputs, enlarge=params["upscale"], dropout=params["dropout"])
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own stub
     return net

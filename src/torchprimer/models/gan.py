@@ -62,7 +62,7 @@ def build(params: dict[str, Any], data: dict[str, Any], _outputs: int) -> GAN:
     Raises:
         UserError: the images cannot be halved that often.
     """
-    shape, noise = tuple(data["shape"]), params["noise"]
+    shape, noise = tuple(data["shape"]), params["latent_dim"]
     networks = _convolutional if params["architecture"] == "convolutional" else _dense
     generator, discriminator = networks(noise, params["generator"], params["discriminator"], shape)
     return GAN(generator, discriminator, noise)

@@ -25,7 +25,7 @@ def linear_layer(model: nn.Module) -> nn.Linear:
 
 
 @torch.no_grad()
-def set_line(layer: nn.Linear, weight: npt.ArrayLike, bias: float) -> None:
+def set_linear(layer: nn.Linear, weight: npt.ArrayLike, bias: float) -> None:
     """Gives a layer of one output a weight for each feature, and a bias if it has one, rounded to its dtype."""
     layer.weight.copy_(torch.from_numpy(np.reshape(np.asarray(weight, np.float64), (1, -1))))
     if layer.bias is not None:

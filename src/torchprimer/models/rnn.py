@@ -24,7 +24,7 @@ class OneHot(nn.Module):
         return F.one_hot(numbers, self.classes).float()
 
 
-class Unrolled(nn.Module):
+class ManualRNN(nn.Module):
     """The recurrence by hand: state = tanh(W input + b + U state + c), from a state of zeros."""
 
     def __init__(self, features: int, hidden_size: int) -> None:
@@ -58,19 +58,19 @@ def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> nn.Sequ
     """Numbers of characters (int64, N x T) -> logits for each character, (N, T, `outputs`).
 
     Raises:
-        UserError: without a readout the state is the answer, and it is not as wide as the alphabet.
+        UserError: without an output layer the state is the answer, and it is not as wide as the alphabet.
     """
     hidden_size, embedding = params["hidden_size"], params["embedding"]
-    if not params["readout"] and hidden_size != outputs:
+    if not params["output_layer"] and hidden_size != outputs:
         raise UserError(
-            f"model rnn: without a readout the state itself is the answer, so hidden_size, {hidden_size}, has to be "
-            f"the number of characters, {outputs} ({' '.join(data['classes'])}); change it, or set readout: true"
+            f"model rnn: without an output layer the state itself is the answer, so hidden_size, {hidden_size}, has to be "
+            f"the number of characters, {outputs} ({' '.join(data['classes'])}); change it, or set output_layer: true"
         )
     characters = len(data["classes"])
     layers: list[nn.Module] = [nn.Embedding(characters, embedding) if embedding else OneHot(characters)]
-    recurrence = {"RNNCell": Unrolled, "RNN": Layer}[params["cell"]]
+    recurrence = {"RNNCell": ManualRNN, "RNN": Layer}[params["cell"]]
     layers.append(recurrence(embedding or characters, hidden_size))
-    if params["readout"]:
+    if params["output_layer"]:
         layers.append(nn.Linear(hidden_size, outputs))
     return nn.Sequential(*layers)
 
@@ -81,7 +81,7 @@ def strings(numbers: torch.Tensor, alphabet: list[str]) -> list[str]:
 
 
 @torch.inference_mode()
-def spell(model: nn.Module, inputs: torch.Tensor, alphabet: list[str]) -> str:
+def greedy_decode(model: nn.Module, inputs: torch.Tensor, alphabet: list[str]) -> str:
     """What the model makes of the first of `inputs`, (N, T), as it is now; it stays in the mode that it is in."""
     device, training = next(model.parameters()).device, model.training
     logits = model.eval()(inputs[:1].to(device))

@@ -10,33 +10,50 @@ from pydantic import Field, ValidationError, model_validator
 
 from torchprimer import paths
 from torchprimer.errors import UserError, describe
+from torchprimer.params.base import (
+    NAME,
+    PATTERNS,
+    Device,
+    Name,
+    Positive,
+    PositiveInt,
+    StrictModel,
+    reference_error,
+    value_error,
+)
 from torchprimer.params.datasets import Dataset, Features, Images, Sequences, Tabular, Texts
-from torchprimer.params.downloads import Address, Clouds, Download, Inline, RegistryPackage, Shipped
-from torchprimer.params.experiments import AnyExperiment, Experiment, LinearDescent, LinearSearch, Supervised, Vision
-from torchprimer.params.section import NAME, PATTERNS, Count, Device, Name, Positive, Section, unknown_name, wrong_value
+from torchprimer.params.downloads import Download, GaussianBlobs, Inline, RegistryPackage, SklearnDataset, UrlSource
+from torchprimer.params.experiments import (
+    AnyExperiment,
+    Experiment,
+    LinearGradientDescent,
+    LinearGridSearch,
+    Supervised,
+    Torchvision,
+)
 
 __all__ = [
-    "Address",
-    "Clouds",
     "Dataset",
     "Download",
     "Experiment",
     "Features",
+    "GaussianBlobs",
     "Images",
     "Inline",
     "Params",
     "RegistryPackage",
-    "Section",
     "Sequences",
-    "Shipped",
+    "SklearnDataset",
+    "StrictModel",
     "Tabular",
     "Texts",
-    "Vision",
+    "Torchvision",
+    "UrlSource",
     "load",
 ]
 
 
-class Folds(Section):
+class CrossValidation(StrictModel):
     """An experiment, trained once more for each of so many folds."""
 
     dataset: Name  # the experiment's, as dvc.yaml needs to know
@@ -44,13 +61,13 @@ class Folds(Section):
     folds: Annotated[int, Field(ge=2, le=100)]
 
 
-class Params(Section):
+class Params(StrictModel):
     """All of params.yaml."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     lr: Positive | None
-    epochs: Count | None
-    limit: Count | None
+    epochs: PositiveInt | None
+    limit: PositiveInt | None
     device: Device
     precision: Literal["float32", "bf16", "auto"]
     processes: Annotated[int, Field(ge=1, le=64)]
@@ -59,7 +76,7 @@ class Params(Section):
     datasets: dict[Name, Dataset]
     features: dict[Name, Features]
     experiments: dict[Name, AnyExperiment]
-    crossvalidate: dict[Name, Folds]
+    crossvalidate: dict[Name, CrossValidation]
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Params":
@@ -67,28 +84,28 @@ class Params(Section):
         for name, features in self.features.items():
             path = f"features.{name}"
             if features.dataset not in self.datasets:
-                raise unknown_name(f"{path}.dataset", features.dataset, no_dataset, self.datasets)
+                raise reference_error(f"{path}.dataset", features.dataset, no_dataset, self.datasets)
             if features.experiment not in self.experiments:
-                raise unknown_name(f"{path}.experiment", features.experiment, no_experiment, self.experiments)
+                raise reference_error(f"{path}.experiment", features.experiment, no_experiment, self.experiments)
             if name in self.datasets:
-                raise wrong_value(path, name, "this name is taken, under datasets:")
+                raise value_error(path, name, "this name is taken, under datasets:")
         for name, experiment in self.experiments.items():
             path = f"experiments.{name}"
             if name in ("scratch", "imagenet", "none", "baselines"):
-                raise wrong_value(path, name, "this name has another meaning: choose another one")
+                raise value_error(path, name, "this name has another meaning: choose another one")
             if experiment.dataset not in (known := [*self.datasets, *self.features]):
-                raise unknown_name(f"{path}.dataset", experiment.dataset, no_dataset, known)
-            if experiment.judge not in (known := ["none", *self.experiments]):
-                raise unknown_name(f"{path}.judge", experiment.judge, "should be one of:", known)
-            if (given := experiment.start) == name:
-                raise wrong_value(f"{path}.start", given, "an experiment cannot start from itself")
+                raise reference_error(f"{path}.dataset", experiment.dataset, no_dataset, known)
+            if experiment.scorer not in (known := ["none", *self.experiments]):
+                raise reference_error(f"{path}.scorer", experiment.scorer, "should be one of:", known)
+            if (given := experiment.init_from) == name:
+                raise value_error(f"{path}.init_from", given, "an experiment cannot start from itself")
             known = ["scratch", "imagenet", *self.experiments]
             if given not in known and "/" not in given and "." not in given:
                 what = "should be a path as seen from models/ (a file or a folder), or one of:"
-                raise unknown_name(f"{path}.start", given, what, known)
+                raise reference_error(f"{path}.init_from", given, what, known)
         for name in self.crossvalidate:
             if name not in self.experiments:
-                raise unknown_name(f"crossvalidate.{name}", name, no_experiment, self.experiments)
+                raise reference_error(f"crossvalidate.{name}", name, no_experiment, self.experiments)
         return self
 
     @model_validator(mode="after")
@@ -96,22 +113,24 @@ class Params(Section):
         for name, dataset in self.datasets.items():
             if dataset.raw in self.downloads and (given := self.downloads[dataset.raw].format) not in dataset.formats:
                 message = f"is of format {given}, and kind {dataset.kind} reads {' or '.join(dataset.formats)}"
-                raise wrong_value(f"datasets.{name}.raw", dataset.raw, message)
+                raise value_error(f"datasets.{name}.raw", dataset.raw, message)
             for raw, wanted in dataset.classes.items() if isinstance(dataset, Images) else ():
                 known = (self.downloads[raw].classes if raw in self.downloads else None) or wanted  # photos: seen later
                 for label in wanted:
                     if label not in known:
-                        raise unknown_name(f"datasets.{name}.classes.{raw}", label, f"no such class; {raw} has:", known)
+                        raise reference_error(
+                            f"datasets.{name}.classes.{raw}", label, f"no such class; {raw} has:", known
+                        )
         for name, features in self.features.items():
             if (kind := self.datasets[features.dataset].kind) != "images":
                 message = f"is of kind {kind}, and features are taken out of images"
-                raise wrong_value(f"features.{name}.dataset", features.dataset, message)
-            if (model := self.experiments[features.experiment].model) not in ("vision", "efficientnet_lite"):
-                message = f"is of model {model}; one of model vision or efficientnet_lite has features to take out"
-                raise wrong_value(f"features.{name}.experiment", features.experiment, message)
+                raise value_error(f"features.{name}.dataset", features.dataset, message)
+            if (model := self.experiments[features.experiment].model) not in ("torchvision", "efficientnet_lite"):
+                message = f"is of model {model}; one of model torchvision or efficientnet_lite has features to take out"
+                raise value_error(f"features.{name}.experiment", features.experiment, message)
             if features.model != model:
                 message = f"should be that of experiment {features.experiment}: {model}"
-                raise wrong_value(f"features.{name}.model", features.model, message)
+                raise value_error(f"features.{name}.model", features.model, message)
         return self
 
     @model_validator(mode="after")
@@ -121,31 +140,31 @@ class Params(Section):
             kind, task = self.kind_and_task(data)
             if kind not in experiment.kinds:
                 message = f"takes data of kind {' or '.join(experiment.kinds)}, and dataset {data} is of kind {kind}"
-                raise wrong_value(f"{path}.model", experiment.model, message)
-            if isinstance(experiment, LinearSearch | LinearDescent) and task != "regression":
+                raise value_error(f"{path}.model", experiment.model, message)
+            if isinstance(experiment, LinearGridSearch | LinearGradientDescent) and task != "regression":
                 message = f"is for regression, and dataset {data} is for {task}: take supervised"
-                raise wrong_value(f"{path}.training", experiment.training, message)
+                raise value_error(f"{path}.loop", experiment.loop, message)
             if isinstance(experiment, Supervised):
                 if experiment.loss not in (losses := experiment.losses(task)):
                     message = f"does not fit model {experiment.model} on dataset {data}; one of: {', '.join(losses)}"
-                    raise wrong_value(f"{path}.loss", experiment.loss, message)
+                    raise value_error(f"{path}.loss", experiment.loss, message)
                 if experiment.augment is not None and kind != "images":
                     message = f"only images can be augmented, and dataset {data} is of kind {kind}: set it to null"
-                    raise wrong_value(f"{path}.augment", experiment.augment.model_dump(), message)
+                    raise value_error(f"{path}.augment", experiment.augment.model_dump(), message)
         return self
 
     @model_validator(mode="after")
     def _judges_can_judge(self) -> "Params":
         for name, experiment in self.experiments.items():
-            if experiment.judge == "none":
+            if experiment.scorer == "none":
                 continue
-            path, judge = f"experiments.{name}.judge", self.experiments[experiment.judge]
+            path, judge = f"experiments.{name}.scorer", self.experiments[experiment.scorer]
             if experiment.model != "gan":
-                raise wrong_value(path, experiment.judge, "only what a gan makes is judged: set it to none")
+                raise value_error(path, experiment.scorer, "only what a gan makes is judged: set it to none")
             kind, model = self.kind_and_task(judge.dataset)[0], judge.model
             if kind != "images" or model in ("gan", "autoencoder"):
                 message = f"should be a classifier of images; this one is of model {model} on data of kind {kind}"
-                raise wrong_value(path, experiment.judge, message)
+                raise value_error(path, experiment.scorer, message)
         return self
 
     @model_validator(mode="after")
@@ -156,16 +175,16 @@ class Params(Section):
             for key in ("dataset", "model"):
                 if getattr(folds, key) != getattr(experiment, key):
                     message = f"should be that of experiment {name}: {getattr(experiment, key)}"
-                    raise wrong_value(f"crossvalidate.{name}.{key}", getattr(folds, key), message)
+                    raise value_error(f"crossvalidate.{name}.{key}", getattr(folds, key), message)
             if (found := self.kind_and_task(own)) != ("tabular", "classification"):
                 what = f"dataset {own} is for {found[1]}, kind {found[0]}"
                 message = f"only classifiers of tables are cross-validated, and {what}"
-                raise wrong_value(f"crossvalidate.{name}", name, message)
-            alone: dict[str, object] = {"start": "scratch", "freeze": []}
+                raise value_error(f"crossvalidate.{name}", name, message)
+            alone: dict[str, object] = {"init_from": "scratch", "freeze": []}
             for key, usual in alone.items():
                 if (given := getattr(experiment, key, usual)) != usual:
                     message = f"is cross-validated, so it should be {usual}: other weights may have seen a fold's rows"
-                    raise wrong_value(f"experiments.{name}.{key}", given, message)
+                    raise value_error(f"experiments.{name}.{key}", given, message)
         return self
 
     def kind_and_task(self, dataset: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Discriminator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from torchprimer.errors import did_you_mean
-from torchprimer.params.section import Count, Name, Section, Text, wrong_key
+from torchprimer.params.base import Name, PositiveInt, StrictModel, Text, key_error
 
 
 def _part(given: Any) -> Any:
@@ -16,27 +16,27 @@ def _part(given: Any) -> Any:
 
 
 # so many samples (by time: so many values of the column), or this share of all
-Part = Annotated[int | float, BeforeValidator(_part)]
+SplitSize = Annotated[int | float, BeforeValidator(_part)]
 
 
-class Images(Section):
+class Images(StrictModel):
     """Labelled images -> uint8 arrays N x C x H x W."""
 
     kind: Literal["images"]
     raw: Name
     classes: dict[str, Annotated[list[str], Field(min_length=2)]]
     image_size: Annotated[int, Field(ge=8, le=1024)]
-    validation: Count
-    test: Count
-    max_share: Annotated[float, Field(gt=0, lt=0.5)] | None
-    max_bad_share: Annotated[float, Field(ge=0, le=1)]
+    validation: PositiveInt
+    test: PositiveInt
+    max_holdout_fraction: Annotated[float, Field(gt=0, lt=0.5)] | None
+    max_corrupt_fraction: Annotated[float, Field(ge=0, le=1)]
     baseline: Literal["nearest_neighbours", "logistic_regression"]
 
     task: ClassVar[str] = "classification"
     formats: ClassVar[tuple[str, ...]] = ("idx", "cifar10")
 
 
-class Tabular(Section):
+class Tabular(StrictModel):
     """Rows of numbers and categories -> float32 arrays N x F."""
 
     kind: Literal["tabular"]
@@ -45,13 +45,13 @@ class Tabular(Section):
     target: Text
     numeric: list[Text]
     categorical: list[Text]
-    zero_is_missing: list[Text]
+    zero_as_missing: list[Text]
     standardize: bool
-    pca: Count | None
+    pca: PositiveInt | None
     split: Literal["random", "time", "none"]
     time: Text | None
-    validation: Part | None
-    test: Part | None
+    validation: SplitSize | None
+    test: SplitSize | None
     baseline: Literal["logistic_regression", "linear_regression", "gradient_boosting"]
 
     formats: ClassVar[tuple[str, ...]] = ("csv", "keel")
@@ -60,42 +60,42 @@ class Tabular(Section):
     def _columns_fit(self) -> "Tabular":
         columns = [*self.numeric, *self.categorical]
         if not columns:
-            raise wrong_key("numeric", self.numeric, "name at least one column under numeric or categorical")
+            raise key_error("numeric", self.numeric, "name at least one column under numeric or categorical")
         for name in columns:
             where = "categorical" if name in self.categorical else "numeric"
             if columns.count(name) > 1:
-                raise wrong_key(where, name, "this column is named twice")
+                raise key_error(where, name, "this column is named twice")
             if name == self.target:
-                raise wrong_key(where, name, "the target cannot be an input as well")
-        for name in self.zero_is_missing:
+                raise key_error(where, name, "the target cannot be an input as well")
+        for name in self.zero_as_missing:
             if name not in self.numeric:
                 listed, guess = ", ".join(self.numeric), did_you_mean(name, self.numeric)
-                raise wrong_key("zero_is_missing", name, f"no such column; numeric has: {listed}.{guess}")
+                raise key_error("zero_as_missing", name, f"no such column; numeric has: {listed}.{guess}")
         return self
 
     @model_validator(mode="after")
     def _split_is_described(self) -> "Tabular":
         if self.split == "time" and self.time is None:
-            raise wrong_key("time", self.time, "split: time needs the name of the column to sort by")
+            raise key_error("time", self.time, "split: time needs the name of the column to sort by")
         if self.split != "time" and self.time is not None:
-            raise wrong_key("time", self.time, f"split: {self.split} does not sort: set it to null")
+            raise key_error("time", self.time, f"split: {self.split} does not sort: set it to null")
         for key in ("validation", "test"):
             given = getattr(self, key)
             if given is None and self.split != "none":
-                raise wrong_key(key, given, f"split: {self.split} needs a number of samples here, or a share of all")
+                raise key_error(key, given, f"split: {self.split} needs a number of samples here, or a share of all")
             if given is not None and self.split == "none":
-                raise wrong_key(key, given, "split: none holds nothing back: set it to null")
+                raise key_error(key, given, "split: none holds nothing back: set it to null")
         return self
 
     @model_validator(mode="after")
     def _baseline_fits(self) -> "Tabular":
         right, wrong = ("logistic_regression", "linear_regression")[:: 1 if self.task == "classification" else -1]
         if self.baseline == wrong:
-            raise wrong_key("baseline", wrong, f"does not fit task: {self.task}; one of: {right}, gradient_boosting")
+            raise key_error("baseline", wrong, f"does not fit task: {self.task}; one of: {right}, gradient_boosting")
         return self
 
 
-class Texts(Section):
+class Texts(StrictModel):
     """Texts of two or more classes -> the numbers of their words, int32 N x L."""
 
     kind: Literal["text"]
@@ -103,10 +103,10 @@ class Texts(Section):
     text: Text | None  # columns of a CSV; empty: one file per class, one text per line
     label: Text | None
     tokenizer: Literal["chinese", "words"]
-    min_documents: Count
-    max_words: Count | None
-    validation: Part
-    test: Part
+    min_df: PositiveInt
+    max_vocab: PositiveInt | None
+    validation: SplitSize
+    test: SplitSize
     baseline: Literal["naive_bayes", "logistic_regression"]
 
     task: ClassVar[str] = "classification"
@@ -116,18 +116,18 @@ class Texts(Section):
     def _columns_fit(self) -> "Texts":
         if (self.text is None) != (self.label is None):
             missing = "text" if self.text is None else "label"
-            raise wrong_key(missing, None, "name both columns, text and label, or neither")
+            raise key_error(missing, None, "name both columns, text and label, or neither")
         return self
 
 
-class Sequences(Section):
+class Sequences(StrictModel):
     """Strings and what each becomes, character for character -> int64 arrays N x T."""
 
     kind: Literal["sequences"]
     raw: Name
     input: Text
     target: Text
-    baseline: Literal["naive_bayes"]
+    baseline: Literal["most_frequent_per_character"]
 
     task: ClassVar[str] = "sequence"
     formats: ClassVar[tuple[str, ...]] = ("csv",)
@@ -136,7 +136,7 @@ class Sequences(Section):
 Dataset = Annotated[Images | Tabular | Texts | Sequences, Discriminator("kind")]
 
 
-class Features(Section):
+class Features(StrictModel):
     """A dataset's images seen through the frozen convolutions of a trained model -> float32 arrays N x F."""
 
     dataset: Name

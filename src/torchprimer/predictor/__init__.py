@@ -8,18 +8,18 @@ This folder needs nothing else of the project: `export` puts a copy of it into e
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import BadInput, UserError
+from .errors import InvalidInput, UserError
 
 if TYPE_CHECKING:
-    from .model import Answer, Predictor
+    from .predictor import Answer, Predictor
 
-__all__ = ["Answer", "BadInput", "Predictor", "UserError"]
+__all__ = ["Answer", "InvalidInput", "Predictor", "UserError"]
 
 
 def __getattr__(name: str) -> Any:
     """Predictor, once it is asked for: stages that only raise a UserError need no NumPy."""
     if name in ("Answer", "Predictor"):
-        from . import model
+        from . import predictor
 
-        return getattr(model, name)
+        return getattr(predictor, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ class UserError(Exception):
     """A mistake in what the user gave (params, files, machine, input); its text is the whole message."""
 
 
-class BadInput(UserError):  # noqa: N818 (said of an input, not of the program)
+class InvalidInput(UserError):  # noqa: N818 (said of an input, not of the program)
     """An input that a model cannot use; its text says what is wrong with it and what is allowed.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from torchprimer import paths
-from torchprimer.report.entries import Entry
+from torchprimer.report.summaries import Entry
 
 POINTS = 250  # of a curve: more would not be seen
 LOGARITHMIC = 200  # from this quotient of largest and smallest value on, the axis is
@@ -61,7 +61,7 @@ def history(entry: Entry) -> pd.DataFrame:
 
 def curves(entries: Iterable[Entry]) -> list[Curves]:
     """The charts of one dataset: its scores, its losses by what they measure, its games of generators."""
-    descents = [entry for entry in entries if entry.params.experiments[entry.name].training != "search"]
+    descents = [entry for entry in entries if entry.params.experiments[entry.name].loop != "grid_search"]
     columns = {entry.name: set(history(entry)) for entry in descents}
 
     def having(column: str, among: Iterable[Entry] = descents) -> tuple[Entry, ...]:

@@ -6,7 +6,7 @@
 from functools import cache
 
 from torchprimer import paths
-from torchprimer.files import replacing
+from torchprimer.atomic import atomic_write
 
 
 @cache
@@ -19,7 +19,7 @@ def script() -> str:
 
 def main() -> None:
     file = paths.project() / ".dvc" / "plots" / "vega.js"
-    with replacing(file) as partial:
+    with atomic_write(file) as partial:
         partial.write_text(script(), "utf-8")
     print(f"{file.relative_to(paths.project())}: {file.stat().st_size:,} bytes")
 

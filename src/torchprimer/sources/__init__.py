@@ -8,12 +8,12 @@ import json
 import tempfile
 from pathlib import Path
 
+from torchprimer.atomic import remove
 from torchprimer.errors import UserError
-from torchprimer.files import remove
-from torchprimer.params import Address, Clouds, Download, Inline, RegistryPackage, Shipped
+from torchprimer.params import Download, GaussianBlobs, Inline, RegistryPackage, SklearnDataset, UrlSource
 
 DESCRIPTION = "source.json"  # beside the files: how to read them (format, classes or columns, expected numbers)
-Source = RegistryPackage | Address | Inline | Clouds | Shipped
+Source = RegistryPackage | UrlSource | Inline | GaussianBlobs | SklearnDataset
 
 
 class SourceError(Exception):
@@ -62,12 +62,12 @@ def _take(
     folder: Path,
 ) -> None:
     """Fetches, checks all, and only then moves the missing files into `folder`."""
-    if isinstance(source, Address):
-        from torchprimer.sources.address import fetch_address
+    if isinstance(source, UrlSource):
+        from torchprimer.sources.http import fetch_address
 
         found = fetch_address(source, list(missing), temporary)
-    elif isinstance(source, Inline | Clouds | Shipped):
-        from torchprimer.sources.made import make_table
+    elif isinstance(source, Inline | GaussianBlobs | SklearnDataset):
+        from torchprimer.sources.generated import make_table
 
         found = make_table(source, download.files[0].name, temporary)
     else:
@@ -89,13 +89,13 @@ def _take(
 
 def label(source: Source) -> str:
     """How messages name a source."""
-    if isinstance(source, Address):
+    if isinstance(source, UrlSource):
         return source.url
     if isinstance(source, Inline):
         return "as params.yaml has it"
-    if isinstance(source, Clouds):
+    if isinstance(source, GaussianBlobs):
         return f"drawn from seed {source.seed}"
-    if isinstance(source, Shipped):
+    if isinstance(source, SklearnDataset):
         return f"{source.dataset} of scikit-learn"
     return f"{source.kind} package {source.package} {source.version}"
 

@@ -3,10 +3,10 @@
 import json
 
 from torchprimer import paths
-from torchprimer.baselines import fit_baselines
-from torchprimer.datasets.prepared import load_meta, load_split
-from torchprimer.files import replacing
+from torchprimer.atomic import atomic_write
+from torchprimer.datasets.storage import load_meta, load_split
 from torchprimer.params import Params
+from torchprimer.tasks.baselines import fit_baselines
 from torchprimer.tracking import Tracker
 
 
@@ -19,7 +19,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
         params.datasets[name].baseline,
         params.seed,
     )
-    with replacing(paths.baseline(name)) as file:
+    with atomic_write(paths.baseline(name)) as file:
         file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
     tracker.send("baseline", name)
     key = "accuracy" if "accuracy" in scores["dummy"] else "r2"

@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 
 from torchprimer import paths
+from torchprimer.atomic import atomic_write
 from torchprimer.errors import UserError, did_you_mean
-from torchprimer.files import replacing
-from torchprimer.params import Images, Params, Vision
+from torchprimer.params import Images, Params, Torchvision
 
 
 def run(params: Params) -> None:
@@ -28,15 +28,15 @@ def run(params: Params) -> None:
                     f"torchprimer add-photos and add-data bring it there).{guess}"
                 )
     for name, experiment in params.experiments.items():
-        if experiment.start in ("scratch", "imagenet", *params.experiments):
+        if experiment.init_from in ("scratch", "imagenet", *params.experiments):
             continue
-        place = Path(os.path.normpath(paths.model(experiment.start)))
+        place = Path(os.path.normpath(paths.model(experiment.init_from)))
         downloaded = {paths.raw(raw) for raw in params.downloads}
         if not downloaded & {place, *place.parents} and not _is_here(place):
-            raise UserError(f"params.yaml: experiments.{name}.start: {experiment.start!r}: there is no {place}")
+            raise UserError(f"params.yaml: experiments.{name}.init_from: {experiment.init_from!r}: there is no {place}")
     for name, experiment in params.experiments.items():
-        if isinstance(experiment, Vision):
-            from torchprimer.models.vision import check_architecture
+        if isinstance(experiment, Torchvision):
+            from torchprimer.models.torchvision import check_architecture
 
             try:
                 check_architecture(experiment.architecture)
@@ -46,7 +46,7 @@ def run(params: Params) -> None:
         from torchprimer.training.device import select_device
 
         select_device(params.device)
-    with replacing(paths.params_checked()) as file:
+    with atomic_write(paths.params_checked()) as file:
         file.write_text("params.yaml was read and checked\n", "utf-8")
 
 

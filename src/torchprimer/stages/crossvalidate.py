@@ -13,15 +13,15 @@ import pandas as pd
 import torch
 
 from torchprimer import models, paths
-from torchprimer.datasets.prepared import SAMPLES, Split
-from torchprimer.datasets.tabular import equal_rows, fit, read_table, transform, transform_target
+from torchprimer.atomic import atomic_write
+from torchprimer.datasets.storage import SAMPLES, SplitArrays
+from torchprimer.datasets.tabular import duplicate_groups, fit, read_table, transform, transform_target
 from torchprimer.errors import UserError
-from torchprimer.files import replacing
-from torchprimer.loops.supervised import train
-from torchprimer.models.initialize import initialize
 from torchprimer.params import Params, Tabular
 from torchprimer.tracking import Tracker
 from torchprimer.training.device import seed_everything, select_device, select_precision
+from torchprimer.training.initialization import initialize
+from torchprimer.training.loops.supervised import train
 
 
 def run(params: Params, name: str, tracker: Tracker) -> None:
@@ -33,7 +33,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
     prepared = paths.prepared(experiment["dataset"])
     samples = pd.read_csv(prepared / SAMPLES, dtype=str, keep_default_na=False).query("split != 'test'")
     table = read_table(paths.raw(dataset.raw)).loc[samples["id"]]
-    content = equal_rows(table, dataset)
+    content = duplicate_groups(table, dataset)
     labels = samples["label"].to_numpy()[np.unique(content, return_index=True)[1]]  # of one row of each content
     smallest = min(Counter(labels).values())
     if smallest < folds:
@@ -54,9 +54,9 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
         for key in ("accuracy", "loss")
         for what, value in (("mean", found[key].mean()), ("std", found[key].std()))
     }
-    with replacing(paths.metrics(name) / "folds.csv") as file:
+    with atomic_write(paths.metrics(name) / "folds.csv") as file:
         found.to_csv(file, index=False)
-    with replacing(paths.metrics(name) / "folds.json") as file:
+    with atomic_write(paths.metrics(name) / "folds.json") as file:
         file.write_text(json.dumps(summary | {"folds": folds}, indent=1) + "\n", "utf-8")
     tracker.send("folds", name)
     print(f"{name}: accuracy {summary['accuracy_mean']:.4f} ± {summary['accuracy_std']:.4f} over {folds} folds")
@@ -72,7 +72,7 @@ def _fold(
     """The last row of the history of a training on `training`; what is fitted to data is fitted to these rows."""
     data = fit(training, dataset)
     learn, held = (
-        Split(torch.from_numpy(transform(data, table)), torch.from_numpy(transform_target(data, table)))
+        SplitArrays(torch.from_numpy(transform(data, table)), torch.from_numpy(transform_target(data, table)))
         for table in (training, held_out)
     )
     device = select_device(params.device)

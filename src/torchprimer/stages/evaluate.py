@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from torchprimer import models, paths
-from torchprimer.datasets.prepared import SAMPLES, load_split
-from torchprimer.evaluation import Trained
-from torchprimer.files import replacing
+from torchprimer.atomic import atomic_write
+from torchprimer.datasets.storage import SAMPLES, load_split
 from torchprimer.params import Params
+from torchprimer.tasks import EvaluationContext
 from torchprimer.tracking import Tracker
 from torchprimer.training.device import select_device
 
@@ -20,9 +20,9 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
     place = paths.model(name)
     model, record = models.load(place)
     device = select_device("cpu" if record["run"]["device"] == "cpu" else "auto")  # as it was trained, if that is here
-    prepared, judge = paths.prepared(record["params"]["dataset"]), record["params"]["judge"]
+    prepared, scorer = paths.prepared(record["params"]["dataset"]), record["params"]["scorer"]
     samples = pd.read_csv(prepared / SAMPLES, dtype=str, keep_default_na=False)
-    trained = Trained(
+    trained = EvaluationContext(
         name=name,
         model=model.to(device),
         record=record,
@@ -31,14 +31,14 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
         test=load_split(prepared, "test"),
         ids=list(samples[samples["split"].isin(["test", "all"])]["id"]),
         extras={file.stem: np.load(file) for file in place.glob("*.npy")},
-        judge=models.load(paths.model(judge))[0].to(device) if judge != "none" else None,
+        scorer=models.load(paths.model(scorer))[0].to(device) if scorer != "none" else None,
         device=device,
     )
-    with replacing(paths.metrics(name) / "test") as folder:
+    with atomic_write(paths.metrics(name) / "test") as folder:
         folder.mkdir()
-        scores = import_module(f"torchprimer.evaluation.{kind_of_evaluation(record)}").evaluate(trained, folder)
+        scores = import_module(f"torchprimer.tasks.{kind_of_evaluation(record)}").evaluate(trained, folder)
         (folder / "model.json").write_text(json.dumps({"fingerprint": record["fingerprint"]}) + "\n", "utf-8")
-    with replacing(paths.metrics(name) / "test.json") as file:
+    with atomic_write(paths.metrics(name) / "test.json") as file:
         file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
     tracker.send("evaluation", name)
     print(f"{name}: test " + ", ".join(f"{key} {value:.4g}" for key, value in list(scores.items())[:4]))

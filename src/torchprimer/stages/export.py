@@ -13,12 +13,12 @@ from torch import nn
 
 import torchprimer.predictor
 from torchprimer import models, paths
-from torchprimer.datasets.prepared import load_split
+from torchprimer.atomic import atomic_write
+from torchprimer.datasets.storage import load_split
 from torchprimer.errors import UserError
-from torchprimer.export.card import card
-from torchprimer.export.description import classifies, description, example_of, kind_of
-from torchprimer.export.onnx import ParityError, export_onnx, join, prove_parity
-from torchprimer.files import replacing
+from torchprimer.export.metadata import description, example_of, is_classifier, predictor_kind
+from torchprimer.export.model_card import card
+from torchprimer.export.onnx import ParityError, check_parity, export_onnx, join
 from torchprimer.params import Params
 from torchprimer.tracking import Tracker
 
@@ -31,7 +31,7 @@ OUTPUTS = {"generator": "images", "autoencoder": "reconstructions"}
 def run(_params: Params, name: str, tracker: Tracker) -> None:
     model, record = models.load(paths.model(name))
     training, test = (read(paths.metrics(name) / f"{split}.json") for split in ("train", "test"))
-    with replacing(paths.export(name)) as folder:
+    with atomic_write(paths.export(name)) as folder:
         folder.mkdir()
         graph, example = write_graph(model, record, folder / "model.onnx")
         described = description(record, training, test, graph)
@@ -55,13 +55,13 @@ def write_graph(model: nn.Module, record: dict[str, Any], file: Path) -> tuple[d
         What model.json says of it; one input.
     """
     params, data = record["params"], record["data"]
-    whole = nn.Sequential(model, models.Answers(params, data)).eval()
-    kind, prepared = kind_of(params, data), paths.prepared(params["dataset"])
+    whole = nn.Sequential(model, models.OutputHead(params, data)).eval()
+    kind, prepared = predictor_kind(params, data), paths.prepared(params["dataset"])
     if kind == "generator":
-        inputs = torch.randn(SAMPLES, params["noise"], generator=torch.Generator().manual_seed(0))
+        inputs = torch.randn(SAMPLES, params["latent_dim"], generator=torch.Generator().manual_seed(0))
     else:
         inputs = load_split(prepared, "test").inputs[:SAMPLES].clone()
-    names = INPUTS[kind], OUTPUTS.get(kind, "probabilities" if classifies(kind, data) else "values")
+    names = INPUTS[kind], OUTPUTS.get(kind, "probabilities" if is_classifier(kind, data) else "values")
     given = inputs
     if data["kind"] == "features":  # in front goes the net that made the features, and images go in
         export_onnx(whole, inputs[:2], file, ("features", names[1]))
@@ -71,7 +71,7 @@ def write_graph(model: nn.Module, record: dict[str, Any], file: Path) -> tuple[d
     else:
         export_onnx(whole, inputs[:2], file, names, any_length=kind == "text")
     try:
-        difference = prove_parity(whole, file, inputs, classes=classifies(kind, data), given=given)
+        difference = check_parity(whole, file, inputs, classes=is_classifier(kind, data), given=given)
     except ParityError as error:
         raise UserError(f"{record['experiment']}: {error}") from None
     with torch.inference_mode():

@@ -5,9 +5,9 @@ from importlib import import_module
 import pandas as pd
 
 from torchprimer import paths
-from torchprimer.datasets.prepared import SAMPLES, write_meta
-from torchprimer.datasets.raw import published
-from torchprimer.files import replacing
+from torchprimer.atomic import atomic_write
+from torchprimer.datasets.csv_io import published
+from torchprimer.datasets.storage import SAMPLES, write_meta
 from torchprimer.params import Params
 
 
@@ -15,7 +15,7 @@ def run(params: Params, name: str) -> None:
     dataset = params.datasets[name]
     rows = pd.read_csv(paths.split(name), dtype=str, keep_default_na=False)
     kind = import_module(f"torchprimer.datasets.{dataset.kind}")
-    with replacing(paths.prepared(name)) as folder:
+    with atomic_write(paths.prepared(name)) as folder:
         folder.mkdir()
         meta = kind.prepare(paths.raw(dataset.raw), dataset, rows, folder)
         rows.to_csv(folder / SAMPLES, index=False)

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from torchprimer import paths
-from torchprimer.files import replacing
+from torchprimer.atomic import atomic_write
 from torchprimer.params import Params
 
 
@@ -11,9 +11,9 @@ def run(params: Params, name: str) -> None:
     dataset = params.datasets[name]
     kind = import_module(f"torchprimer.datasets.{dataset.kind}")
     rows, rejected = kind.split_rows(paths.raw(dataset.raw), dataset, name=name, seed=params.seed, limit=params.limit)
-    with replacing(paths.split(name)) as file:
+    with atomic_write(paths.split(name)) as file:
         rows.to_csv(file, index=False)
-    with replacing(paths.rejected(name)) as file:
+    with atomic_write(paths.rejected(name)) as file:
         rejected.to_csv(file, index=False)
     counts = rows["split"].value_counts()
     parts = [part for part in ("train", "validation", "test", "all") if part in counts]

@@ -13,27 +13,27 @@ import pandas as pd
 import torch
 from torch import nn
 
-from torchprimer import models, paths, processes
-from torchprimer.datasets.prepared import Split, load_meta, load_split
-from torchprimer.files import remove, replacing
-from torchprimer.models.initialize import initialize
-from torchprimer.models.start import freeze, load_start
+from torchprimer import models, paths
+from torchprimer.atomic import atomic_write, remove
+from torchprimer.datasets.storage import SplitArrays, load_meta, load_split
 from torchprimer.params import Params
 from torchprimer.tracking import Tracker
-from torchprimer.training import Outcome, Row
+from torchprimer.training import Row, TrainResult, launch
 from torchprimer.training.device import seed_everything, select_device, select_precision
-from torchprimer.training.together import own_device
+from torchprimer.training.distributed import local_device
+from torchprimer.training.initialization import initialize
+from torchprimer.training.transfer import freeze, load_initial_weights
 
 
 def run(params: Params, name: str, tracker: Tracker | None) -> None:
     """`tracker`: None in processes that only help the first one (torchrun)."""
     experiment = params.resolve(name).model_dump()
-    if not tracker and experiment["training"] != "supervised":
+    if not tracker and experiment["loop"] != "supervised":
         return  # the other loops are for one process
-    by_hand = experiment["training"] in ("search", "descent")  # in NumPy
-    device = torch.device("cpu") if by_hand else own_device(select_device(params.device))
+    by_hand = experiment["loop"] in ("grid_search", "gradient_descent")  # in NumPy
+    device = torch.device("cpu") if by_hand else local_device(select_device(params.device))
     prepared = paths.prepared(experiment["dataset"])
-    start = paths.model(experiment["start"])
+    start = paths.model(experiment["init_from"])
     data = load_meta(prepared)
     seed_everything(params.seed)
     model = models.build(experiment, data)
@@ -46,7 +46,7 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
             "limit": params.limit,
             "device": str(device),
             "precision": str(precision).removeprefix("torch."),
-            "processes": processes.count(),
+            "processes": launch.count(),
         },
         "data": data,
         "data_digest": hashlib.sha256((prepared / "meta.json").read_bytes()).hexdigest(),
@@ -56,18 +56,18 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
     record["fingerprint"] = fingerprint(record)
 
     initialize(model, experiment.get("initialization", "default"))
-    taken = load_start(model, experiment["start"], start)
-    if experiment["start"] != "scratch" and tracker:
-        print(f"{name}: starts from {experiment['start']}: {taken}")
+    taken = load_initial_weights(model, experiment["init_from"], start)
+    if experiment["init_from"] != "scratch" and tracker:
+        print(f"{name}: starts from {experiment['init_from']}: {taken}")
     freeze(model, experiment.get("freeze", []))
     checkpoint = paths.checkpoint(name, record["fingerprint"])
     if checkpoint.is_file() and tracker:
         print(f"{name}: goes on from the last finished epoch of an interrupted training")
     training, validation = (load_split(prepared, part) for part in ("train", "validation"))
     if experiment["model"] == "autoencoder":  # what it is to give back is what it is given
-        training, validation = (Split(split.inputs, split.inputs) for split in (training, validation))
+        training, validation = (SplitArrays(split.inputs, split.inputs) for split in (training, validation))
     run_id = tracker.begin(record) if tracker else ""
-    outcome = import_module(f"torchprimer.loops.{experiment['training']}").train(
+    outcome = import_module(f"torchprimer.training.loops.{experiment['loop']}").train(
         model,
         training,
         validation,
@@ -83,14 +83,14 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
     if not tracker:
         return
     scores = summary(outcome, model)
-    with replacing(paths.model(name)) as folder:
+    with atomic_write(paths.model(name)) as folder:
         folder.mkdir()
         models.save(outcome.weights, record, folder)
         for key, array in outcome.extras.items():
             np.save(folder / f"{key}.npy", array)
-    with replacing(paths.metrics(name) / "history.csv") as file:
+    with atomic_write(paths.metrics(name) / "history.csv") as file:
         pd.DataFrame(outcome.history).to_csv(file, index=False)
-    with replacing(paths.metrics(name) / "train.json") as file:
+    with atomic_write(paths.metrics(name) / "train.json") as file:
         file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
     tracker.send("training", name)
     tracker.finish()  # if MLflow fails, the stage does, and the next one goes on from the checkpoint
@@ -106,12 +106,12 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
     )
 
 
-def watcher(params: dict[str, Any], data: dict[str, Any], training: Split) -> Callable[[nn.Module], Row] | None:
+def watcher(params: dict[str, Any], data: dict[str, Any], training: SplitArrays) -> Callable[[nn.Module], Row] | None:
     """What to note down of a model after each epoch: the line's weight and bias, the string that it spells."""
     if params["model"] == "rnn":
-        from torchprimer.models.rnn import spell
+        from torchprimer.models.rnn import greedy_decode
 
-        return lambda model: {"text": spell(model, training.inputs, data["classes"])}
+        return lambda model: {"text": greedy_decode(model, training.inputs, data["classes"])}
     if params["model"] == "linear" and data["shape"] == [1] and len(data.get("classes", ())) <= 2:
         from torchprimer.models.linear import linear_layer
 
@@ -144,7 +144,7 @@ def digest_of(start: Path) -> str:
     return digest.hexdigest()
 
 
-def summary(outcome: Outcome, model: nn.Module) -> dict[str, float]:
+def summary(outcome: TrainResult, model: nn.Module) -> dict[str, float]:
     """train.json: the best epoch and its scores, the last epoch's, seconds of all epochs, trained parameters.
 
     Of a search, whose rows are candidates, the last one means nothing and is left out.

@@ -107,7 +107,7 @@ def meeting_place() -> Path:
     about_the_shell = ("DVC_", "PWD", "OLDPWD", "SHLVL", "_=")
     environment = [f"{name}={value}" for name, value in os.environ.items()]
     environment = sorted(entry for entry in environment if not entry.startswith(about_the_shell))
-    key = json.dumps([sys.executable, str(paths.root()), sorted(code.items()), environment])
+    key = json.dumps([sys.executable, str(paths.main_checkout()), sorted(code.items()), environment])
     folder = Path(tempfile.gettempdir()) / f"torchprimer-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.socket"

@@ -11,8 +11,8 @@ from typing import IO
 from torchprimer import paths
 from torchprimer.errors import UserError
 from torchprimer.tracking import DONE, READY
-from torchprimer.tracking.runs import Run, existing_run, log_baselines, new_run
-from torchprimer.tracking.store import Store
+from torchprimer.tracking.client import Store
+from torchprimer.tracking.runs import Run, get_or_create_run, log_baselines, new_run
 
 PATIENCE = 20.0  # seconds to wait for the next stage
 
@@ -76,7 +76,7 @@ def _serve(orders: IO[str], answers: IO[str], store: Store | None) -> Store:
     os.environ.update(inherited)
     paths.project.cache_clear()
     store = store or Store()
-    store.end_dead_runs()
+    store.kill_stale_runs()
     run: Run | None = None  # of a training under way
     try:
         for order in orders:
@@ -92,11 +92,11 @@ def _serve(orders: IO[str], answers: IO[str], store: Store | None) -> Store:
                 run.send()
                 run.log_training(*arguments)
             elif what == "evaluation":
-                existing_run(store, *arguments)[0].log_evaluation(*arguments)
+                get_or_create_run(store, *arguments)[0].log_evaluation(*arguments)
             elif what == "export":
-                existing_run(store, *arguments)[0].log_export(*arguments)
+                get_or_create_run(store, *arguments)[0].log_export(*arguments)
             elif what == "folds":
-                existing_run(store, *arguments)[0].log_folds(*arguments)
+                get_or_create_run(store, *arguments)[0].log_folds(*arguments)
             elif what == "baseline":
                 log_baselines(store, *arguments)
             elif what == "end" and run:

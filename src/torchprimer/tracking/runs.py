@@ -10,8 +10,9 @@ import time
 from typing import Any
 
 from torchprimer import paths
-from torchprimer.tracking.model import log_model, log_model_scores
-from torchprimer.tracking.shown import (
+from torchprimer.tracking.client import Store, digest, read
+from torchprimer.tracking.registry import log_model, log_model_scores
+from torchprimer.tracking.run_metadata import (
     baseline_description,
     compared,
     description,
@@ -20,7 +21,6 @@ from torchprimer.tracking.shown import (
     tags_of,
     training_metrics,
 )
-from torchprimer.tracking.store import Store, digest, read
 
 Row = dict[str, float | str]
 WAIT = 1.0  # seconds between two messages to MLflow, at least
@@ -185,7 +185,7 @@ def log_baselines(store: Store, dataset: str) -> bool:
     return bool(models)
 
 
-def existing_run(store: Store, experiment: str) -> tuple[Run, bool]:
+def get_or_create_run(store: Store, experiment: str) -> tuple[Run, bool]:
     """The run that trained models/<experiment>, logged from its files if MLflow lacks it; and whether it was there."""
     record = read(paths.model(experiment) / "experiment.json")
     found = store.find(record["fingerprint"])
@@ -248,7 +248,7 @@ def new_run(
 
 
 def process_tags(pid: int = 0) -> dict[str, str]:
-    """By which `Store.end_dead_runs` sees whether a run's process, this one if 0, is still there."""
+    """By which `Store.kill_stale_runs` sees whether a run's process, this one if 0, is still there."""
     import psutil
 
     process = psutil.Process(pid or None)

@@ -4,14 +4,14 @@ import csv
 from pathlib import Path
 
 from torchprimer import paths
-from torchprimer.tracking.runs import existing_run, log_baselines
-from torchprimer.tracking.store import Store, digest, read
+from torchprimer.tracking.client import Store, digest, read
+from torchprimer.tracking.runs import get_or_create_run, log_baselines
 
 
 def sync() -> None:
     """Logs what models/ and metrics/ hold and MLflow lacks: runs that DVC restored, or all of a deleted store."""
     store = Store()
-    store.end_dead_runs()
+    store.kill_stale_runs()
     logged = 0
     for file in sorted(paths.model("x").parent.glob("*/experiment.json")):
         record = read(file)
@@ -19,7 +19,7 @@ def sync() -> None:
         metrics, export = paths.metrics(name), paths.export(name)
         if not (metrics / "history.csv").is_file():
             continue
-        run, there = existing_run(store, name)
+        run, there = get_or_create_run(store, name)
         parts = [] if there else ["training"]
         tags = store.client.get_run(run.id).data.tags
         if _is_of(metrics / "test", fingerprint) and tags.get("evaluated") != digest(metrics / "test.json"):

@@ -8,7 +8,7 @@ import time
 
 from torchprimer import paths
 from torchprimer.errors import UserError
-from torchprimer.tracking.store import Store
+from torchprimer.tracking.client import Store
 from torchprimer.tracking.views import MAIN
 
 HOST = "127.0.0.1"
@@ -26,7 +26,7 @@ def ui(port: int) -> None:
         return
     if _answers(port):
         raise UserError(f"port {port} is in use; another one: torchprimer ui --port {port + 1} (make ui PORT=...)")
-    store = given or f"sqlite:///{(paths.root() / 'mlflow.db').as_posix()}"
+    store = given or f"sqlite:///{(paths.main_checkout() / 'mlflow.db').as_posix()}"
     quiet = ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
     command = ["ui", "--host", HOST, "--port", str(port), *quiet, "--backend-store-uri", store]
     without = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

@@ -60,7 +60,7 @@ The menu **Views** has tables with the columns that belong together.
 | `tags.dataset = 'mnist'` | a dataset, and what was made of it |
 | `tags.model = 'cnn'` | a family of models |
 | `tags.task = 'classification'` | also `regression`, `sequence`, `generation` |
-| `tags.training = 'supervised'` | how it was trained: also `descent`, `search`, `adversarial` |
+| `tags.loop = 'supervised'` | how it was trained: also `gradient_descent`, `grid_search`, `adversarial` |
 | `tags.champion != ''` | the best of each dataset by its validation score |
 | `tags.DVC_EXP_NAME = '...'` | what a `dvc exp run` made |
 

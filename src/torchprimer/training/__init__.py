@@ -12,7 +12,7 @@ Row = dict[str, float | str]  # one epoch: epoch, lr, train_loss, validation_los
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainResult:
     """What a training leaves behind.
 
     Attributes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from torchprimer.files import replacing
+from torchprimer.atomic import atomic_write
 
 
 class Checkpoint:
@@ -49,7 +49,7 @@ class Checkpoint:
         }
         if self.device.type != "cpu":
             state["device_random"] = _device_random(self.device).get_rng_state(self.device)
-        with replacing(self.file) as partial:
+        with atomic_write(self.file) as partial:
             torch.save(state, partial)
         ended = time.perf_counter()
         self._due = ended + (ended - started) * (1 / self.SHARE - 1)

@@ -1,1 +1,0 @@
-"""The visible loops, one file each: `train(...)` takes a model, the data and the params, and returns an `Outcome`."""

@@ -1,0 +1,165 @@
+"""What a net's score is measured against: scikit-learn models on the same prepared arrays.
+
+Two for each dataset: a dummy that ignores its input, and a classic, named by the dataset's key `baseline`. Both see the
+training rows alone, and are scored on the test rows under the names that the nets' scores have.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from torchprimer.datasets.storage import SplitArrays
+from torchprimer.errors import UserError
+from torchprimer.tasks.metrics import classification_metrics
+from torchprimer.tasks.regression import regression_metrics
+
+Scores = dict[str, float]
+PIXELS = 32  # larger images are shrunk to this side: the classics take every pixel for a feature of its own
+
+
+def fit_baselines(
+    training: SplitArrays, test: SplitArrays, data: dict[str, Any], baseline: str, seed: int
+) -> dict[str, Scores]:
+    """Scores of `dummy` and of the classic on the test split, flat.
+
+    Args:
+        data: meta.json of the dataset.
+        baseline: logistic_regression, linear_regression, gradient_boosting, naive_bayes or nearest_neighbours.
+
+    Raises:
+        UserError: all training rows are of one class.
+    """
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+    from sklearn.exceptions import ConvergenceWarning
+
+    if data["task"] == "sequence":
+        return {"dummy": character_scores(training, test, sees=False), baseline: character_scores(training, test)}
+    regression = data["task"] == "regression"
+    y = training.targets.numpy()[:, 0] if regression else training.targets.numpy()
+    if not regression and len(np.unique(y)) < 2:
+        raise UserError(
+            f"baseline {baseline}: all training rows are of class {data['classes'][y[0]]!r}: nothing to learn"
+        )
+    models = {
+        "dummy": DummyRegressor(strategy="mean") if regression else DummyClassifier(strategy="prior"),
+        baseline: classic(baseline, data, len(y), seed),
+    }
+    x, asked, truth = features(training.inputs, data), features(test.inputs, data), test.targets.numpy()
+    scores = {}
+    for name, model in models.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is meant as an early end
+            model.fit(x, y)
+        if regression:
+            scores[name] = regression_scores(truth[:, 0], model.predict(asked), data)
+        else:
+            probabilities = np.zeros((len(truth), len(data["classes"])))
+            probabilities[:, model.classes_] = model.predict_proba(asked)
+            scores[name] = classification_scores(truth, probabilities, data["classes"])
+    return scores
+
+
+def classic(name: str, data: dict[str, Any], rows: int, seed: int) -> Any:
+    """The scikit-learn model of that name for this kind of data, unfitted.
+
+    Args:
+        rows: of the training split.
+    """
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if name == "nearest_neighbours":
+        from sklearn.neighbors import KNeighborsClassifier
+
+        return KNeighborsClassifier(min(5, rows), algorithm="brute")
+    if name == "naive_bayes":
+        from sklearn.naive_bayes import MultinomialNB
+
+        return MultinomialNB()
+    if name == "gradient_boosting":
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        boosting = HistGradientBoostingRegressor if data["task"] == "regression" else HistGradientBoostingClassifier
+        return boosting(random_state=seed)
+    if name == "linear_regression":
+        from sklearn.linear_model import Ridge, RidgeCV
+
+        # how strong: by leave-one-out on the training rows
+        return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-6, 3, 10)) if rows > 1 else Ridge())
+    from sklearn.linear_model import LogisticRegression
+
+    if data["kind"] == "images":  # by CIFAR-10's validation split; 100 steps: twice the time, 0.4 points more
+        return LogisticRegression(C=1e-3, max_iter=50)
+    if data["kind"] == "text":
+        return LogisticRegression(max_iter=1000)
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+
+
+def features(inputs: torch.Tensor, data: dict[str, Any]) -> Any:
+    """Rows for scikit-learn, (N, F): pixels float32, tables as they are, texts as a sparse matrix of word counts."""
+    if data["kind"] == "images":
+        return pixels(inputs, data["mean"], data["std"])
+    if data["kind"] == "text":
+        return word_counts(inputs.numpy(), len(data["words"]))
+    return inputs.numpy()
+
+
+def pixels(images: torch.Tensor, mean: list[float], std: list[float]) -> npt.NDArray[np.float32]:
+    """uint8 images (N, C, H, W), shrunk to PIXELS x PIXELS if they are larger, normalised -> (N, F)."""
+    number, channels, height, width = images.shape
+    size = min(height, PIXELS), min(width, PIXELS)
+    rows = np.empty((number, channels * size[0] * size[1]), np.float32)
+    shift, scale = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
+    for start in range(0, number, 1024):
+        batch = images[start : start + 1024].float() / 255
+        if size != (height, width):
+            batch = F.adaptive_avg_pool2d(batch, size)
+        rows[start : start + 1024] = ((batch - shift) / scale).flatten(1).numpy()
+    return rows
+
+
+def word_counts(texts: npt.NDArray[np.int32], words: int) -> Any:
+    """How often each word is in each text, sparse (N, words), from word numbers (N, L) that begin at 1; 0: padding."""
+    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+
+    row, position = np.nonzero(texts)
+    column = texts[row, position] - 1
+    return csr_matrix((np.ones(len(row)), (row, column)), shape=(len(texts), words))
+
+
+def classification_scores(
+    targets: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], classes: list[str]
+) -> Scores:
+    """Cross-entropy, if no true class was given probability 0, and the scores of a classifier."""
+    given = probabilities[np.arange(len(targets)), targets]
+    loss = {"loss": float(-np.log(given).mean())} if given.min() > 0 else {}
+    return loss | classification_metrics(targets, probabilities.astype(np.float32), classes)
+
+
+def regression_scores(
+    targets: npt.NDArray[np.float32], predictions: npt.NDArray[np.float64], data: dict[str, Any]
+) -> Scores:
+    """Loss in training units; the other scores of a regression in the target's own."""
+    mean, std = data["target_mean"], data["target_std"]
+    predictions = predictions.astype(np.float64)  # some models answer in float32
+    loss = float(((predictions - targets) ** 2).mean())
+    return {"loss": loss} | regression_metrics(targets.astype(np.float64) * std + mean, predictions * std + mean)
+
+
+def character_scores(training: SplitArrays, test: SplitArrays, *, sees: bool = True) -> Scores:
+    """Share of characters that are guessed right by the target seen most often with the same input character.
+
+    Args:
+        sees: False: by the target seen most often of all.
+    """
+    inputs, targets = training.inputs.numpy().ravel(), training.targets.numpy().ravel()
+    alphabet = int(max(split.max() for split in (training.inputs, training.targets, test.inputs, test.targets))) + 1
+    counts = np.zeros((alphabet, alphabet), np.int64)
+    np.add.at(counts, (inputs, targets), 1)
+    most_frequent = counts.sum(0).argmax()
+    guess = np.where(counts.any(1) & sees, counts.argmax(1), most_frequent)
+    return {"accuracy": float((guess[test.inputs.numpy()] == test.targets.numpy()).mean())}

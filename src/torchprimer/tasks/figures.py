@@ -1,0 +1,119 @@
+"""Pictures of what a classifier does on the test split; each function returns a figure, `save` writes it."""
+
+from functools import cache
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from torchprimer.tasks.metrics import Floats, Integers
+
+OTHER_FONTS = (  # which have what DejaVu Sans lacks, where one of them is installed
+    "Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "PingFang SC",
+    "Hiragino Sans GB", "Microsoft YaHei", "SimHei", "Noto Sans", "Arial Unicode MS",
+)  # fmt: skip
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Writes a PNG whose bytes depend on the picture alone (and on the font, if DejaVu Sans lacks a character)."""
+    for text in figure.findobj(Text):
+        text.set_parse_math("$" not in text.get_text())  # a name may have dollars in it; powers of ten are set later
+    with mpl.rc_context({"font.family": fonts()}):
+        figure.savefig(file, dpi=120, metadata={"Software": None})
+
+
+@cache
+def fonts() -> list[str]:
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in OTHER_FONTS if name in installed)]
+
+
+def drawable(classes: list[str]) -> list[str]:
+    """Names of classes as a figure can show them: as \\u597d where no font here can write one."""
+    faces = [font_manager.get_font(font_manager.findfont(name)) for name in fonts()]
+
+    def can_be_drawn(name: str) -> bool:
+        return all(any(face.get_char_index(ord(letter)) for face in faces) for letter in name)
+
+    return [name if can_be_drawn(name) else ascii(name)[1:-1] for name in classes]
+
+
+def confusion(targets: Integers, predictions: Integers, classes: list[str], title: str) -> Figure:
+    """How often each true class (rows) was taken for each class (columns), counts and shares of the row."""
+    classes = drawable(classes)
+    counts = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, (targets, predictions), 1)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    longest = max(map(len, classes))
+    side = max(4.0, 0.62 * len(classes) + 1.4, 0.11 * len(classes) * longest + 1.8 if len(classes) <= 4 else 0)
+    width = max(side + 0.6, 0.095 * len(title))
+    height = min(side, width - 0.085 * longest + 0.2)  # long names leave the matrix, a square, less of the width
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    axes = figure.add_subplot()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, label="share of the true class", fraction=0.046, pad=0.03)
+    for row, column in np.ndindex(counts.shape):
+        colour = "white" if share[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(classes)), classes)
+    if len(classes) > 4 and longest > 4:
+        axes.tick_params(axis="x", labelrotation=45)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="predicted", ylabel="true")
+    return figure
+
+
+def roc(points: pd.DataFrame, areas: dict[str, float], title: str) -> Figure:
+    """True against false positive rate, a line per class; `areas`: the area under each."""
+    figure = Figure(figsize=(5.6, 5.0), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1, label="chance")
+    colours = mpl.colormaps["tab10"]
+    for number, (name, curve) in enumerate(points.groupby("class", sort=False)):
+        label = f"{drawable([str(name)])[0]} (area {areas[str(name)]:.4f})"
+        axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], color=colours(number % 10), label=label)
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
+    if min(areas.values()) > 0.99:  # nothing to see but the corner: look closer
+        axes.set(xlim=(-0.001, 0.05), ylim=(0.9, 1.002), title=f"{title} (upper left corner)")
+    axes.legend(loc="lower right", fontsize=8)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def areas_under(points: pd.DataFrame) -> dict[str, float]:
+    """Area under each class's curve, by trapezoids."""
+    return {
+        str(name): float(np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"]))
+        for name, curve in points.groupby("class", sort=False)
+    }
+
+
+def top_errors(
+    images: npt.NDArray[np.uint8], targets: Integers, probabilities: Floats, classes: list[str], title: str
+) -> Figure:
+    """Up to 20 wrong answers, the surest first: the image, what it is, what it was taken for.
+
+    Args:
+        images: shape (N, C, H, W).
+    """
+    classes = drawable(classes)
+    predictions = probabilities.argmax(1)
+    wrong = np.flatnonzero(predictions != targets)
+    worst = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:20]
+    rows = max(1, -(-len(worst) // 5))
+    figure = Figure(figsize=(8.5, 1.95 * rows + 0.5), layout="constrained")
+    figure.suptitle(title if len(worst) else f"{title}: none", fontsize=11)
+    for position, i in enumerate(worst, 1):
+        axes = figure.add_subplot(rows, 5, position)
+        image = images[i].transpose(1, 2, 0)
+        axes.imshow(image.squeeze(), cmap="gray_r" if image.shape[2] == 1 else None)
+        sure = probabilities[i].max()
+        axes.set_title(f"{classes[targets[i]]}, taken for\n{classes[predictions[i]]} ({sure:.1%} sure)", fontsize=8)
+        axes.axis("off")
+    return figure

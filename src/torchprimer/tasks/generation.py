@@ -1,0 +1,226 @@
+"""What a generator makes: its samples over the epochs as pictures and a film, its losses, and what a judge says.
+
+The judge is a classifier trained on the same data. Its features give the Fréchet distance (Heusel et al. 2017, there
+with Inception's features; here with those of the judge, so values compare only under the same judge).
+"""
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+from torch import nn
+
+from torchprimer.errors import UserError
+from torchprimer.models.gan import GAN
+from torchprimer.tasks import EvaluationContext, figures
+from torchprimer.tasks.metrics import Floats, Integers
+
+Bytes = npt.NDArray[np.uint8]
+CONFIDENT = 0.9  # from this probability on, the judge counts as sure
+SEED = 1  # of the noise for the scores; the pictures' noise is another
+WIDTH = 700  # of pictures, in pixels, about
+
+
+def evaluate(trained: EvaluationContext, folder: Path) -> dict[str, float]:
+    """Writes samples.png, epochs.png, training.gif, losses.png and, with a judge, classes.csv and classes.png.
+
+    Returns:
+        generator_loss and discriminator_loss of the last epoch. With a judge also frechet_distance to the test split,
+        confident_fraction (images that it is at least 90 % sure of) and class_entropy (bits) of as many generated images
+        as there are real ones; and what those get themselves (`..._real`; distance: of one half to the other).
+    """
+    samples = cast(Bytes, trained.extras["samples"])
+    last = trained.history.iloc[-1]
+    grid(samples[-1]).save(folder / "samples.png")
+    write_gif(samples, folder / "training.gif")
+    figures.save(over_epochs(samples, f"{trained.name}: the same noise over the epochs"), folder / "epochs.png")
+    figures.save(losses(trained.history, trained.params["loss"], f"{trained.name}: the game"), folder / "losses.png")
+    scores = {name: float(last[name]) for name in ("generator_loss", "discriminator_loss")}
+    if trained.scorer is None:
+        return scores
+
+    gan = cast(GAN, trained.model.get_submodule("net"))
+    made = gan.images(gan.noise(len(trained.test), SEED))
+    probabilities, features = score_with_classifier(trained.scorer, made, trained.device)
+    real_probabilities, real_features = score_with_classifier(trained.scorer, trained.test.inputs, trained.device)
+    classes = trained.data["classes"]
+    shares = pd.DataFrame(
+        {
+            "class": classes,
+            "generated": class_shares(probabilities.argmax(1), len(classes)),
+            "real": class_shares(real_probabilities.argmax(1), len(classes)),
+        }
+    )
+    shares.to_csv(folder / "classes.csv", index=False)
+    figures.save(class_bars(shares, f"{trained.title}: what the judge sees"), folder / "classes.png")
+    return {
+        "frechet_distance": frechet_distance(features, real_features),
+        "confident_fraction": float((probabilities.max(1) >= CONFIDENT).mean()),
+        "class_entropy": entropy(shares["generated"].to_numpy()),
+        "frechet_distance_real": frechet_distance(real_features[::2], real_features[1::2]),
+        "confident_fraction_real": float((real_probabilities.max(1) >= CONFIDENT).mean()),
+        "class_entropy_real": entropy(shares["real"].to_numpy()),
+    } | scores
+
+
+# ---- scores ----------------------------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def score_with_classifier(
+    classifier: nn.Module, images: torch.Tensor, device: torch.device
+) -> tuple[Floats, npt.NDArray[np.float64]]:
+    """What a classifier says of uint8 images (N, C, H, W), and on what grounds.
+
+    Returns:
+        Its probabilities (N, K), and the features that its last linear layer takes (N, F).
+
+    Raises:
+        UserError: it has no linear layer, or cannot take images of this shape.
+    """
+    linear = [layer for layer in classifier.modules() if isinstance(layer, nn.Linear)]
+    if not linear:
+        raise UserError("scorer: this classifier has no linear layer to take features from; name another under judge:")
+    features: list[torch.Tensor] = []
+    watching = linear[-1].register_forward_pre_hook(lambda _layer, inputs: features.append(inputs[0].float().cpu()))
+    try:
+        logits = torch.cat([classifier(part.to(device)).float().cpu() for part in images.split(500)])
+    except RuntimeError as error:
+        shape = " x ".join(map(str, images.shape[1:]))
+        raise UserError(
+            f"scorer: it cannot take images of {shape}; name a classifier of the same dataset ({error})"
+        ) from None
+    finally:
+        watching.remove()
+    return logits.softmax(1).numpy(), torch.cat(features).flatten(1).double().numpy()
+
+
+def frechet_distance(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
+    """Squared Fréchet distance of the normal distributions with mean and covariance of two samples (N, F), (M, F).
+
+    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)); the root's trace is that of (C1^(1/2) C2 C1^(1/2))^(1/2), which is
+    symmetric, so eigenvalues are real.
+    """
+    means = one.mean(0) - other.mean(0)
+    first, second = (np.atleast_2d(np.cov(sample, rowvar=False)) for sample in (one, other))
+    values, vectors = np.linalg.eigh(first)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    common = np.sqrt(np.linalg.eigvalsh(root @ second @ root).clip(0)).sum()
+    return float(means @ means + np.trace(first) + np.trace(second) - 2 * common)
+
+
+def class_shares(predictions: Integers, classes: int) -> npt.NDArray[np.float64]:
+    """How large a share of the predictions (N,) each class has; sums to 1."""
+    return np.bincount(predictions, minlength=classes) / len(predictions)
+
+
+def entropy(shares: npt.NDArray[np.float64]) -> float:
+    """In bits: 0 if all is of one class, log2(K) if K classes are equally frequent."""
+    present = shares[shares > 0]
+    return float(-(present * np.log2(present)).sum()) + 0.0  # not -0.0
+
+
+# ---- pictures --------------------------------------------------------------------------------------------------------
+
+
+def tiles(images: Bytes, columns: int) -> Bytes:
+    """Images (N, C, H, W) in rows of `columns`, a thin gap between them: shape (height, width, C); N fills all rows.
+
+    Grey images turn into ink on paper, like everywhere in the project's pictures.
+    """
+    number, channels, height, width = images.shape
+    if channels == 1:
+        images = 255 - images
+    framed = np.pad(images, ((0, 0), (0, 0), (1, 0), (1, 0)), constant_values=200)
+    rows = framed.reshape(number // columns, columns, channels, height + 1, width + 1)
+    whole = rows.transpose(0, 3, 1, 4, 2).reshape(number // columns * (height + 1), columns * (width + 1), channels)
+    return np.pad(whole, ((0, 1), (0, 1), (0, 0)), constant_values=200)
+
+
+def grid(images: Bytes, width: int = WIDTH) -> Image.Image:
+    """Images (64, C, H, W) as 8 rows of 8, enlarged a whole number of times or made smaller, to fit `width` pixels."""
+    picture = Image.fromarray(tiles(images, 8).squeeze())
+    if picture.width > width:
+        return picture.resize((width, width * picture.height // picture.width), Image.Resampling.LANCZOS)
+    times = width // picture.width
+    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+
+
+def write_gif(samples: Bytes, file: Path, frames: int = 30) -> None:
+    """Samples (epochs, 64, C, H, W) -> an animated GIF, at most `frames` of the epochs, the last one held."""
+    shown = spread(len(samples), frames)
+    font, colours = ImageFont.load_default(20), 16 if samples.shape[2] == 1 else 64
+    pictures = []
+    for epoch in shown:
+        picture = grid(samples[epoch], WIDTH * 2 // 3)
+        frame = Image.new(picture.mode, (picture.width, picture.height + 28), "white")
+        frame.paste(picture, (0, 28))
+        ImageDraw.Draw(frame).text((4, 2), f"epoch {epoch + 1}", fill="black", font=font)
+        pictures.append(frame.quantize(colours, dither=Image.Dither.NONE))
+    durations = [400] * (len(pictures) - 1) + [3000]
+    pictures[0].save(file, save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of the numbers 0 to count - 1, evenly spaced, first and last among them."""
+    return sorted({round(number) for number in np.linspace(0, count - 1, min(count, most))})
+
+
+def over_epochs(samples: Bytes, title: str) -> Figure:
+    """Samples (epochs, 64, C, H, W): a column for each of 10 noises, a row for each of up to 10 epochs."""
+    shown = spread(len(samples), 10)
+    picture = tiles(np.concatenate([samples[epoch, :10] for epoch in shown]), 10)
+    side = picture.shape[0] / len(shown)
+    figure = Figure(figsize=(6.4, 0.59 * len(shown) + 0.45), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255)
+    axes.set_yticks([side * (row + 0.5) for row in range(len(shown))], [str(epoch + 1) for epoch in shown])
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set(ylabel="epoch", title=title)
+    return figure
+
+
+def losses(history: pd.DataFrame, loss: str, title: str) -> Figure:
+    """Both losses, and beneath them what the discriminator says of real and of generated images, over the epochs."""
+    least_squares = loss == "mse_loss"
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    figure.suptitle(title)
+    upper, lower = figure.subplots(2, sharex=True)
+    marker = "o" if len(history) == 1 else ""
+    for axes, columns in ((upper, ("generator_loss", "discriminator_loss")), (lower, ("real_score", "fake_score"))):
+        for column in columns:
+            label = {"real_score": "real images", "fake_score": "generated images"}.get(column, column.split("_")[0])
+            axes.plot(history["epoch"], history[column], marker=marker, label=label)
+        axes.grid(alpha=0.3)
+    equilibrium, text = (0.25, "undecided: 1/4") if least_squares else (np.log(2), "undecided: ln 2")
+    upper.axhline(equilibrium, color="grey", linestyle=":", label=text)
+    lower.axhline(0.5, color="grey", linestyle=":", label="undecided: 1/2")
+    upper.set(ylabel="mean squared error" if least_squares else "cross-entropy (nats)")
+    lower.set(xlabel="epoch", ylabel="the discriminator's score" if least_squares else "the discriminator's\nP(real)")
+    for axes in (upper, lower):
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, fontsize=8)
+    lower.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def class_bars(shares: pd.DataFrame, title: str) -> Figure:
+    """Columns class, generated, real: two bars for each class."""
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    places = np.arange(len(shares))
+    for offset, column, label in ((-0.2, "generated", "generated images"), (0.2, "real", "real images")):
+        axes.bar(places + offset, 100 * shares[column], 0.4, label=label)
+    axes.set_xticks(places, shares["class"])
+    if shares["class"].str.len().max() > 4:
+        axes.tick_params(axis="x", labelrotation=45)
+    axes.set(xlabel="class, as the judge sees it", ylabel="share of all images (%)", title=title)
+    axes.margins(y=0.2)
+    axes.legend(fontsize=8, ncols=2, loc="upper center")
+    return figure

@@ -1,0 +1,123 @@
+"""Pictures of a regression on one feature: the fitted line, and how search or descent came to it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from torchprimer.models import OutputHead
+from torchprimer.models.linear import linear_layer
+from torchprimer.tasks import figures
+from torchprimer.tasks.decision_boundary import original, units
+from torchprimer.tasks.inference import predict
+
+if TYPE_CHECKING:
+    from torchprimer.tasks import EvaluationContext
+
+LOSSES = {"mse_loss": "mean squared error", "l1_loss": "mean absolute error"}
+BLUE, ORANGE, RED = "tab:blue", "tab:orange", "tab:red"
+
+
+def evaluate_line(trained: "EvaluationContext", folder: Path) -> None:
+    """Writes line.png, and search.png or descent.png where the history holds the weight of each row."""
+    figures.save(fitted_line(trained), folder / "line.png")
+    history = trained.history
+    if trained.params["loop"] == "grid_search":
+        draw = search_surface if "bias" in history else search_curve
+        figures.save(draw(history, f"{trained.name}: {len(history):,} candidates"), folder / "search.png")
+    elif "weight" in history:
+        figures.save(
+            descent(history, f"{trained.name}: each epoch", LOSSES[trained.params.get("loss", "mse_loss")]),
+            folder / "descent.png",
+        )
+
+
+def fitted_line(trained: "EvaluationContext") -> Figure:
+    """What the model answers all along the feature, over the points; with its equation if it is a line."""
+    data, answers = trained.data, OutputHead(trained.params, trained.data)
+    every = torch.cat([trained.train.inputs, trained.test.inputs])
+    low, high = float(every.min()), float(every.max())
+    margin = 0.08 * (high - low or 1.0)
+    x = torch.linspace(low - margin, high + margin, 200).unsqueeze(1)
+    y = answers(predict(trained.model, x, trained.device))
+    figure = Figure(figsize=(5.8, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(original(x, data), y, color=ORANGE, linewidth=2, label=equation(trained) or "the model")
+    points = [("samples", trained.test, BLUE)]
+    if data["held_out"]:
+        points = [("training split", trained.train, "lightgrey"), ("test split", trained.test, BLUE)]
+    for label, split, colour in points:
+        size = 60 if len(split) <= 20 else 14
+        place = original(split.inputs, data)[:, 0], answers(split.targets)[:, 0]
+        axes.scatter(*place, s=size, color=colour, label=label, zorder=2.5)
+    axes.set(xlabel=data["features"][0], ylabel=data["target"], title=trained.title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def equation(trained: "EvaluationContext") -> str:
+    """`y = 2 x + 1`, both in the units of their columns; empty if the model is more than a line."""
+    if trained.params["model"] != "linear":
+        return ""
+    layer, mean, std = linear_layer(trained.model), trained.data["target_mean"], trained.data["target_std"]
+    (x_mean,), (x_std,) = units(trained.data)
+    slope = layer.weight.item() * std / x_std
+    start = (0.0 if layer.bias is None else layer.bias.item()) * std + mean - slope * x_mean
+    return f"y = {slope:.4g} x" + (f" {'-' if start < 0 else '+'} {abs(start):.4g}" if start else "")
+
+
+def search_curve(history: pd.DataFrame, title: str) -> Figure:
+    """The loss of each weight that was tried."""
+    best = history.iloc[int(history["train_loss"].argmin())]
+    figure = Figure(figsize=(5.8, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(history["weight"], history["train_loss"], marker=".", color=BLUE, label="a weight that was tried")
+    label = f"lowest: w = {best['weight']:.4g}, loss {best['train_loss']:.3g}"
+    axes.plot(best["weight"], best["train_loss"], marker="*", markersize=16, color=RED, linestyle="", label=label)
+    axes.set(xlabel="weight w", ylabel="mean squared error", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper center")
+    return figure
+
+
+def search_surface(history: pd.DataFrame, title: str) -> Figure:
+    """The loss of each pair of weight and bias that was tried, as a surface."""
+    best = history.iloc[int(history["train_loss"].argmin())]
+    grid = history.pivot(index="bias", columns="weight", values="train_loss")
+    weights, biases = np.meshgrid(grid.columns, grid.index)
+    figure = Figure(figsize=(6.4, 5.4), layout="constrained")
+    axes = figure.add_subplot(projection="3d", computed_zorder=False)
+    axes.plot_surface(weights, biases, grid.to_numpy(), cmap="viridis", alpha=0.75, rcount=41, ccount=41)
+    label = f"lowest: w = {best['weight']:.4g}, b = {best['bias']:.4g}, loss {best['train_loss']:.3g}"
+    point = ([best["weight"]], [best["bias"]], [best["train_loss"]])
+    axes.scatter(*point, marker="*", s=220, color=RED, depthshade=False, label=label)
+    axes.set(xlabel="weight w", zlabel="mean squared error", title=title)
+    axes.set_ylabel("bias b", labelpad=9)
+    axes.view_init(elev=32, azim=-60)
+    axes.legend(loc="upper left")
+    return figure
+
+
+def descent(history: pd.DataFrame, title: str, loss: str = "mean squared error") -> Figure:
+    """Weight (and bias) on the left, loss on the right, over the epochs."""
+    figure = Figure(figsize=(8.2, 3.8), layout="constrained")
+    figure.suptitle(title, fontsize=12)
+    left, right = figure.subplots(1, 2)
+    for name, colour in (("weight", BLUE), ("bias", ORANGE)):
+        if name in history:
+            label = f"{name}, in the end {history[name].iloc[-1]:.4f}"
+            left.plot(history["epoch"], history[name], color=colour, label=label)
+    left.set(xlabel="epoch", ylabel="weight and bias" if "bias" in history else "weight")
+    left.legend()
+    right.semilogy(
+        history["epoch"], history["train_loss"].where(history["train_loss"] > 0), color=BLUE, label="training"
+    )
+    right.set(xlabel="epoch", ylabel=loss)
+    right.legend()
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    return figure

@@ -1,0 +1,117 @@
+"""What an autoencoder gives back of the test split: its error, originals over reconstructions, and the codes."""
+
+from itertools import combinations
+from pathlib import Path
+from typing import cast
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+
+from torchprimer.models.autoencoder import Autoencoder
+from torchprimer.tasks import EvaluationContext, figures
+from torchprimer.tasks.inference import predict
+from torchprimer.tasks.metrics import Floats, Integers
+
+SHOWN = 3000  # points of a scatter plot, at most: with more of them, one hides the other
+
+
+def evaluate(trained: EvaluationContext, folder: Path) -> dict[str, float]:
+    """Writes latents.csv, reconstructions.png and latents.png into `folder`.
+
+    Returns:
+        loss: the training's, on the test split; mse: mean squared error of a pixel, 0..1; mse_pca: that of as many
+        principal components (of the training split) as the code has numbers: the best that a linear code can do.
+    """
+    classes, inputs, targets = trained.data["classes"], trained.test.inputs, trained.test.targets.numpy()
+    normalize, net = trained.model.get_submodule("normalize"), cast(Autoencoder, trained.model.get_submodule("net"))
+    codes = predict(torch.nn.Sequential(normalize, net.encoder), inputs, trained.device)
+    made, images = predict(net.decoder, codes, trained.device), inputs.float() / 255
+    errors = (made - images).square().flatten(1).mean(1)
+    scores = {
+        "loss": getattr(F, trained.params["loss"])(made, images).item(),
+        "mse": errors.mean().item(),
+        "mse_pca": pca_error(trained.train.inputs, inputs, codes.shape[1]),
+    }
+    columns = {"id": trained.ids, "label": [classes[number] for number in targets]}
+    columns |= {f"latent_{number}": values.round(5) for number, values in enumerate(codes.T.numpy(), 1)}
+    pd.DataFrame(columns | {"mse": errors.numpy().round(6)}).to_csv(folder / "latents.csv", index=False)
+    chosen = one_by_class(targets, len(classes), 20)
+    title = f"{trained.title}: mean squared error {scores['mse']:.4f}"
+    pairs = originals_over_reconstructions(images[chosen].numpy(), made[chosen].numpy(), title)
+    figures.save(pairs, folder / "reconstructions.png")
+    figures.save(scatter(codes.numpy(), targets, classes, f"{trained.title}: codes"), folder / "latents.png")
+    return scores
+
+
+def pca_error(training: torch.Tensor, test: torch.Tensor, components: int) -> float:
+    """Mean squared error of a pixel (0..1) after principal components; fitted on `training`, measured on `test`.
+
+    Args:
+        training, test: uint8 images (N, C, H, W).
+    """
+    from sklearn.decomposition import PCA
+
+    rows, others = (images.flatten(1).numpy() / np.float32(255) for images in (training, test))
+    pca = PCA(min(components, *rows.shape), random_state=0).fit(rows)
+    return float(np.square(pca.inverse_transform(pca.transform(others)) - others).mean())
+
+
+def one_by_class(targets: Integers, classes: int, count: int) -> npt.NDArray[np.intp]:
+    """Row numbers of `count` samples, or all if there are fewer: the first of each class, the second of each, ..."""
+    rank = np.zeros(len(targets), np.int64)
+    for number in range(classes):
+        mine = targets == number
+        rank[mine] = np.arange(mine.sum())
+    return np.lexsort((targets, rank))[:count]
+
+
+def originals_over_reconstructions(images: Floats, made: Floats, title: str, columns: int = 10) -> Figure:
+    """Images (N, C, H, W), 0..1, in rows of `columns`, each row with its reconstructions beneath."""
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(8.5, 1.95 * rows + 0.5), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    axes = figure.subplots(2 * rows, columns, squeeze=False)
+    for place in axes.flat:
+        place.set(xticks=[], yticks=[])
+        place.spines[:].set_visible(False)
+    for number, pair in enumerate(zip(images, made, strict=True)):
+        row, column = divmod(number, columns)
+        for below, image in enumerate(pair):
+            axes[2 * row + below, column].imshow(
+                image.transpose(1, 2, 0).squeeze(), cmap="gray_r" if len(image) == 1 else None, vmin=0, vmax=1
+            )
+    for row in range(rows):
+        axes[2 * row, 0].set_ylabel("original", fontsize=8)
+        axes[2 * row + 1, 0].set_ylabel("given back", fontsize=8)
+    return figure
+
+
+def scatter(codes: Floats, targets: Integers, classes: list[str], title: str) -> Figure:
+    """Codes (N, K), a colour for each class: every pair of the first three numbers; a code of one number: by class."""
+    chosen = np.random.default_rng(0).permutation(len(codes))[:SHOWN]
+    codes, targets = codes[chosen], targets[chosen]
+    pairs = list(combinations(range(min(codes.shape[1], 3)), 2)) or [(0, 0)]
+    figure = Figure(figsize=(8.4, 8.0) if len(pairs) > 1 else (7.2, 5.6), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    colours = mpl.colormaps["tab10" if len(classes) <= 10 else "tab20"]
+    grid = figure.subplots(*((2, 2) if len(pairs) > 1 else (1, 1)), squeeze=False)
+    for axes, (first, second) in zip(grid.flat, pairs, strict=False):
+        down = targets if first == second else codes[:, second]
+        for number, name in enumerate(figures.drawable(classes)):
+            mine = targets == number
+            axes.scatter(
+                codes[mine, first], down[mine], s=5, color=colours(number % colours.N), linewidth=0, label=name
+            )
+        axes.set(xlabel=f"code {first + 1}", ylabel="class" if first == second else f"code {second + 1}")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    if len(pairs) > 1:
+        grid[1, 1].axis("off")
+        grid[1, 1].legend(handles, labels, title="class", markerscale=4, loc="center", ncols=2)
+    else:
+        grid[0, 0].legend(handles, labels, title="class", markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure

@@ -1,0 +1,79 @@
+"""What a model makes of strings, character by character: scores, a table, and a picture of how it learnt to spell."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from torchprimer.models.rnn import strings
+from torchprimer.tasks.inference import predict
+from torchprimer.training.objective import objective
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from torchprimer.tasks import EvaluationContext
+
+SHOWN, LONGEST = 16, 16  # strings beside the curve, and characters of one
+
+
+def evaluate(trained: "EvaluationContext", folder: Path) -> dict[str, float]:
+    """Writes predictions.csv (input, target, prediction) and spelling.png into `folder`.
+
+    Returns:
+        loss; accuracy: share of characters that are right; sequence_accuracy: share of strings without a mistake.
+    """
+    from torchprimer.tasks import figures
+
+    test, alphabet = trained.test, trained.data["classes"]
+    logits = predict(trained.model, test.inputs, trained.device)
+    predictions = logits.argmax(-1)
+    aim = objective(trained.params | {"reduction": "mean"}, trained.data)
+    right = predictions == test.targets
+    columns = {"input": test.inputs, "target": test.targets, "prediction": predictions}
+    texts = {name: strings(numbers, alphabet) for name, numbers in columns.items()}
+    pd.DataFrame({"id": trained.ids} | texts).to_csv(folder / "predictions.csv", index=False)
+    picture = spelling(trained.history, texts["input"][0], texts["target"][0], trained.title)
+    figures.save(picture, folder / "spelling.png")
+    return {
+        "loss": aim.loss(logits, test.targets).item(),
+        "accuracy": right.float().mean().item(),
+        "sequence_accuracy": right.all(1).float().mean().item(),
+    }
+
+
+def spelling(history: pd.DataFrame, given: str, target: str, title: str) -> "Figure":
+    """The loss of each epoch, and beside it what the model spelled, each time that changed.
+
+    Args:
+        history: columns epoch, train_loss, text; text is what came out for `given` after that epoch.
+    """
+    from matplotlib.figure import Figure
+
+    epochs, texts = history["epoch"].astype(int).tolist(), history["text"].astype(str).tolist()
+    changes = [i for i, text in enumerate(texts) if i == 0 or text != texts[i - 1]]
+    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    axes, beside = figure.subplots(1, 2, width_ratios=[3, 1])
+    axes.plot(epochs, history["train_loss"], color="tab:blue", label="loss in training")
+    if target in texts:
+        first = epochs[texts.index(target)]
+        axes.axvline(first, color="tab:green", linestyle="--", label=f"first right after epoch {first}")
+    axes.set(xlabel="epoch", ylabel="mean loss of a character", title=title, ylim=(0, None))
+    axes.legend(loc="upper right")
+    axes.grid(alpha=0.3)
+    beside.axis("off")
+    if drawable(given + target) and len(target) <= LONGEST:
+        lines = [f"{given} -> {target}", "", "after epoch"]
+        lines += [f"{epochs[i]:>5}  {texts[i]}" for i in changes[:SHOWN]]
+        lines += [f"{len(changes) - SHOWN:>5}  more changes"] if len(changes) > SHOWN else []
+        beside.text(0, 0.98, "\n".join(lines), family="DejaVu Sans Mono", fontsize=9, va="top")
+    return figure
+
+
+def drawable(text: str) -> bool:
+    """Whether the font that figures are drawn in has every character."""
+    from matplotlib.font_manager import FontProperties, findfont
+    from matplotlib.ft2font import FT2Font
+
+    font = FT2Font(findfont(FontProperties(family="DejaVu Sans Mono")))
+    return all(font.get_char_index(ord(character)) for character in text)

@@ -1,0 +1,124 @@
+"""Adversarial training: the loop itself.
+
+The discriminator learns to tell real from made, the generator to be taken for real (Goodfellow et al. 2014, the
+non-saturating loss); with squared errors in place of cross-entropy: least squares GAN (Mao et al. 2017).
+"""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm import tqdm
+
+from torchprimer.datasets.storage import SplitArrays
+from torchprimer.errors import UserError
+from torchprimer.models.gan import GAN, scaled
+from torchprimer.training import Row, TrainResult
+from torchprimer.training.checkpoint import Checkpoint
+
+GRID = 64  # samples after each epoch, always of the same noise
+
+
+def train(
+    model: nn.Module,
+    training: SplitArrays,
+    _validation: SplitArrays,
+    params: dict[str, Any],
+    _data: dict[str, Any],
+    *,
+    device: torch.device,
+    precision: torch.dtype,
+    on_epoch: Callable[[Row], None],
+    checkpoint: Path | None = None,
+    title: str = "",
+    watch: Callable[[nn.Module], Row] | None = None,
+) -> TrainResult:
+    """Trains `model.net`, a GAN, in place, from PyTorch's current random state.
+
+    Args:
+        training: uint8 images; their classes are not looked at.
+        params: loss, lr, beta1, batch_size, epochs.
+        precision, on_epoch, checkpoint, title, watch: as in `supervised.train`.
+
+    Returns:
+        The last weights (no loss says which epoch's images are best), the history, and as the extra `samples` the
+        images made after each epoch, uint8, shape (epochs, 64, C, H, W).
+
+    Raises:
+        UserError: a loss is no longer a number.
+    """
+    gan = cast(GAN, model.to(device).get_submodule("net"))
+    generator, discriminator = gan.generator, gan.discriminator
+    loss_function = getattr(F, params["loss"])
+    least_squares = params["loss"] == "mse_loss"
+    adam = {"lr": params["lr"], "betas": (params["beta1"], 0.999), "fused": device.type == "cpu" or None}
+    generator_optimizer = torch.optim.Adam(generator.parameters(), **adam)
+    discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
+    autocast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
+    steps = -(-len(training) // params["batch_size"])
+    parts = {"model": model, "generator": generator_optimizer, "discriminator": discriminator_optimizer}
+    state = Checkpoint(checkpoint, parts, device)
+    progress = state.load()
+    history: list[Row] = progress.get("history", [])
+    samples: list[torch.Tensor] = progress.get("samples", [])
+    for row in history:
+        on_epoch(row)
+
+    for epoch in range(len(history) + 1, params["epochs"] + 1):
+        started = time.perf_counter()
+        totals = torch.zeros(4, device=device)
+        model.train()
+        bar = tqdm(total=steps, desc=f"{title} {epoch}/{params['epochs']}", disable=None, leave=False)
+        bar.set_postfix_str(describe(history))
+        for batch in torch.randperm(len(training)).tensor_split(steps):
+            real = scaled(training.inputs[batch].to(device))
+            noise = torch.randn(len(real), gan.noise_size, device=device)
+            ones, zeros = torch.ones(len(real), 1, device=device), torch.zeros(len(real), 1, device=device)
+
+            with autocast:
+                fake = generator(noise)
+                real_logits, fake_logits = discriminator(real).float(), discriminator(fake.detach()).float()
+            discriminator_loss = (loss_function(real_logits, ones) + loss_function(fake_logits, zeros)) / 2
+            discriminator_optimizer.zero_grad()
+            discriminator_loss.backward()
+            discriminator_optimizer.step()
+
+            with autocast:
+                generator_loss = loss_function(discriminator(fake).float(), ones)
+            generator_optimizer.zero_grad()
+            generator_loss.backward(inputs=list(generator.parameters()))  # through the discriminator, not into it
+            generator_optimizer.step()
+
+            scores = [logits if least_squares else logits.sigmoid() for logits in (real_logits, fake_logits)]
+            means = [generator_loss, discriminator_loss, scores[0].mean(), scores[1].mean()]
+            totals.add_(torch.stack(means).detach(), alpha=len(real))
+            bar.update()
+        bar.close()
+
+        samples.append(gan.images(gan.noise(GRID, seed=0)))
+        names = ("generator_loss", "discriminator_loss", "real_score", "fake_score")
+        row = {"epoch": epoch, "lr": params["lr"]}
+        row |= dict(zip(names, (totals / len(training)).tolist(), strict=True))
+        row |= (watch(model) if watch else {}) | {"epoch_seconds": round(time.perf_counter() - started, 3)}
+        if not math.isfinite(totals.sum().item()):
+            raise UserError(
+                f"{title}: the losses of generator and discriminator are {row['generator_loss']} and "
+                f"{row['discriminator_loss']} after epoch {epoch}, the training diverged; lower lr"
+            )
+        history.append(row)
+        state.save(history=history, samples=samples)
+        on_epoch(row)
+    weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+    return TrainResult(weights, history, len(history), {"samples": torch.stack(samples).numpy()})
+
+
+def describe(history: list[Row]) -> str:
+    """The last epoch in a few words, for the progress bar."""
+    if not history:
+        return ""
+    return ", ".join(f"{name} {history[-1][f'{name}_loss']:.4f}" for name in ("generator", "discriminator")) + " (loss)"

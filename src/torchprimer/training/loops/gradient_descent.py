@@ -1,0 +1,108 @@
+"""A line found by gradient descent, the gradient derived by hand: NumPy, no autograd (Cauchy 1847; one sample at a
+time: Robbins, Monro 1951).
+
+    loss     L = mean over the samples i of (w x_i + b - y_i)^2
+    inside   e_i = w x_i + b - y_i,   so that   de_i/dw = x_i   and   de_i/db = 1
+    chain    dL/dw = mean of 2 e_i de_i/dw = mean of 2 e_i x_i
+             dL/db = mean of 2 e_i de_i/db = mean of 2 e_i
+    step     w <- w - lr dL/dw,   b <- b - lr dL/db
+
+With several features x_i and w are vectors, w x_i is their product, and dL/dw has a number for each.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from torchprimer.datasets.storage import SplitArrays
+from torchprimer.errors import UserError
+from torchprimer.models.linear import linear_layer, set_linear
+from torchprimer.training import Row, TrainResult
+from torchprimer.training.objective import objective
+
+Array = npt.NDArray[np.float64]
+
+
+def train(
+    model: nn.Module,
+    training: SplitArrays,
+    validation: SplitArrays,
+    params: dict[str, Any],
+    data: dict[str, Any],
+    *,
+    on_epoch: Callable[[Row], None],
+    title: str = "",
+    **_unused: object,
+) -> TrainResult:
+    """Trains the linear layer of `model` in place, from the weights that it has, in float64.
+
+    Args:
+        training, validation: inputs (N, F), targets (N, 1).
+        params: lr, epochs, batch_size (1: one sample at a time; None: all at once). Batches are drawn from PyTorch's
+            random state as loops/supervised.py draws them, so the two go step by step together.
+        data: meta.json of the dataset.
+        on_epoch: called with each new row of the history.
+
+    Returns:
+        The weights of the epoch with the lowest validation loss, and the history: loss, lr, bias, and the weight if
+        there is one feature.
+
+    Raises:
+        UserError: the loss is no longer a number.
+    """
+    layer = linear_layer(model)
+    w = layer.weight.detach().cpu().double().numpy()[0]
+    b = 0.0 if layer.bias is None else layer.bias.item()
+    x, y = training.inputs.numpy().astype(np.float64), training.targets.numpy().astype(np.float64)[:, 0]
+    validation_x, validation_y = validation.inputs.numpy(), validation.targets.numpy()[:, 0]
+    aim = objective({**params, "loss": "mse_loss", "reduction": "mean"}, data)
+    steps = math.ceil(len(y) / (params["batch_size"] or len(y)))
+    history: list[Row] = []
+    best: dict[str, torch.Tensor] = {}
+    best_epoch, lowest = 0, math.inf
+    for epoch in range(1, params["epochs"] + 1):
+        started = time.perf_counter()
+        squares = 0.0
+        with np.errstate(over="ignore", invalid="ignore"):  # a training that diverges is reported below
+            for batch in torch.randperm(len(y)).tensor_split(steps):
+                loss, dw, db = gradient(w, b, x[batch.numpy()], y[batch.numpy()])
+                w = w - params["lr"] * dw
+                if params["bias"]:
+                    b -= params["lr"] * db
+                squares += loss * len(batch)
+            validation_squares = float(((validation_x @ w + b - validation_y) ** 2).sum())
+        if not math.isfinite(squares + validation_squares):
+            raise UserError(f"{title}: the loss is no longer a number after epoch {epoch}, it diverged; lower lr")
+        row: Row = {"epoch": epoch, "lr": params["lr"]}
+        for part, split, total in (("train", training, squares), ("validation", validation, validation_squares)):
+            scores = {"loss": total / len(split)} | aim.result(total, split.targets)
+            row |= {f"{part}_{name}": value for name, value in scores.items()}
+        row |= {"weight": float(w[0])} if len(w) == 1 else {}
+        row |= {"bias": b} if params["bias"] else {}
+        row["epoch_seconds"] = round(time.perf_counter() - started, 6)
+        history.append(row)
+        if validation_squares < lowest:
+            best_epoch, lowest = epoch, validation_squares
+            set_linear(layer, w, b)
+            best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+        on_epoch(row)
+    set_linear(layer, w, b)
+    return TrainResult(best, history, best_epoch)
+
+
+def gradient(w: Array, b: float, x: Array, y: Array) -> tuple[float, Array, float]:
+    """The loss L of the line w x + b, and its derivatives by w and by b, as derived above.
+
+    Args:
+        w: shape (F,).
+        x: shape (N, F).
+        y: shape (N,).
+    """
+    error = x @ w + b - y
+    return float((error**2).mean()), 2 * error @ x / len(y), float(2 * error.mean())

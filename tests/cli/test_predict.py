@@ -1,0 +1,505 @@
+"""`torchprimer predict`, `generate`, `list` and `show`, as people type them, on the models of the reduced pipeline."""
+
+import contextlib
+import csv
+import json
+import os
+import pty
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from fcntl import ioctl
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from tests.conftest import Clone, clean_environment, running
+from tests.pipeline.test_pipeline import raw_dataset, store
+from torchprimer.cli.formatting import places, shorten, size
+
+Done = subprocess.CompletedProcess[str]
+COUNT = 70  # images: more than a Predictor takes at a time
+REVIEWS = ("房间很干净,服务也好", "差评")
+
+
+def command(project: Clone, *arguments: object) -> list[str]:
+    """A command of the copy's own code."""
+    return [sys.executable, str(project.folder / "src" / "torchprimer"), *map(str, arguments)]
+
+
+def torchprimer(project: Clone, *arguments: object, stdin: str = "", cwd: Path | None = None) -> Done:
+    return subprocess.run(
+        command(project, *arguments), cwd=cwd or project.folder, env=clean_environment(), input=stdin,
+        capture_output=True, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+
+
+def rows(done: Done) -> list[dict[str, str]]:
+    return list(csv.DictReader(done.stdout.splitlines()))
+
+
+def objects(done: Done) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def evaluated(project: Clone, experiment: str) -> pd.DataFrame:
+    """What `evaluate` made of the test split, with PyTorch."""
+    return pd.read_csv(project.folder / "metrics" / experiment / "test" / "predictions.csv", dtype=str)
+
+
+@pytest.fixture(scope="module")
+def digits(reduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first images of the test split, every other in a folder of its own; and files that are none."""
+    folder = tmp_path_factory.mktemp("images") / "digits"
+    for name in ("odd", ".hidden"):
+        (folder / name).mkdir(parents=True)
+    images = np.load(reduced.folder / "data" / "prepared" / "mnist" / "test_inputs.npy", mmap_mode="r")
+    for number in range(COUNT):
+        Image.fromarray(images[number, 0]).save(folder / ("odd" if number % 2 else ".") / f"{number:03d}.png")
+    shutil.copy(folder / "000.png", folder / ".hidden")
+    (folder / "notes.txt").write_text("no image by its name")
+    return folder
+
+
+# ---- predict ---------------------------------------------------------------------------------------------------------
+
+
+def test_folder_of_images_is_answered_as_evaluate_does(reduced: Clone, digits: Path) -> None:
+    done = torchprimer(reduced, "predict", "mnist_cnn", digits, cwd=reduced.folder / "src" / "torchprimer")
+    assert (done.returncode, done.stderr) == (0, "")
+    answers, expected = rows(done), evaluated(reduced, "mnist_cnn")
+    files = [Path(answer["input"]) for answer in answers]
+    assert files == [*sorted(digits.glob("*.png")), *sorted(digits.glob("odd/*.png"))]
+    assert len(files) == COUNT
+    for file, answer in zip(files, answers, strict=True):
+        truth = expected.loc[int(file.stem)]
+        assert answer["prediction"] == truth["prediction"]
+        for label in "0123456789":
+            assert float(answer[f"p_{label}"]) == pytest.approx(float(truth[f"p_{label}"]), abs=1e-4)
+
+    paths = "".join(f"{file}\n" for file in files)
+    assert torchprimer(reduced, "predict", "mnist_cnn", "-", "--csv", stdin=paths).stdout == done.stdout
+
+
+def test_what_is_no_image_is_named_and_the_rest_is_done(reduced: Clone, digits: Path, tmp_path: Path) -> None:
+    """JSON Lines, of the three most probable classes."""
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "broken.png").write_bytes((digits / "000.png").read_bytes()[:100])
+    (tmp_path / "七.png").write_bytes((digits / "000.png").read_bytes())
+    given = ("broken.png", "七.png", "gone.png", "nothing", digits / "002.png")
+    done = torchprimer(reduced, "predict", "mnist_cnn", *given, "--json", "--top", 3, cwd=tmp_path)  # no project there
+    assert done.returncode == 1
+    assert "no dvc.yaml in" in done.stderr
+    done = torchprimer(reduced, "predict", reduced.folder / "models" / "mnist_cnn.export", *given, "--json", "--top", 3,
+                       cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert len(said) == 3
+    assert said[0].startswith("torchprimer: nothing: no image in this folder; known endings: .")
+    assert said[1].startswith("torchprimer: broken.png: damaged: ")
+    assert said[2] == "torchprimer: gone.png: no such file"
+    answers, expected = objects(done), evaluated(reduced, "mnist_cnn").loc[[0, 2]]
+    assert [answer["input"] for answer in answers] == ["七.png", str(digits / "002.png")]
+    for answer, (_, truth) in zip(answers, expected.iterrows(), strict=True):
+        shares = {label: float(truth[f"p_{label}"]) for label in "0123456789"}
+        best = sorted(shares, key=lambda label: -shares[label])[:3]
+        assert list(answer["probabilities"]) == best
+        assert answer["prediction"] == best[0]
+        assert list(answer["probabilities"].values()) == pytest.approx([shares[label] for label in best], abs=1e-4)
+
+    done = torchprimer(reduced, "predict", "mnist_cnn", tmp_path / "gone.png")
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_texts_by_whatever_way_they_come(reduced: Clone, tmp_path: Path) -> None:
+    lines = "\ufeff" + "\n\n".join(REVIEWS) + "\n"
+    (tmp_path / "reviews.txt").write_text(lines, "utf-8")
+    table = "id;text\n" + "".join(f"{number};{text}\n" for number, text in enumerate(REVIEWS))
+    (tmp_path / "reviews.csv").write_text(table, "utf-8")
+    ways = [
+        torchprimer(reduced, "predict", "reviews_bow", *given, stdin=lines, cwd=reduced.folder / "docs")
+        for given in (REVIEWS, ["-"], [tmp_path / "reviews.txt"], [tmp_path / "reviews.csv"])
+    ]
+    assert {(done.returncode, done.stderr) for done in ways} == {(0, "")}
+    assert len({done.stdout for done in ways}) == 1
+    answers = rows(ways[0])
+    assert [answer["input"] for answer in answers] == list(REVIEWS)
+    for answer in answers:
+        assert float(answer["p_neg"]) + float(answer["p_pos"]) == pytest.approx(1)
+        assert answer["prediction"] == max(("neg", "pos"), key=lambda label: float(answer[f"p_{label}"]))
+
+    (tmp_path / "mails.csv").write_text("id,message\n1,hello\n")
+    (tmp_path / "latin.txt").write_bytes("schön\n".encode("latin-1"))
+    (tmp_path / "a").mkdir()
+    wrong = ("gone.txt", "mails.csv", "latin.txt", "a", " ", REVIEWS[0])
+    done = torchprimer(reduced, "predict", reduced.folder / "models" / "reviews_bow.export", *wrong, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "torchprimer: gone.txt: no such file",
+        "torchprimer: mails.csv: the texts should be in a column 'text', or in the only one; it has: id, message",
+        "torchprimer: latin.txt, line 1 is not UTF-8: save it as UTF-8",
+        "torchprimer: a is a folder: give a .txt file with a text on each line, a CSV, or a text itself",
+        "torchprimer: the text is empty",
+    ]
+    assert rows(done) == answers[:1]
+    done = torchprimer(reduced, "predict", "reviews_bow", "-", stdin="\n")
+    assert (done.returncode, done.stderr) == (1, "torchprimer: nothing to predict: standard input is empty\n")
+    done = torchprimer(reduced, "predict", "hello_rnn", "hello", "help", "--json")
+    assert done.returncode == 1
+    assert objects(done) == [{"input": "hello", "prediction": evaluated(reduced, "hello_rnn")["prediction"][0]}]
+    assert "help" in done.stderr
+
+
+def test_rows_of_a_table(reduced: Clone, tmp_path: Path) -> None:
+    """As they stand in the raw table; what it says beside the model's columns goes along."""
+    expected = evaluated(reduced, "bike_sharing_tuned")
+    raw = (reduced.folder / "data" / "raw" / "bike_sharing" / "Bikeshare.csv").read_text().splitlines()
+    chosen = [raw[0], *(raw[int(number)] for number in expected["id"][:5])]
+    table = "\n".join(chosen) + "\n"
+    (tmp_path / "hours.csv").write_text(table)
+    done = torchprimer(reduced, "predict", "bike_sharing_tuned", tmp_path / "hours.csv")
+    assert (done.returncode, done.stderr) == (0, "")
+    answers = rows(done)
+    assert [float(row["prediction"]) for row in answers] == pytest.approx(
+        expected["prediction"][:5].astype(float), rel=1e-4
+    )
+    assert [row["bikers"] for row in answers] == [label.split(".")[0] for label in expected["label"][:5]]
+    assert torchprimer(reduced, "predict", "bike_sharing_tuned", "-", stdin=table).stdout == done.stdout
+
+    (tmp_path / "old.csv").write_text(table.replace("bikers", "prediction", 1))  # what is given is not lost
+    again = rows(torchprimer(reduced, "predict", "bike_sharing_tuned", tmp_path / "old.csv"))
+    assert [row["prediction"] for row in again] == [row["prediction"] for row in answers]
+    assert [row["prediction (given)"] for row in again] == [row["bikers"] for row in answers]
+
+    pairs = [f"{name}={value}" for name, value in answers[0].items() if name != "prediction"]
+    alone = torchprimer(reduced, "predict", "bike_sharing_tuned", *pairs)
+    assert alone.stderr.startswith(f"torchprimer: {pairs[2]}: no column 'day'; there are: temp, ")
+    unknown = ("day", "casual", "registered", "bikers")
+    pairs = [pair for pair in pairs if pair.partition("=")[0] not in unknown]
+    alone = torchprimer(reduced, "predict", "bike_sharing_tuned", *pairs, "--json")
+    (answer,) = objects(alone)
+    assert answer["prediction"] == pytest.approx(float(answers[0]["prediction"]))
+    assert set(answer["input"].items()) < set(answers[0].items())
+
+    (tmp_path / "wrong.csv").write_text(table.replace(",0.", ",?.", 1))
+    (tmp_path / "short.csv").write_text("season,temp\n1,0.2\n")
+    (tmp_path / "long.csv").write_text(f"{table}1,2\n")
+    files = [tmp_path / f"{name}.csv" for name in ("wrong", "short", "long", "gone")]
+    done = torchprimer(reduced, "predict", "bike_sharing_tuned", *files)
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert said[0].startswith(f"torchprimer: {files[1]}: no column 'atemp', 'hum', ")
+    assert said[1] == f"torchprimer: {files[2]}, line 7: 2 values, and there are 15 columns"
+    assert said[2] == f"torchprimer: {files[3]}: No such file or directory"
+    assert said[3].startswith(f"torchprimer: {files[0]}, line 2: ")
+    assert "which is no number" in said[3]
+    assert rows(done) == answers[1:]
+
+
+def test_autoencoder_writes_what_it_makes(reduced: Clone, digits: Path, tmp_path: Path) -> None:
+    done = torchprimer(reduced, "predict", "mnist_autoencoder", digits / "odd", "--out", tmp_path / "made")
+    assert done.returncode == 0
+    answers = rows(done)
+    assert len(answers) == len(list((tmp_path / "made").iterdir())) == COUNT // 2
+    for answer in answers:
+        given, made = (np.asarray(Image.open(answer[name]), np.float64) / 255 for name in ("input", "prediction"))
+        assert float(answer["mse"]) == pytest.approx(np.square(given - made).mean(), abs=1e-3)
+    done = torchprimer(reduced, "predict", "mnist_autoencoder", digits / "odd", "--json")
+    assert [answer["mse"] for answer in objects(done)] == [float(answer["mse"]) for answer in answers]
+
+
+def test_one_digit_needs_neither_torch_nor_mlflow_nor_pandas(reduced: Clone, digits: Path) -> None:
+    given = command(reduced, "predict", "mnist_cnn", digits / "000.png")
+    done = subprocess.run(
+        [given[0], "-X", "importtime", *given[1:]], cwd=reduced.folder, env=clean_environment(),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert {"onnxruntime", "numpy", "PIL", "torchprimer"} <= imported
+    assert not imported & {"torch", "mlflow", "pandas", "pydantic", "sklearn", "matplotlib", "onnx", "scipy"}
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run(given, cwd=reduced.folder, env=clean_environment(), capture_output=True, check=True)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("predict", "mnist_cn", "x.png"), "no experiment 'mnist_cn' in params.yaml; `torchprimer list` shows all of "
+         "them. Did you mean 'mnist_cnn'?"),
+        (("predict", "models/mnist_cnn", "x.png"), "models/mnist_cnn is no folder that export made: there is no "
+         "model.json in it"),
+        (("predict", "mnist_dcgan", "x.png"), "mnist_dcgan makes images out of noise: torchprimer generate mnist_dcgan "
+         "out.png"),
+        (("predict", "bike_sharing_tuned", "--top", "2", "x.csv"), "--top is for classifiers, and bike_sharing_tuned "
+         "has no classes: leave it out"),
+        (("predict", "mnist_cnn", "--out", "x", "x.png"), "--out is for autoencoders, and mnist_cnn makes no images: "
+         "leave it out"),
+        (("predict", "mnist_cnn", "--top", "0", "x.png"), "argument --top: '0' is no whole number from 1 to 1,000 (see "
+         "torchprimer predict --help)"),
+        (("predict", "mnist_cnn"), "the following arguments are required: INPUT (see torchprimer predict --help)"),
+        (("predict", "mnist_cnn", "x.png", "--json", "--csv"), "argument --csv: not allowed with argument --json (see "
+         "torchprimer predict --help)"),
+        (("generate", "mnist_cnn", "x.png"), "mnist_cnn is no generator; generators are: mnist_gan, mnist_lsgan, "
+         "mnist_dcgan"),
+        (("generate", "mnist_gan", "x.gif"), "x.gif ends in .gif; one of: .png, .jpg, .jpeg, .webp"),
+        (("generate", "mnist_gan", "x"), "x ends in nothing; one of: .png, .jpg, .jpeg, .webp"),
+        (("generate", "mnist_gan", "x.png", "--count", "-1"), "argument --count: '-1' is no whole number from 1 to "
+         "10,000 (see torchprimer generate --help)"),
+        (("predict", "hours_logistic", "hours=1", "hours=2"), "hours=2: column 'hours' is given twice"),
+        (("list", "mnits"), "Did you mean 'mnist'?"),
+        (("show", "mnist_cn"), "Did you mean 'mnist_cnn'?"),
+        (("show", "mnist_cnn", "net.1.weigth"), "Did you mean 'net.1.weight'?"),
+        (("show", "mnist_cnn", "--out", "x.npy"), "--out takes the values of a layer: name its WEIGHTS"),
+    ],
+)  # fmt: skip
+def test_mistakes_say_what_to_do(reduced: Clone, arguments: tuple[str, ...], expected: str) -> None:
+    done = torchprimer(reduced, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("torchprimer: ")
+    assert done.stderr.endswith(f"{expected}\n")
+
+
+# ---- on a terminal ---------------------------------------------------------------------------------------------------
+
+
+def on_terminal(given: list[str], cwd: Path, width: int) -> list[str]:
+    """The lines that a command prints on a terminal of so many columns; standard error goes elsewhere."""
+    leader, follower = pty.openpty()
+    ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    with running(
+        given, cwd=cwd, env=clean_environment() | {"TERM": "xterm"}, stdin=follower, stdout=follower,
+        stderr=subprocess.DEVNULL,
+    ):  # fmt: skip
+        os.close(follower)
+        parts = []
+        while True:
+            try:
+                part = os.read(leader, 65536)
+            except OSError:  # how Linux says that nobody writes any more
+                part = b""
+            if not part:
+                break
+            parts.append(part)
+    os.close(leader)
+    return b"".join(parts).decode().splitlines()
+
+
+def test_table_on_a_terminal(reduced: Clone, digits: Path) -> None:
+    """In each line the columns begin at the same place, although a Chinese character takes two."""
+    texts = [*REVIEWS, "good", "这本书" * 40]
+    lines = on_terminal(command(reduced, "predict", "reviews_bow", *texts), reduced.folder, 60)
+    assert len(lines) == 5
+    assert lines[0].split() == ["input", "prediction", "probability"]
+    assert lines[4].startswith("这本书这本书")
+    assert "…  " in lines[4]
+    for line, text in zip(lines[1:], texts, strict=True):
+        narrow = line.replace("…", ".").encode("gbk")  # two bytes for what takes two places
+        assert len(narrow) <= 60
+        prediction = narrow.decode("gbk").split()[-2]
+        assert narrow.index(prediction.encode()) == lines[0].index("prediction")
+        assert narrow.endswith(b"%.4f" % float(line.split()[-1]))
+        assert line.startswith(text[:5])
+
+    lines = on_terminal(command(reduced, "predict", "mnist_cnn", digits / "odd", "--top", "2"), reduced.folder, 40)
+    assert lines[0].split() == ["input", "1.", "2."]
+    assert len(lines) == 1 + COUNT // 2
+    assert lines[1].startswith("…")
+    assert lines[1].split()[0].endswith("001.png")  # of a path the end tells more
+    assert max(map(len, lines)) <= 40
+
+
+def test_places_and_sizes() -> None:
+    assert [places(text) for text in ("", "abc", "中文", "é", "e\u0301", "、。")] == [0, 3, 4, 1, 1, 4]
+    assert [shorten("中文字", width, "end") for width in (6, 5, 4)] == ["中文字", "中文…", "中…"]
+    assert shorten("a/b/c.png", 6, "start") == "…c.png"
+    assert [size(number) for number in (0, 999, 1000, 9_949, 52_449, 999_499, 999_500, 2_211_422, 44_000_000)] == [
+        "0 B", "999 B", "1.0 kB", "9.9 kB", "52 kB", "999 kB", "1.0 MB", "2.2 MB", "44 MB",
+    ]  # fmt: skip
+
+
+# ---- generate --------------------------------------------------------------------------------------------------------
+
+
+def test_generator_draws_a_grid(reduced: Clone, tmp_path: Path) -> None:
+    """Of the images that the Predictor makes of the same seed, one beside the other."""
+    from torchprimer.predictor import Predictor
+
+    folder = reduced.folder / "models" / "mnist_dcgan.export"
+    images = Predictor(folder).generate(7, 1)
+    for name, seed, given in (("a", 1, "mnist_dcgan"), ("b", 1, folder), ("c", 2, folder)):
+        done = torchprimer(reduced, "generate", given, "--count", 7, "--seed", seed, tmp_path / "new" / f"{name}.png")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.endswith(f"{name}.png: 7 images of mnist_dcgan, seed {seed}, 616 x 616 pixels\n")
+    pictures = {name: np.asarray(Image.open(tmp_path / "new" / f"{name}.png")) for name in "abc"}
+    assert np.array_equal(pictures["a"], pictures["b"])
+    assert not np.array_equal(pictures["a"], pictures["c"])
+    times = pictures["a"].shape[0] // 88  # three rows of three, each with a line around it, enlarged
+    small = pictures["a"][::times, ::times]
+    assert small.shape == (88, 88)
+    for number, image in enumerate(images):
+        top, left = 29 * (number // 3) + 1, 29 * (number % 3) + 1
+        assert np.array_equal(small[top : top + 28, left : left + 28], image)
+
+    for name in ("one.png", "one.jpg", "one.WEBP"):
+        assert torchprimer(reduced, "generate", "mnist_dcgan", tmp_path / name, "--seed", 3).returncode == 0
+        picture = np.asarray(Image.open(tmp_path / name).convert("L"), np.int64)
+        assert np.abs(picture - Predictor(folder).generate(1, 3)[0]).mean() < 3
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["new", "one.WEBP", "one.jpg", "one.png"]
+
+    (tmp_path / "folder.png").mkdir()
+    done = torchprimer(reduced, "generate", "mnist_dcgan", tmp_path / "folder.png")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"torchprimer: {tmp_path / 'folder.png'} is a folder: name a file in it\n",
+    )
+
+
+# ---- list and show ---------------------------------------------------------------------------------------------------
+
+
+def test_list_shows_what_metrics_and_mlflow_say(reduced: Clone) -> None:
+    torchprimer(reduced, "sync", cwd=reduced.folder)  # other tests delete the store
+    done = torchprimer(reduced, "list", "--json", cwd=reduced.folder / "docs")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {record["experiment"]: record for record in objects(done)}
+    metrics = sorted(file.parent.name for file in reduced.folder.glob("metrics/*/train.json"))
+    assert sorted(found) == metrics
+    for name, record in found.items():
+        training, test = (
+            json.loads((reduced.folder / "metrics" / name / f"{part}.json").read_text()) for part in ("train", "test")
+        )
+        assert record["test"] == test[record["measure"]]
+        if record["measure"] in ("accuracy", "r2"):
+            assert record["validation"] == training[f"validation_{record['measure']}_best"]
+        assert record["seconds"] == training["seconds"]
+        assert record["bytes"] == (reduced.folder / "models" / f"{name}.export" / "model.onnx").stat().st_size
+        assert record["state"] == "ready"
+    client = store(reduced)
+    datasets = dict.fromkeys(raw_dataset(record["dataset"]) for record in found.values())
+    champions = {client.get_model_version_by_alias(dataset, "champion").tags["experiment"] for dataset in datasets}
+    assert {name for name, record in found.items() if record["champion"]} == champions
+
+    done = torchprimer(reduced, "list", "diabetes", "reviews")
+    assert [row["experiment"] for row in rows(done)] == [
+        name for name, record in found.items() if record["dataset"] in ("diabetes", "reviews")
+    ]
+    lines = on_terminal(command(reduced, "list", "reviews"), reduced.folder, 80)
+    assert lines[0].split() == ["experiment", "dataset", "model", "measure", "validation", "test", "seconds", "size"]
+    record = found["reviews_bow"]
+    assert lines[1].split()[:6] == [
+        "reviews_bow", "reviews", "text", "accuracy", f"{record['validation']:.4f}", f"{record['test']:.4f}"
+    ]  # fmt: skip
+    assert lines[1].split()[-1] == "champion"  # there is no other on this dataset
+
+
+def test_show_tells_everything(reduced: Clone, tmp_path: Path) -> None:
+    done = torchprimer(reduced, "show", "mnist_cnn", cwd=reduced.folder / "docs")
+    assert (done.returncode, done.stderr) == (0, "")
+    test = json.loads((reduced.folder / "metrics" / "mnist_cnn" / "test.json").read_text())
+    baseline = json.loads((reduced.folder / "metrics" / "baselines" / "mnist.json").read_text())
+    for expected in (
+        "mnist_cnn: cnn on mnist",
+        "images, input 1 x 28 x 28, 10 classes: 0, 1, 2",
+        "256 train, 256 validation, 256 test",
+        "optimizer SGD, lr 0.01, momentum 0.5, batch_size 64, epochs 1, channels [10, 20], kernel_size 5",
+        "at most 256 samples of each split",
+        f"test: loss {test['loss']:.4g}, accuracy {test['accuracy']:.4g}, ",
+        f"{baseline['nearest_neighbours']['accuracy']:.4g} (nearest neighbours)",
+        "models/mnist_cnn.export/: MODEL.md, ",
+        "torchprimer predict mnist_cnn IMAGE_OR_FOLDER",
+        "8,490 parameters",
+    ):
+        assert expected in done.stdout
+    assert "missing" not in done.stdout
+    weights = load_file(reduced.folder / "models" / "mnist_cnn" / "model.safetensors")
+    assert all(f"\n{name} " in done.stdout for name in weights)
+
+    torchprimer(reduced, "show", "mnist_cnn", "net.1.weight", "--out", tmp_path / "new" / "filters.npy")
+    assert np.array_equal(np.load(tmp_path / "new" / "filters.npy"), weights["net.1.weight"])
+    done = torchprimer(reduced, "show", "mnist_cnn", "net.1.bias")
+    assert done.stdout.startswith("net.1.bias: 10, float32\n")
+    assert f"{weights['net.1.bias'][0]:.4f}" in done.stdout
+
+
+def test_what_is_not_there_yet(reduced: Clone, clone: Clone, digits: Path) -> None:
+    """In a fresh clone; then the exported model alone comes."""
+    done = torchprimer(clone, "predict", "mnist_cnn", digits)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "torchprimer: mnist_cnn is not exported here yet: dvc repro export@mnist_cnn\n",
+    )
+    done = torchprimer(clone, "show", "mnist_cnn", "net.1.weight")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "torchprimer: mnist_cnn is not trained here yet: dvc repro train@mnist_cnn\n",
+    )
+    shutil.rmtree(clone.folder / "metrics" / "mnist_cnn")
+    done = torchprimer(clone, "show", "mnist_cnn")
+    assert done.returncode == 0
+    for stage in ("train", "evaluate", "export"):
+        assert f": dvc repro {stage}@mnist_cnn\n" in done.stdout
+    (record,) = (record for record in rows(torchprimer(clone, "list")) if record["experiment"] == "mnist_cnn")
+    assert record == {
+        "experiment": "mnist_cnn", "dataset": "mnist", "model": "cnn", "measure": "", "validation": "", "test": "",
+        "seconds": "", "bytes": "", "champion": "False", "state": "not trained",
+    }  # fmt: skip
+    assert not (clone.folder / "mlflow.db").exists()
+
+    shutil.copytree(reduced.folder / "models" / "mnist_cnn.export", clone.folder / "models" / "mnist_cnn.export")
+    assert torchprimer(clone, "predict", "mnist_cnn", digits).returncode == 0
+    done = torchprimer(clone, "show", "mnist_cnn")
+    test = json.loads((reduced.folder / "metrics" / "mnist_cnn" / "test.json").read_text())
+    assert f"test: loss {test['loss']:.4g}, " in done.stdout
+    assert "images, input 1 x 28 x 28, 10 classes" in done.stdout
+    assert "export@mnist_cnn" not in done.stdout
+    assert "train@mnist_cnn" in done.stdout
+
+
+# ---- ends ------------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_reads_any_more(reduced: Clone, digits: Path) -> None:
+    """`torchprimer ... | head`: no word."""
+    for arguments in (("predict", "mnist_cnn", digits), ("list",), ("--help",)):
+        with running(
+            command(reduced, *arguments), cwd=reduced.folder, env=clean_environment() | {"PYTHONUNBUFFERED": ""},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            assert process.stdout
+            assert process.stderr
+            process.stdout.close()
+            assert process.stderr.read() == b""
+        assert process.returncode == 141
+
+
+def test_interrupted(reduced: Clone, tmp_path: Path) -> None:
+    pipe = tmp_path / "hours.csv"
+    os.mkfifo(pipe)
+    with running(
+        command(reduced, "predict", "hours_logistic", pipe), cwd=reduced.folder,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        writer = None
+        while writer is None and process.poll() is None:
+            with contextlib.suppress(OSError):  # until the command begins to read
+                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=30)
+    assert writer is not None
+    os.close(writer)
+    assert (process.returncode, out, said) == (130, "", "torchprimer: interrupted\n")

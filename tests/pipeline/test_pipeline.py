@@ -1,0 +1,388 @@
+"""The whole pipeline, reduced, run by DVC in a copy of the project: what it writes and reruns, what MLflow sees."""
+
+import ast
+import base64
+import contextlib
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+
+from tests.conftest import PROJECT, Clone, clean_environment
+from torchprimer.tracking.views import VIEWS
+
+PARAMS = YAML(typ="safe").load((PROJECT / "params.yaml").read_text("utf-8"))
+EXPERIMENTS: dict[str, Any] = PARAMS["experiments"]
+DATASETS: dict[str, Any] = PARAMS["datasets"]
+KINDS = {name: PARAMS["datasets"].get(entry["dataset"], {"kind": "features"}) for name, entry in EXPERIMENTS.items()}
+CLASSIFIERS = [
+    name
+    for name, entry in EXPERIMENTS.items()
+    if KINDS[name].get("task", "classification") == "classification"
+    and KINDS[name]["kind"] != "sequences"
+    and entry["model"] not in ("gan", "autoencoder")
+]
+ONE_OF_EACH = [  # model of each kind of data
+    "mnist_cnn", "mnist_gan", "reviews_bow", "bike_sharing_tuned", "diabetes_tuned", "hello_rnn_cell",
+    "dogs_vs_cats_vgg16_features",
+]  # fmt: skip
+
+
+def store(clone: Clone) -> Any:
+    """A client of the copy's MLflow store as it is now: of a snapshot, since MLflow keeps what it has once opened."""
+    from mlflow import MlflowClient
+
+    snapshot = Path(tempfile.mkdtemp(dir=clone.folder / ".git")) / "mlflow.db"
+    with (
+        contextlib.closing(sqlite3.connect(clone.folder / "mlflow.db")) as source,
+        contextlib.closing(sqlite3.connect(snapshot)) as target,
+    ):
+        source.backup(target)
+    return MlflowClient(f"sqlite:///{snapshot}")
+
+
+def runs(clone: Clone) -> list[Any]:
+    """All runs of the copy's MLflow store, oldest first."""
+    client = store(clone)
+    found = client.get_experiment_by_name("torchprimer")
+    return list(client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"]))
+
+
+def raw_dataset(dataset: str) -> str:
+    """Of precomputed features, the dataset of their images."""
+    return str(PARAMS["features"].get(dataset, {"dataset": dataset})["dataset"])
+
+
+def executed(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def changed(clone: Clone) -> set[str]:
+    """The stages that DVC would run because something they declare has changed."""
+    status = json.loads(clone("dvc status --json").stdout)
+    return {
+        stage
+        for stage, changes in status.items()
+        if any("changed deps" in change for change in changes if isinstance(change, dict))
+    }
+
+
+def test_all_stages_write_what_they_declare(reduced: Clone) -> None:
+    again = reduced("dvc repro").stdout
+    assert "Running" not in again
+    assert again.strip().endswith("Data and pipelines are up to date.")
+    lock = YAML(typ="safe").load((reduced.folder / "dvc.lock").read_text())["stages"]
+    counts = {section: len(PARAMS[section]) for section in ("downloads", "datasets", "features", "crossvalidate")}
+    assert len(lock) == 2 + sum(counts.values()) + 2 * counts["datasets"] + 3 * len(EXPERIMENTS)
+    for stage in lock.values():
+        for out in stage["outs"]:
+            assert (reduced.folder / out["path"]).exists()
+    assert not list(reduced.folder.rglob("*.partial"))
+    assert not list((reduced.folder / ".checkpoints").glob("*"))
+    assert reduced("git status --porcelain").stdout == ""
+
+
+def test_dvc_itself_writes_the_same_lock(unchanged: Clone) -> None:
+    """What made the reduced pipeline was DVC with another reader and writer of dvc.lock: see tests/quick_dvc.py."""
+    lock = unchanged.folder / "dvc.lock"
+    before, written = lock.read_bytes(), lock.stat().st_mtime_ns
+    unchanged("dvc commit --force check")
+    assert lock.read_bytes() == before
+    assert lock.stat().st_mtime_ns > written
+
+
+def test_dvc_itself_finds_the_same_outputs(reduced: Clone) -> None:
+    from dvc.repo import Repo
+
+    from tests.quick_dvc import is_output
+
+    with Repo(str(reduced.folder)) as repo:
+        paths = {os.path.relpath(dep.fs_path, repo.root_dir) for dep in repo.index.deps}
+        paths.add("models/mnist_mlp/model.safetensors")  # in one of them
+        says = {path: repo.dvcfs.isdvc(path) for path in paths}
+        assert {path: is_output(repo.dvcfs, path) for path in paths} == says
+    assert set(says.values()) == {True, False}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_metrics_agree_with_the_predictions(reduced: Clone, name: str) -> None:
+    from sklearn.metrics import accuracy_score, f1_score
+
+    folder = reduced.folder / "metrics" / name
+    test, training = (json.loads((folder / f"{part}.json").read_text()) for part in ("test", "train"))
+    table = pd.read_csv(folder / "test" / "predictions.csv", dtype={"id": str, "label": str, "prediction": str})
+    assert len(table) <= 256
+    assert test["accuracy"] == pytest.approx(accuracy_score(table["label"], table["prediction"]))
+    assert test["f1_macro"] == pytest.approx(f1_score(table["label"], table["prediction"], average="macro"))
+    history = pd.read_csv(folder / "history.csv")
+    assert training["validation_accuracy_best"] == history["validation_accuracy"].max()
+    dataset = EXPERIMENTS[name]["dataset"]
+    split = pd.read_csv(reduced.folder / "data" / "prepared" / dataset / "samples.csv", dtype=str)
+    assert list(split[split["split"].isin(["test", "all"])]["id"]) == list(table["id"])
+    if name == "dogs_vs_cats_cnn":
+        assert test["true_positives"] + test["false_negatives"] == (table["label"] == "dog").sum()
+        assert test["true_positives"] == ((table["label"] == "dog") & (table["prediction"] == "dog")).sum()
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_has_its_scores_and_figures(reduced: Clone, name: str) -> None:
+    folder = reduced.folder / "metrics" / name
+    for part in ("test", "train"):
+        scores = json.loads((folder / f"{part}.json").read_text())
+        assert scores
+        assert all(isinstance(value, int | float) for value in scores.values())
+    assert len(list((folder / "test").glob("*.png"))) >= 1
+    for picture in (folder / "test").glob("*.png"):
+        with Image.open(picture) as image:
+            assert min(image.size) > 100
+
+
+@pytest.mark.parametrize("name", PARAMS["datasets"])
+def test_every_dataset_has_its_baselines(reduced: Clone, name: str) -> None:
+    scores = json.loads((reduced.folder / "metrics" / "baselines" / f"{name}.json").read_text())
+    assert list(scores) == ["dummy", PARAMS["datasets"][name]["baseline"]]
+
+
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn", "reviews_bow"])
+def test_a_model_is_rebuilt_from_its_folder_alone(reduced: Clone, name: str, tmp_path: Path) -> None:
+    """Loaded elsewhere, by a process that knows nothing else, it answers as `evaluate` wrote down."""
+    (tmp_path / "model").mkdir()
+    for file in (reduced.folder / "models" / name).iterdir():
+        (tmp_path / "model" / file.name).write_bytes(file.read_bytes())
+    inputs = reduced.folder / "data" / "prepared" / EXPERIMENTS[name]["dataset"] / "test_inputs.npy"
+    script = (
+        "import sys, numpy, torch; from pathlib import Path; from torchprimer import models\n"
+        "model, record = models.load(Path('model'))\n"
+        f"print(*model(torch.from_numpy(numpy.load('{inputs}'))).argmax(1).tolist())"
+    )
+    environment = clean_environment() | {"PYTHONPATH": str(PROJECT / "src")}
+    done = subprocess.run(
+        ["python", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )  # fmt: skip
+    classes = json.loads((tmp_path / "model" / "experiment.json").read_text())["data"]["classes"]
+    table = pd.read_csv(reduced.folder / "metrics" / name / "test" / "predictions.csv", dtype=str)
+    assert [classes[int(number)] for number in done.stdout.split()] == list(table["prediction"])
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_export_is_proven(reduced: Clone, name: str) -> None:
+    description = json.loads((reduced.folder / "models" / f"{name}.export" / "model.json").read_text())
+    assert description["largest_difference_to_pytorch"] <= 1e-4
+
+
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn"])
+def test_exported_model_answers_for_any_batch(reduced: Clone, name: str) -> None:
+    import numpy as np
+    import onnxruntime
+
+    folder = reduced.folder / "models" / f"{name}.export"
+    description = json.loads((folder / "model.json").read_text())
+    assert description["largest_difference_to_pytorch"] <= 1e-4
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    images = np.load(reduced.folder / "data" / "prepared" / description["dataset"] / "test_inputs.npy")
+    table = pd.read_csv(reduced.folder / "metrics" / name / "test" / "predictions.csv", dtype={"prediction": str})
+    expected = table[[f"p_{label}" for label in description["classes"]]].to_numpy()
+    for size in (1, 7, 256):
+        (got,) = session.run(None, {"images": images[:size]})
+        assert got.dtype == np.float32
+        assert np.abs(got - expected[:size]).max() <= 1e-4
+
+
+def test_mlflow_has_one_finished_run_per_experiment(reduced: Clone) -> None:
+    found, client = runs(reduced), store(reduced)
+    assert {run.info.status for run in found} == {"FINISHED"}
+    of_type = {type_: [run for run in found if run.data.tags["type"] == type_] for type_ in ("baseline", "fold")}
+    trained = [run for run in found if run.data.tags["type"] == "experiment" and "DVC_STAGE" in run.data.tags]
+    assert sorted(run.info.run_name for run in trained) == sorted(EXPERIMENTS)
+    assert {run.info.run_name for run in of_type["baseline"]} >= {f"{name}, baseline dummy" for name in DATASETS}
+    parents = {run.info.run_id: run for run in trained if run.info.run_name in PARAMS["crossvalidate"]}
+    assert {run.data.tags["mlflow.parentRunId"] for run in of_type["fold"]} == set(parents)
+    assert len(of_type["fold"]) == sum(entry["folds"] for entry in PARAMS["crossvalidate"].values())
+    for fold in of_type["fold"]:
+        parent = parents[fold.data.tags["mlflow.parentRunId"]]
+        assert fold.data.params.items() >= {"optimizer": parent.data.params["optimizer"]}.items()
+        assert fold.data.tags["dataset"] == parent.data.tags["dataset"]
+        assert set(fold.data.metrics) == {"validation_loss", "validation_accuracy"}
+    for run in found:
+        assert run.data.tags["mlflow.note.content"]
+        assert [given.dataset.name for given in run.inputs.dataset_inputs] == [run.data.params["dataset"]]
+        assert run.data.tags["dataset"] == raw_dataset(run.data.params["dataset"])
+        assert len(run.data.metrics) <= 22  # fits on a page
+    for run in trained:
+        name, tags, data = run.info.run_name, run.data.tags, run.data
+        test = json.loads((reduced.folder / "metrics" / name / "test.json").read_text())
+        training = json.loads((reduced.folder / "metrics" / name / "train.json").read_text())
+        for key in set(test) & {"accuracy", "loss", "r2", "frechet_distance"}:
+            assert data.metrics[f"test_{key}"] == test[key]
+        for key in (key for key in training if key.endswith("_best")):
+            assert data.metrics[key] == training[key]
+        assert data.metrics["training_seconds"] == training["seconds"]
+        assert f"`dvc repro train@{name}`" in tags["mlflow.note.content"]
+        assert "still to come" not in tags["mlflow.note.content"]
+        if name not in ("mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn"):
+            continue
+        assert (tags["DVC_EXP_NAME"], tags["DVC_STAGE"]) == ("small", f"train@{name}")
+        assert tags["DVC_EXP_BASELINE_REV"] == reduced("git rev-parse HEAD~1").stdout.strip()
+        assert tags["model"] == EXPERIMENTS[name]["model"]
+        assert (tags["kind"], tags["task"], tags["training"]) == ("images", "classification", "supervised")
+        assert len(tags["fingerprint"]) == 64
+        assert (data.params["epochs"], data.params["limit"], data.params["samples_train"]) == ("1", "256", "256")
+        assert data.params["optimizer"] in ("SGD", "AdamW")
+        history = client.get_metric_history(run.info.run_id, "validation_loss")
+        assert [metric.step for metric in history] == [1]
+        artifacts = {item.path for item in client.list_artifacts(run.info.run_id, "test")}
+        assert artifacts >= {f"test/{file}" for file in ("confusion.png", "roc.png", "mistakes.png", "test.json")}
+        artifacts = {item.path for item in client.list_artifacts(run.info.run_id, "training")}
+        assert artifacts >= {f"training/{file}" for file in ("model.safetensors", "history.csv", "train.json")}
+        assert str(reduced.folder / "mlartifacts") in run.info.artifact_uri
+
+
+def test_the_best_on_validation_is_champion_of_its_dataset(reduced: Clone) -> None:
+    found, client = {run.info.run_id: run for run in runs(reduced)}, store(reduced)
+    for dataset in ("mnist", "dogs_vs_cats", "bike_sharing"):
+        among = {name for name, entry in EXPERIMENTS.items() if raw_dataset(entry["dataset"]) == dataset}
+        among -= {name for name in among if EXPERIMENTS[name]["model"] in ("gan", "autoencoder")}
+        assert dataset != "dogs_vs_cats" or "dogs_vs_cats_vgg16_features" in among  # the same images go in
+        versions = client.search_model_versions(f"name = '{dataset}'")
+        assert {version.tags["experiment"] for version in versions} == among
+        best = max(float(version.tags["validation_score"]) for version in versions)
+        champion = client.get_model_version_by_alias(dataset, "champion")
+        assert float(champion.tags["validation_score"]) == best
+        tagged = [key for key, run in found.items() if run.data.tags.get("champion") == dataset]
+        assert tagged == [champion.run_id]
+        training = json.loads((reduced.folder / "metrics" / champion.tags["experiment"] / "train.json").read_text())
+        key = "validation_r2_best" if dataset == "bike_sharing" else "validation_accuracy_best"
+        assert training[key] == best
+    generators = {name for name, entry in EXPERIMENTS.items() if entry["model"] in ("gan", "autoencoder")}
+    assert generators <= {model.name for model in client.search_registered_models()}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_views_find_runs_that_have_their_columns(reduced: Clone, view: str) -> None:
+    client = store(reduced)
+    experiment = client.get_experiment_by_name("torchprimer")
+    _, which, columns, order = VIEWS[view]
+    found = client.search_runs([experiment.experiment_id], which, order_by=[order])
+    assert found
+    known = {
+        f"{kind}.{name}" for run in found for kind in ("metrics", "tags", "params") for name in getattr(run.data, kind)
+    }
+    assert set(columns) <= known
+    assert f"mlflow.sharedViewState.{view}" in experiment.tags
+
+
+def test_a_logged_model_is_code_and_files(reduced: Clone) -> None:
+    """No pickle, pinned requirements, and it is loaded with nothing of the project."""
+    client = store(reduced)
+    found = {model.name: model for model in client.search_logged_models([runs(reduced)[0].info.experiment_id])}
+    assert set(found) == set(EXPERIMENTS)
+    model = found["mnist_cnn"]
+    folder = Path(model.artifact_location.removeprefix("file://"))
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert not [file for file in files if file.endswith((".pkl", ".pickle"))]
+    assert {"served.py", "artifacts/mnist_cnn.export/model.onnx", "artifacts/mnist_cnn.export/MODEL.md"} <= files
+    needed = (folder / "requirements.txt").read_text().split()
+    assert {line.partition("==")[0] for line in needed} == {"mlflow", "pandas", "numpy", "onnxruntime", "pillow"}
+    assert all("==" in line for line in needed)
+    scores = {metric.key: metric.value for metric in model.metrics}
+    assert (
+        scores["test_accuracy"] == json.loads((reduced.folder / "metrics/mnist_cnn/test.json").read_text())["accuracy"]
+    )
+    assert json.loads(model.tags["mlflow.modelVersions"])[0]["name"] == "mnist"
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_a_registered_model_is_loaded_by_mlflow_and_answers_its_example(
+    reduced: Clone, name: str, tmp_path: Path
+) -> None:
+    found = store(reduced).search_model_versions(f"tags.experiment = '{name}'")
+    script = (
+        "import json, sys, mlflow; mlflow.set_tracking_uri(sys.argv[1])\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[2])\n"
+        "example, answer = model.input_example, model.predict(model.input_example)\n"
+        "assert list(example.columns) == model.metadata.get_input_schema().input_names()\n"
+        "assert list(answer.columns) == model.metadata.get_output_schema().input_names()\n"
+        "assert not {'torch', 'torchprimer', 'sklearn', 'pydantic_settings'} & set(sys.modules)\n"
+        "print(json.dumps(answer.to_dict('records')))"
+    )
+    (tmp_path / "load.py").write_text(script)
+    uri = f"models:/{found[0].name}/{found[0].version}"
+    done = reduced(f"python -W ignore {tmp_path}/load.py sqlite:///{reduced.folder / 'mlflow.db'} {uri}")
+    (answer,) = json.loads(done.stdout.strip().splitlines()[-1])
+    probabilities = [value for key, value in answer.items() if key.startswith("p_")]
+    if name in CLASSIFIERS:
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+        assert answer[f"p_{answer['prediction']}"] == max(probabilities)
+    elif EXPERIMENTS[name]["model"] == "gan":
+        assert base64.b64decode(answer["image"]).startswith(b"\x89PNG")
+
+
+def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
+    """What a stage imports from the rooms of the package is among its deps in dvc.lock."""
+    seen = set()
+    lock = YAML(typ="safe").load((reduced.folder / "dvc.lock").read_text())["stages"]
+    plumbing = {
+        f"src/torchprimer/{name}.py"
+        for name in ("__main__", "cli", "errors", "files", "paths", "output", "processes", "usage")
+    }
+    plumbing |= {f"src/torchprimer/predictor/{name}.py" for name in ("__init__", "errors")}
+    lines = (reduced.folder / ".git" / "imports.jsonl").read_text().splitlines()
+    imports: dict[str, list[str]] = dict(json.loads(line) for line in lines)
+    assert set(imports) == set(lock)
+    for stage, modules in imports.items():
+        files = set()
+        for module in modules:
+            base = "src/" + module.replace(".", "/")
+            file = f"{base}.py" if (reduced.folder / f"{base}.py").is_file() else f"{base}/__init__.py"
+            if len(ast.parse((reduced.folder / file).read_text()).body) > 1:  # more than a docstring
+                files.add(file)
+        files = {file for file in files if "/tracking/" not in file and "/params/" not in file} - plumbing
+        declared = tuple(dep["path"] for dep in lock[stage]["deps"])
+        if stage.startswith("evaluate@") and (judge := EXPERIMENTS[stage.partition("@")[2]]["scorer"]) != "none":
+            declared += (f"src/torchprimer/models/{EXPERIMENTS[judge]['model']}.py",)  # by way of models/<judge>
+        missing = {
+            file for file in files if file not in declared and not file.startswith(tuple(f"{d}/" for d in declared))
+        }
+        assert missing == set(), f"not among the deps of {stage}"
+        seen |= files
+    known = ("datasets/images", "datasets/splits", "loops/supervised", "training/together", "export/onnx")
+    assert {f"src/torchprimer/{name}.py" for name in known} <= seen
+
+
+CNNS = {name for name, entry in EXPERIMENTS.items() if entry["model"] == "cnn"}
+CHANGES = {  # file, what is in it, what stands there afterwards
+    "a comment in a model": ("src/torchprimer/models/cnn.py", "    layers:", "    # a comment\n    layers:"),
+    "the README": ("README.md", "\n", "\n\n"),
+    "a comment in params.yaml": ("params.yaml", "# Seed of", "# seed of"),
+    "a comment in another": ("src/torchprimer/models/gan.py", "import ", "# a comment\nimport "),
+    "a number of one experiment": ("params.yaml", "- 10\n    - 20", "- 10\n    - 21"),
+    "the learning rate of all": ("params.yaml", "\nlr:", "\nlr: 0.01"),
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),  # those that nothing depends on in one go with another: DVC takes its time
+    [
+        (("a comment in a model", "the README", "a comment in params.yaml"), CNNS),
+        (("a comment in another",), {"mnist_gan", "mnist_lsgan", "mnist_dcgan"}),
+        (("a number of one experiment",), {"mnist_cnn"}),
+        (("the learning rate of all",), set(EXPERIMENTS)),
+    ],
+)
+def test_only_what_depends_on_a_change_trains_again(
+    unchanged: Clone, changes: tuple[str, ...], expected: set[str]
+) -> None:
+    for change in changes:
+        unchanged.replace(*CHANGES[change])
+    stages = changed(unchanged)
+    assert {stage.removeprefix("train@") for stage in stages if stage.startswith("train@")} == expected
+    assert not {stage for stage in stages if stage.startswith(("download", "split", "preprocess"))}

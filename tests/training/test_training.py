@@ -1,0 +1,353 @@
+"""The supervised loop and what belongs to it, on real digits: numbers against independent ones, resuming, repeating."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.conftest import PROJECT
+from torchprimer import models, params, paths
+from torchprimer.datasets.storage import SplitArrays
+from torchprimer.errors import UserError
+from torchprimer.stages.train import fingerprint
+from torchprimer.training import Row
+from torchprimer.training.augmentation import augment
+from torchprimer.training.checkpoint import Checkpoint
+from torchprimer.training.device import seed_everything, select_device, select_precision
+from torchprimer.training.loops.supervised import best_epoch, score, stopped_early, train
+from torchprimer.training.objective import objective
+from torchprimer.training.optimizers import build_optimizer, build_scheduler
+
+CPU = torch.device("cpu")
+DIGITS = {
+    "kind": "images",
+    "task": "classification",
+    "shape": [1, 28, 28],
+    "classes": [str(i) for i in range(10)],
+    "mean": [0.1307],
+    "std": [0.3081],
+}
+SCHEDULERS: list[dict[str, Any] | None] = [
+    None,
+    {"name": "StepLR", "step_size": 2, "gamma": 0.1},
+    {"name": "MultiStepLR", "milestones": [1, 3], "gamma": 0.5},
+    {"name": "ExponentialLR", "gamma": 0.9},
+    {"name": "ReduceLROnPlateau", "factor": 0.5, "patience": 0},
+    {"name": "OneCycleLR"},
+    {"name": "CosineAnnealingLR"},
+]
+
+
+@pytest.fixture(scope="module")
+def digits(real_raw: Any) -> tuple[SplitArrays, SplitArrays]:
+    """600 training and 300 validation digits."""
+    folder = real_raw("mnist")
+    images = np.fromfile(folder / "train-images-idx3-ubyte", np.uint8)[16:].reshape(-1, 1, 28, 28)
+    labels = np.fromfile(folder / "train-labels-idx1-ubyte", np.uint8)[8:].astype(np.int64)
+    cut = [
+        SplitArrays(torch.from_numpy(images[a:b].copy()), torch.from_numpy(labels[a:b]))
+        for a, b in ((0, 600), (600, 900))
+    ]
+    return cut[0], cut[1]
+
+
+def settings(name: str = "mnist_mlp", **changes: Any) -> dict[str, Any]:
+    return params.load().resolve(name).model_dump() | {"epochs": 3} | changes
+
+
+def fit(
+    digits: tuple[SplitArrays, SplitArrays],
+    given: dict[str, Any],
+    checkpoint: Path | None = None,
+    on_epoch: Any = lambda row: None,
+) -> tuple[dict[str, torch.Tensor], list[Row], nn.Module]:
+    seed_everything(0)
+    model = models.build(given, DIGITS)
+    outcome = train(
+        model, *digits, given, DIGITS, device=CPU, precision=torch.float32, on_epoch=on_epoch, checkpoint=checkpoint
+    )
+    return outcome.weights, outcome.history, model
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_one_step_of_sgd_is_the_formula(digits: tuple[SplitArrays, SplitArrays]) -> None:
+    """A single full batch: weights minus lr times the gradient of the mean cross-entropy, computed by hand."""
+    training = SplitArrays(digits[0].inputs[:50], digits[0].targets[:50])
+    given = settings(hidden=[], batch_size=50, epochs=1, momentum=0.0, lr=0.1)
+    seed_everything(0)
+    start = models.build(given, DIGITS).state_dict()
+    weights, _, _ = fit((training, digits[1]), given)
+    x = ((training.inputs.double().flatten(1) / 255 - 0.1307) / 0.3081).numpy()
+    w, b = start["net.1.weight"].double().numpy(), start["net.1.bias"].double().numpy()
+    z = x @ w.T + b
+    p = np.exp(z - z.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    error = (p - np.eye(10)[training.targets.numpy()]) / 50
+    np.testing.assert_allclose(weights["net.1.weight"], w - 0.1 * error.T @ x, atol=1e-6)
+    np.testing.assert_allclose(weights["net.1.bias"], b - 0.1 * error.sum(0), atol=1e-6)
+
+
+def test_history_is_what_happened(digits: tuple[SplitArrays, SplitArrays]) -> None:
+    heard: list[Row] = []
+    weights, history, model = fit(digits, settings(lr=0.1), on_epoch=heard.append)
+    assert heard == history
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert history[2]["train_loss"] < history[0]["train_loss"]
+    aim = objective(settings(), DIGITS)
+    loss, accuracy = score(model, digits[1], aim, CPU, torch.float32).values()
+    assert (loss, accuracy) == (history[-1]["validation_loss"], history[-1]["validation_accuracy"])
+    with torch.no_grad():
+        logits = model(digits[1].inputs)
+    assert accuracy == (logits.argmax(1) == digits[1].targets).double().mean().item()
+    assert loss == pytest.approx(nn.functional.cross_entropy(logits, digits[1].targets).item(), rel=1e-5)
+    model.load_state_dict(weights)
+    best = history[best_epoch(history) - 1]
+    assert score(model, digits[1], aim, CPU, torch.float32)["accuracy"] == best["validation_accuracy"]
+
+
+def test_every_sample_is_seen_once_an_epoch() -> None:
+    """257 samples in batches of at most 64: no sample left out or seen twice, and no batch of a single one."""
+    seen: list[torch.Tensor] = []
+
+    class Spy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.line = nn.Linear(1, 10)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                seen.append(inputs.flatten())
+            return self.line(inputs.float())
+
+    numbers = torch.arange(257).unsqueeze(1)
+    data = SplitArrays(numbers, torch.zeros(257, dtype=torch.int64))
+    train(
+        Spy(), data, data, settings(epochs=1, lr=1e-6), DIGITS,
+        device=CPU, precision=torch.float32, on_epoch=lambda row: None,
+    )  # fmt: skip
+    assert torch.equal(torch.cat(seen).sort().values, numbers.flatten())
+    assert {len(batch) for batch in seen} <= {51, 52}
+    assert not torch.equal(torch.cat(seen), numbers.flatten())
+
+
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn"])
+def test_same_seed_same_weights(digits: tuple[SplitArrays, SplitArrays], name: str) -> None:
+    given = settings(
+        name, epochs=2, dropout=0.2, batch_norm=True, augment={"horizontal_flip": True, "max_translate": 2}
+    )
+    first, second = fit(digits, given)[0], fit(digits, given)[0]
+    assert same(first, second)
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS, ids=lambda s: s["name"] if s else "constant")
+def test_interrupted_training_ends_with_the_same_weights(
+    digits: tuple[SplitArrays, SplitArrays], scheduler: dict[str, Any] | None, tmp_path: Path
+) -> None:
+    """Dropout, batch norm, augmentation, momentum and scheduler all go on where they were."""
+    given = settings(
+        "mnist_cnn", epochs=5, lr=0.05, dropout=0.2, hidden=[32], batch_norm=True, scheduler=scheduler,
+        augment={"horizontal_flip": True, "max_translate": 2},
+    )  # fmt: skip
+    whole, history, _ = fit(digits, given)
+
+    def interrupt(row: Row) -> None:
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    file = tmp_path / "state.pt"
+    with pytest.raises(KeyboardInterrupt):
+        fit(digits, given, file, interrupt)
+    heard: list[Row] = []
+    resumed, resumed_history, _ = fit(digits, given, file, heard.append)
+    assert [row["epoch"] for row in heard] == [1, 2, 3, 4, 5]  # MLflow gets a run with all of them
+    assert same(whole, resumed)
+    for one, other in zip(history, resumed_history, strict=True):
+        assert {k: v for k, v in one.items() if k != "epoch_seconds"} == {
+            k: v for k, v in other.items() if k != "epoch_seconds"
+        }
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop"])
+def test_every_optimizer_learns(digits: tuple[SplitArrays, SplitArrays], optimizer: str) -> None:
+    given = settings(
+        hidden=[64], optimizer=optimizer, lr=0.05 if optimizer == "SGD" else 0.002, momentum=None, epochs=4
+    )
+    history = fit(digits, given)[1]
+    assert history[-1]["validation_accuracy"] > 0.5
+    assert type(build_optimizer(given, nn.Linear(1, 1))).__name__ == optimizer
+
+
+def test_frozen_parameters_are_not_given_to_the_optimizer() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    model[0].requires_grad_(False)
+    optimizer = build_optimizer(settings(), model)
+    assert [id(p) for group in optimizer.param_groups for p in group["params"]] == [
+        id(p) for p in model[1].parameters()
+    ]
+
+
+def test_learning_rates_follow_their_schedule(digits: tuple[SplitArrays, SplitArrays]) -> None:
+    """The rates of the history against the closed forms."""
+    expected = {
+        "StepLR": [0.1, 0.1, 0.01, 0.01],
+        "MultiStepLR": [0.1, 0.05, 0.05, 0.025],
+        "ExponentialLR": [0.1 * 0.9**e for e in range(4)],
+        "CosineAnnealingLR": [0.05 * (1 + np.cos(np.pi * e / 4)) for e in range(4)],
+    }
+    for scheduler in SCHEDULERS:
+        if scheduler and scheduler["name"] in expected:
+            history = fit(digits, settings(lr=0.1, epochs=4, hidden=[], scheduler=scheduler))[1]
+            assert [row["lr"] for row in history] == pytest.approx(expected[scheduler["name"]])
+
+
+def test_one_cycle_ends_after_the_last_step() -> None:
+    given = settings(lr=0.1, epochs=3, scheduler={"name": "OneCycleLR"})
+    optimizer = build_optimizer(given, nn.Linear(1, 1))
+    scheduler = build_scheduler(given, optimizer, steps_per_epoch=7)
+    rates = []
+    for _ in range(21):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        assert scheduler is not None
+        scheduler.step() if len(rates) < 21 else None
+    assert max(rates) == pytest.approx(0.1, rel=0.05)
+    assert rates[-1] < 1e-5
+
+
+def test_early_stopping(digits: tuple[SplitArrays, SplitArrays]) -> None:
+    history = fit(digits, settings(lr=1e-9, epochs=20, early_stopping=2))[1]
+    assert len(history) == best_epoch(history) + 2 < 20
+    assert not stopped_early([], 1)
+
+
+def test_best_epoch_is_by_accuracy_then_by_loss() -> None:
+    rows = [(0.9, 0.30), (0.95, 0.40), (0.95, 0.35), (0.94, 0.10)]
+    history = [{"epoch": i, "validation_accuracy": a, "validation_loss": b} for i, (a, b) in enumerate(rows, 1)]
+    assert best_epoch(history) == 3
+
+
+def test_diverging_training_says_so(digits: tuple[SplitArrays, SplitArrays]) -> None:
+    with pytest.raises(UserError, match=r"diverged; lower lr"):
+        fit(digits, settings("mnist_cnn", lr=1e10))
+
+
+def test_a_training_whose_last_step_diverges_says_so() -> None:
+    """The losses of an epoch are summed up before its steps, so the last step shows on the validation split alone."""
+    points = SplitArrays(torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0], [4.0]]))
+    given = settings("line_autograd", lr=1e30, epochs=1)
+    with pytest.raises(UserError, match=r"and inf on the validation split after epoch 1, the training diverged"):
+        train(
+            nn.Linear(1, 1), points, points, given, {"task": "regression", "target_std": 1.0, "target_mean": 0.0},
+            device=CPU, precision=torch.float32, on_epoch=lambda row: None,
+        )  # fmt: skip
+
+
+def test_batch_norm_is_not_left_alone_with_one_sample(digits: tuple[SplitArrays, SplitArrays]) -> None:
+    five = SplitArrays(digits[0].inputs[:5], digits[0].targets[:5])
+    with pytest.raises(UserError, match=r"batch norm needs 2 samples .* 5 samples in batches of at most 2 leave one"):
+        fit((five, five), settings(batch_norm=True, batch_size=2))
+    fit((five, five), settings(batch_norm=True, batch_size=3))
+    fit((five, five), settings(batch_size=2))
+
+
+def test_batches_too_small_to_be_shared_are_not(
+    digits: tuple[SplitArrays, SplitArrays], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches of 3 and 2 leave one of two processes a single sample: each takes all the steps, as one alone would."""
+    five = SplitArrays(digits[0].inputs[:5], digits[0].targets[:5])
+    alone, _, _ = fit((five, five), settings(batch_norm=True, batch_size=3))
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "2"), ("RANK", "0")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MASTER_ADDR", raising=False)  # without it two processes would not find together
+    together, _, _ = fit((five, five), settings(batch_norm=True, batch_size=3))
+    assert same(together, alone)
+
+
+def test_checkpoints_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0, 1, 18, 20, 22])  # s: one that takes 1 s, one too early, one in time
+    monkeypatch.setattr("torchprimer.training.checkpoint.time.perf_counter", lambda: next(now))
+    model = nn.Linear(1, 1)
+    kept = Checkpoint(tmp_path / "state.pt", {"model": model}, CPU)
+    assert kept.load() == {}
+    for epoch, expected in ((1, 1), (2, 1), (3, 3)):
+        kept.save(epoch=epoch)
+        assert kept.load() == {"epoch": expected}
+
+
+def test_the_fingerprint_is_of_all_code_that_decides_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(PROJECT / "dvc.yaml", tmp_path)
+    shutil.copytree(PROJECT / "src", tmp_path / "src")
+    given = settings()
+    monkeypatch.chdir(tmp_path)
+    paths.project.cache_clear()
+    record = {"experiment": "mnist_mlp", "params": given, "run": {}, "data_digest": "", "start_digest": ""}
+    code = tmp_path / "src" / "torchprimer"
+    seen = {fingerprint(record)}
+    decisive = (
+        "training/objective.py",
+        "training/augment.py",
+        "training/loops/supervised.py",
+        "models/mlp.py",
+        "stages/train.py",
+    )
+    for number, name in enumerate((*decisive, "models/cnn.py", "tracking/store.py")):
+        with (code / name).open("a") as file:
+            file.write("# another line\n")
+        seen.add(fingerprint(record))
+        assert len(seen) == min(number + 2, len(decisive) + 1), name
+
+
+def test_augmented_images_are_the_same_images_moved(digits: tuple[SplitArrays, SplitArrays]) -> None:
+    images = digits[0].inputs[:40]
+    torch.manual_seed(0)
+    changed = augment(images, horizontal_flip=True, max_translate=3)
+    assert (changed.shape, changed.dtype) == (images.shape, images.dtype)
+    padded = nn.functional.pad(images, (3, 3, 3, 3))
+    kinds = set()
+    for image, result in zip(padded, changed, strict=True):
+        found = [
+            (mirrored, down, right)
+            for mirrored in (False, True)
+            for down in range(7)
+            for right in range(7)
+            if torch.equal((image.flip(2) if mirrored else image)[:, down : down + 28, right : right + 28], result)
+        ]
+        assert found, "not a flip and a shift of the image"
+        kinds.add(found[0])
+    assert len(kinds) > 20
+    assert torch.equal(augment(images, horizontal_flip=False, max_translate=0), images)
+
+
+def test_bfloat16_trains_too(digits: tuple[SplitArrays, SplitArrays]) -> None:
+    given = settings("mnist_cnn", lr=0.05)
+    seed_everything(0)
+    model = models.build(given, DIGITS)
+    outcome = train(
+        model, *digits, given, DIGITS, device=CPU, precision=torch.bfloat16, on_epoch=lambda row: None
+    )  # fmt: skip
+    assert outcome.history[-1]["train_loss"] < outcome.history[0]["train_loss"]
+    assert outcome.weights["net.1.weight"].dtype == torch.float32
+
+
+def test_device_that_is_not_there() -> None:
+    missing = "mps" if torch.cuda.is_available() else "cuda"
+    with pytest.raises(UserError, match=rf"device: {missing} was asked for, and this machine has .*set device: auto"):
+        select_device(missing)
+    assert select_device("cpu") == CPU
+    small, large = nn.Conv2d(3, 8, 3), nn.Conv2d(128, 128, 3)
+    assert select_precision("bf16", CPU, small) == torch.bfloat16
+    assert select_precision("float32", CPU, large) == torch.float32
+    assert select_precision("auto", CPU, small) == torch.float32
+    fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    assert select_precision("auto", CPU, large) == (torch.bfloat16 if fast else torch.float32)
+    depthwise = nn.Sequential(large, nn.Conv2d(128, 128, 3, groups=128))
+    assert select_precision("auto", CPU, depthwise) == torch.float32
