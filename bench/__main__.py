@@ -1,8 +1,8 @@
 """`python -m bench [LINE ...]`: measures, prints a table, writes bench/results.json.
 
-All lines but the last four compare two sides that take turns on the same machine; of each side its fastest
-turn counts, the one that other work disturbed least. The targets are meant for two cores. Exit code: 0, all
-targets are met; 1, some are not; 2, nothing was measured, and one line says why.
+All lines but the last four compare two sides that run in turns on the same machine; the fastest turn of each side
+counts, since other processes disturbed it least. The targets are for two cores. Exit code: 0, all targets are met; 1,
+some are not; 2, nothing was measured, and one line on standard error gives the reason.
 """
 
 import json
@@ -10,7 +10,8 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from argparse import Namespace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -37,40 +38,44 @@ LINES: dict[str, Callable[[Options], Result]] = {
     "repro": repro,
 }
 
+RESULTS = Path(__file__).with_name("results.json")
 
-def main() -> int:
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns its exit code."""
     try:
-        return run(*read_options())
+        return run(parse_arguments(arguments))
     except UserError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
 
 
-def read_options() -> tuple[list[str], int, int, Path | None]:
+def parse_arguments(arguments: Sequence[str] | None) -> Namespace:
     parser = Parser(prog="python -m bench", description=f"Lines: {', '.join(LINES)}.")
-    parser.add_argument("lines", nargs="*", metavar="LINE", help="which lines to measure (default: all)")
+    parser.add_argument("lines", nargs="*", metavar="LINE", help="lines to measure (default: all)")
     parser.add_argument("--repeat", type=int, default=3, help="turns of each side (default: 3)")
-    parser.add_argument(
-        "--epochs", type=int, default=2, help="epochs of a turn of mnist_mlp and mnist_cnn (default: 2)"
-    )
+    parser.add_argument("--epochs", type=int, default=2, help="epochs of mnist_mlp and mnist_cnn (default: 2)")
     parser.add_argument("--photos", type=Path, metavar="ZIP_OR_FOLDER", help="2,000 photos (default: made of CIFAR-10)")
-    given = parser.parse_args()
-    for name in given.lines:
+    parser.add_argument("--limit", type=int, help="samples of each split; only tries the commands (default: all)")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="FILE", help="default: bench/results.json")
+    args = parser.parse_args(arguments)
+    for name in args.lines:
         if name not in LINES:
             raise UserError(f"no line '{name}'; there are: {', '.join(LINES)}.{did_you_mean(name, LINES)}")
-    for option in ("repeat", "epochs"):
-        if getattr(given, option) < 1:
-            raise UserError(f"--{option} {getattr(given, option)}: 1 or more")
-    if given.photos and not given.photos.exists():
-        raise UserError(f"--photos {given.photos}: there is no such file or folder")
-    return given.lines or list(LINES), given.repeat, given.epochs, given.photos
+    for option in ("repeat", "epochs", "limit"):
+        if (value := getattr(args, option)) is not None and value < 1:
+            raise UserError(f"--{option} {value}: must be 1 or more")
+    if args.photos and not args.photos.exists():
+        raise UserError(f"--photos {args.photos}: no such file or folder")
+    return args
 
 
-def run(lines: list[str], repeat: int, epochs: int, photos_place: Path | None) -> int:
+def run(args: Namespace) -> int:
+    """Measures the lines, prints the table and writes the results; returns the exit code."""
     results = []
     with tempfile.TemporaryDirectory(prefix="bench") as temporary:
-        options = Options(Path(temporary), repeat, epochs, photos_place)
-        for name in dict.fromkeys(lines):
+        options = Options(Path(temporary), args.repeat, args.epochs, args.photos, args.limit)
+        for name in dict.fromkeys(args.lines or LINES):
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
             results.append(LINES[name](options))
             print("  ".join(filter(None, results[-1].cells())), file=sys.stderr, flush=True)
@@ -83,8 +88,8 @@ def run(lines: list[str], repeat: int, epochs: int, photos_place: Path | None) -
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-    record = {"machine": machine, "repeat": repeat, "lines": [result.as_dict() for result in results]}
-    Path(__file__).with_name("results.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    record = {"machine": machine, "repeat": args.repeat, "lines": [result.as_dict() for result in results]}
+    args.output.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     return 0 if all(result.ok for result in results) else 1
 
 

@@ -1,68 +1,69 @@
-"""The data of the measurements: raw bytes from data/raw, or fetched; the rest is made of them."""
+"""The data of the measurements: raw bytes from data/raw or downloaded, datasets prepared by the project's stages."""
 
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from bench.measure import Options
+from bench.workspace import copy_project, prepare_dataset
 from torchprimer import params, paths
 from torchprimer.datasets.image_folder import ImageFolder
-from torchprimer.datasets.images import ImageArrays, open_raw, prepare, split_rows
-from torchprimer.datasets.storage import write_meta
+from torchprimer.datasets.images import ImageArrays, open_raw
 from torchprimer.errors import UserError
 from torchprimer.predictor import InvalidInput
 from torchprimer.predictor.preprocessing import decode
 from torchprimer.sources import fetch
 
-PHOTOS, SIZE = 2000, 128
+NUM_PHOTOS, SIZE = 2000, 128
 
 
 def raw(source: str, options: Options) -> Path:
-    """The folder of a raw source of params.yaml."""
-    here, there = paths.raw(source), options.temporary / "raw" / source
-    if (here / "source.json").is_file():
-        return here
-    if not (there / "source.json").is_file():
-        fetch(params.load().downloads[source], there)
-    return there
+    """The folder of a raw source of params.yaml; downloads it if it is not in data/raw."""
+    in_project, downloaded = paths.raw(source), options.temporary / "raw" / source
+    if (in_project / "source.json").is_file():
+        return in_project
+    if not (downloaded / "source.json").is_file():
+        fetch(params.load().downloads[source], downloaded)
+    return downloaded
 
 
-def mnist(options: Options) -> tuple[Path, pd.DataFrame]:
-    """MNIST, prepared whole, whatever `limit` says: the folder of the arrays, the rows of the split."""
-    folder, rows_file = options.temporary / "mnist", options.temporary / "mnist.csv"
-    if not rows_file.is_file():
-        dataset = params.load().datasets["mnist"]
-        assert isinstance(dataset, params.Images)
-        source = raw("mnist", options)
-        rows, _ = split_rows(source, dataset, name="mnist", seed=0, limit=None)
-        folder.mkdir()
-        write_meta(folder, prepare(source, dataset, rows, folder))
-        rows.to_csv(rows_file, index=False)
-    return folder, pd.read_csv(rows_file, dtype=str)
+def prepared(dataset: str, options: Options) -> Path:
+    """A prepared dataset with all its samples (or `options.limit` of each split), whatever params.yaml sets."""
+    project = options.temporary / "datasets"
+    if not project.exists():
+        copy_project(project, limit=options.limit)
+    return prepare_dataset(project, dataset, raw(dataset, options))
+
+
+def num_photos(options: Options) -> int:
+    return options.limit or NUM_PHOTOS
 
 
 def photo_collection(options: Options) -> Path:
-    """2,000 photos as files, a folder per class."""
-    folders = options.temporary / "photos"
-    if not folders.is_dir():
+    """Photos as files, a folder for each class."""
+    folder = options.temporary / "photos"
+    if not folder.is_dir():
         if options.photos:
-            _unpack(ImageFolder(options.photos), folders)
+            _unpack(ImageFolder(options.photos), folder, num_photos(options))
         else:
-            _enlarge_cats_and_dogs(options, folders)
-    return folders
+            _enlarge_cats_and_dogs(options, folder)
+    return folder
 
 
-def chosen(photos: ImageFolder) -> list[int]:
-    """Which 2,000 of a collection, spread over all of it."""
-    if len(photos.ids) < PHOTOS:
-        raise UserError(f"--photos: {len(photos.ids):,} photos are too few, {PHOTOS:,} are needed")
-    return [int(i) for i in np.linspace(0, len(photos.ids) - 1, PHOTOS).round()]
+def evenly_spaced(photos: ImageFolder, count: int) -> list[int]:
+    """Indices of `count` photos, spread over the whole collection.
+
+    Raises:
+        UserError: the collection is smaller.
+    """
+    if len(photos.ids) < count:
+        raise UserError(f"--photos: {len(photos.ids):,} photos are too few, {count:,} are needed")
+    return [int(i) for i in np.linspace(0, len(photos.ids) - 1, count).round()]
 
 
-def _unpack(photos: ImageFolder, folder: Path) -> None:
-    for i in chosen(photos):
+def _unpack(photos: ImageFolder, folder: Path, count: int) -> None:
+    for i in evenly_spaced(photos, count):
         content = photos.content(i)
         try:
             decode(content, 1)
@@ -79,6 +80,7 @@ def _enlarge_cats_and_dogs(options: Options, folder: Path) -> None:
     assert isinstance(images, ImageArrays)
     for label in ("cat", "dog"):
         (folder / label).mkdir(parents=True)
-        for i in [i for i, name in enumerate(images.labels) if name == label][: PHOTOS // 2]:
+        members = [i for i, name in enumerate(images.labels) if name == label]
+        for i in members[: num_photos(options) // 2]:
             image = Image.fromarray(images.images[i].transpose(1, 2, 0)).resize((400, 300), Image.Resampling.BICUBIC)
             image.save(folder / label / f"{i}.jpg", quality=90)

@@ -1,4 +1,4 @@
-"""What a line of the table is, and how two sides are compared: turn by turn, the fastest turn of each."""
+"""A line of the table, and the comparison of two sides: they run in turns, the fastest turn of each side counts."""
 
 import time
 from collections.abc import Callable
@@ -6,17 +6,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-Turn = TypeVar("Turn")
+Measurement = TypeVar("Measurement")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for on the command line, and a folder that is deleted at the end."""
+    """The options of the command line, and a folder that is deleted at the end.
+
+    Attributes:
+        photos: a zip or folder of photos; None: enlarged images of CIFAR-10.
+        limit: at most so many samples of each split, so many photos and texts; None: all. For tests: with a limit
+            the numbers mean nothing.
+    """
 
     temporary: Path
     repeat: int
     epochs: int
-    photos: Path | None
+    photos: Path | None = None
+    limit: int | None = None
+
+    @property
+    def warm_up_rounds(self) -> int:
+        """Rounds of a command before the first that counts."""
+        return 0 if self.limit else 1
 
 
 @dataclass(frozen=True)
@@ -49,27 +61,29 @@ class Result:
 
 
 def compare(name: str, ours: float, reference: float, at_least: float, note: str, *, fair: bool = True) -> Result:
-    """A line with two sides; `fair`: whether both reached the same, without which no speed counts."""
+    """A line with two sides; `fair`: both reached the same result. If they did not, the line misses its target."""
     return Result(name, ours, reference, at_least, fair and reference / ours >= at_least, note)
 
 
 def within(name: str, seconds: float, at_most: float, note: str) -> Result:
-    """A line with a number of seconds for its target."""
+    """A line whose target is a number of seconds."""
     return Result(name, seconds, None, at_most, seconds <= at_most, note)
 
 
-def take_turns(ours: Callable[[], Turn], reference: Callable[[], Turn], repeat: int) -> tuple[list[Turn], list[Turn]]:
-    """Both sides `repeat` times, ours first in one round and last in the next."""
-    mine: list[Turn] = []
-    theirs: list[Turn] = []
+def take_turns(
+    ours: Callable[[], Measurement], reference: Callable[[], Measurement], repeat: int
+) -> tuple[list[Measurement], list[Measurement]]:
+    """Runs both sides `repeat` times; our side is first in one round and last in the next."""
+    ours_results: list[Measurement] = []
+    reference_results: list[Measurement] = []
     for round_number in range(repeat):
         if round_number % 2 == 0:
-            mine.append(ours())
-            theirs.append(reference())
+            ours_results.append(ours())
+            reference_results.append(reference())
         else:
-            theirs.append(reference())
-            mine.append(ours())
-    return mine, theirs
+            reference_results.append(reference())
+            ours_results.append(ours())
+    return ours_results, reference_results
 
 
 def seconds_of(work: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""2,000 photos at 128 pixels: an epoch of batches against torchvision's ImageFolder; `preprocess` against one worker."""
+"""Photos at 128 pixels: an epoch of batches against torchvision's ImageFolder; `preprocess` against one worker."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from unittest import mock
 import pandas as pd
 import torch
 
-from bench.data import PHOTOS, SIZE, photo_collection
+from bench.data import SIZE, num_photos, photo_collection
 from bench.measure import Options, Result, compare, seconds_of, take_turns
 from bench.reference import photos as tutorial
 from torchprimer import params
@@ -17,25 +17,25 @@ from torchprimer.datasets.storage import load_split
 from torchprimer.models import Normalize
 from torchprimer.training.augmentation import augment
 
-BATCH = 64
+BATCH_SIZE = 64
 
 
 def photos(options: Options) -> Result:
-    """Batches in random order, normalised; ours also mirrored and shifted, which the reference is spared."""
+    """Batches in random order, normalised; our side also mirrors and shifts them, the reference does not."""
     folders = photo_collection(options)
     prepared = options.temporary / "photos128"
-    meta = _prepare(folders, prepared)
-    normalize = Normalize(meta["mean"], meta["std"])
+    normalize = Normalize(*_prepare(folders, prepared))
 
     def ours() -> float:
         return seconds_of(lambda: _epoch(prepared, normalize))
 
     def reference() -> float:
-        return seconds_of(lambda: tutorial.epoch(folders, SIZE, BATCH))
+        return seconds_of(lambda: tutorial.epoch(folders, SIZE, BATCH_SIZE))
 
-    mine, theirs = take_turns(ours, reference, options.repeat)
-    note = f"{PHOTOS:,} photos of {SIZE} x {SIZE}, {'yours' if options.photos else 'made of CIFAR-10'}"
-    return compare("photos", min(mine), min(theirs), at_least=10.0, note=note)
+    our_seconds, reference_seconds = take_turns(ours, reference, options.repeat)
+    source = "of --photos" if options.photos else "made of CIFAR-10"
+    note = f"{num_photos(options):,} photos of {SIZE} x {SIZE}, {source}"
+    return compare("photos", min(our_seconds), min(reference_seconds), at_least=10.0, note=note)
 
 
 def preprocess(options: Options) -> Result:
@@ -51,27 +51,25 @@ def preprocess(options: Options) -> Result:
         with mock.patch.object(os, "cpu_count", return_value=1):
             return all_cores()
 
-    mine, theirs = take_turns(all_cores, one_worker, options.repeat)
+    our_seconds, reference_seconds = take_turns(all_cores, one_worker, options.repeat)
     note = f"the same photos decoded by {cores} workers, and by 1"
-    return compare("preprocess", min(mine), min(theirs), at_least=1.6, note=note)
+    return compare("preprocess", min(our_seconds), min(reference_seconds), at_least=1.6, note=note)
 
 
-def _prepare(folders: Path, folder: Path) -> dict[str, list[float]]:
-    """All 2,000 as one training split."""
+def _prepare(folders: Path, folder: Path) -> tuple[list[float], list[float]]:
+    """Prepares all photos as one training split; returns their mean and standard deviation per channel."""
     collection = ImageFolder(folders)
     dataset = params.load().datasets["dogs_vs_cats"].model_copy(update={"raw": "photos", "image_size": SIZE})
     assert isinstance(dataset, params.Images)
-    rows = pd.DataFrame({"id": collection.ids, "label": collection.labels})
+    rows = pd.DataFrame({"id": collection.ids, "label": collection.labels, "split": "train"})
     folder.mkdir(exist_ok=True)
-    meta = prepare(folders, dataset, rows.assign(split="train"), folder)
-    return {key: value for key, value in meta.items() if isinstance(value, list)}
+    meta = prepare(folders, dataset, rows, folder)
+    return meta["mean"], meta["std"]  # type: ignore[return-value]
 
 
 def _epoch(prepared: Path, normalize: Normalize) -> None:
-    """The data side of `loops.supervised`, one pass."""
+    """The data side of the loop `supervised`, one pass."""
     split = load_split(prepared, "train")
-    seen = 0
-    for batch in torch.randperm(len(split)).tensor_split(-(-len(split) // BATCH)):
+    for batch in torch.randperm(len(split)).tensor_split(-(-len(split) // BATCH_SIZE)):
         inputs, targets = split.inputs[batch], split.targets[batch]
-        seen += len(normalize(augment(inputs, horizontal_flip=True, max_translate=4))) * (len(targets) > 0)
-    assert seen == PHOTOS
+        assert len(normalize(augment(inputs, horizontal_flip=True, max_translate=4))) == len(targets)

@@ -1,4 +1,4 @@
-"""Reviews: an epoch on the numbers of their words against dense vectors; rjieba against jieba on all of them."""
+"""Reviews: an epoch on word numbers against dense vectors; rjieba against jieba on all of them."""
 
 import itertools
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from bench.data import raw
+from bench.data import prepared, raw
 from bench.measure import Options, Result, compare, seconds_of, take_turns
 from torchprimer import models, params
-from torchprimer.datasets import text
-from torchprimer.datasets.storage import SplitArrays, load_meta, load_split, write_meta
+from torchprimer.datasets.storage import SplitArrays, load_meta, load_split
+from torchprimer.datasets.text import read_texts
 from torchprimer.models.bag_of_words import frequencies
 from torchprimer.predictor.preprocessing import tokenizer
 from torchprimer.training.optimizers import build_optimizer
@@ -22,103 +22,94 @@ from torchprimer.training.optimizers import build_optimizer
 def bag_of_words(options: Options) -> Result:
     """An epoch of `reviews_bow`, training steps only, the same network on both sides.
 
-    The reference makes a dense vector of each text when it is asked for, as tutorials do; its words are numbers before.
-    The note says how much longer it takes with dense vectors that lie in memory already, a gigabyte of them.
+    The reference makes a dense vector of a text when the text is read, as tutorials do, from word numbers. The note
+    compares ours with an epoch on dense vectors that are in memory already: one gigabyte.
     """
     experiment = params.load().experiments["reviews_bow"].model_dump()
-    training, data = _reviews(options)
-    words, batch_size = len(data["words"]), experiment["batch_size"]
-    vectors = torch.cat([frequencies(texts, words) for texts in training.inputs.split(512)])
+    folder = prepared("reviews", options)
+    train, data = load_split(folder, "train"), load_meta(folder)
+    vocabulary_size, batch_size = len(data["words"]), experiment["batch_size"]
+    vectors = torch.cat([frequencies(texts, vocabulary_size) for texts in train.inputs.split(512)])
     loaders: dict[str, DataLoader[Any]] = {
-        "made": DataLoader(DenseTexts(training, words), batch_size, shuffle=True),
-        "held": DataLoader(TensorDataset(vectors, training.targets), batch_size, shuffle=True),
+        "on demand": DataLoader(DenseTexts(train, vocabulary_size), batch_size, shuffle=True),
+        "in memory": DataLoader(TensorDataset(vectors, train.targets), batch_size, shuffle=True),
     }
     losses: dict[str, float] = {}
 
     def ours() -> float:
         torch.manual_seed(0)
         model = models.build(experiment, data)
-        batches = torch.randperm(len(training)).tensor_split(-(-len(training) // batch_size))
-        pairs = ((training.inputs[batch], training.targets[batch]) for batch in batches)
+        batches = torch.randperm(len(train)).tensor_split(-(-len(train) // batch_size))
+        pairs = ((train.inputs[batch], train.targets[batch]) for batch in batches)
         optimizer = build_optimizer(experiment, model)
         return seconds_of(lambda: losses.update(ours=_epoch(model, pairs, optimizer)))
 
-    def reference(loader: str) -> float:
+    def reference(vectors: str) -> float:
         torch.manual_seed(0)
-        model = _dense_net(experiment, words, len(data["classes"]))
+        model = _dense_net(experiment, vocabulary_size, len(data["classes"]))
         optimizer = torch.optim.Adam(model.parameters(), lr=experiment["lr"])
-        return seconds_of(lambda: losses.update({loader: _epoch(model, loaders[loader], optimizer)}))
+        return seconds_of(lambda: losses.update({vectors: _epoch(model, loaders[vectors], optimizer)}))
 
-    mine, theirs = take_turns(ours, lambda: reference("made"), options.repeat)
-    held = min(reference("held") for _ in range(options.repeat))
+    our_seconds, reference_seconds = take_turns(ours, lambda: reference("on demand"), options.repeat)
+    in_memory = min(reference("in memory") for _ in range(options.repeat))
     note = (
-        f"{len(training):,} texts, {words:,} words; loss {losses['ours']:.3f}, dense {losses['made']:.3f}; "
-        f"from vectors held in memory {held / min(mine):.1f} times as long as ours"
+        f"{len(train):,} texts, {vocabulary_size:,} words; loss {losses['ours']:.3f}, dense {losses['on demand']:.3f}; "
+        f"from vectors in memory {in_memory / min(our_seconds):.1f} times as long as ours"
     )
-    fair = abs(losses["ours"] - losses["made"]) < 0.02
-    return compare("bag_of_words", min(mine), min(theirs), at_least=10.0, note=note, fair=fair)
+    fair = abs(losses["ours"] - losses["on demand"]) < 0.02
+    return compare("bag_of_words", min(our_seconds), min(reference_seconds), at_least=10.0, note=note, fair=fair)
 
 
 class DenseTexts(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """The share of each word in a text, counted one by one when the text is asked for."""
+    """The relative frequency of each word of the vocabulary in a text, counted one by one when the text is read."""
 
-    def __init__(self, texts: SplitArrays, words: int) -> None:
+    def __init__(self, texts: SplitArrays, vocabulary_size: int) -> None:
         self.documents = [[number - 1 for number in text if number] for text in texts.inputs.tolist()]
-        self.targets, self.words = texts.targets, words
+        self.targets, self.vocabulary_size = texts.targets, vocabulary_size
 
     def __len__(self) -> int:
         return len(self.documents)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         document = self.documents[index]
-        vector = torch.zeros(self.words)
+        vector = torch.zeros(self.vocabulary_size)
         for word in document:
             vector[word] += 1 / len(document)
         return vector, self.targets[index]
 
 
 def tokenizing(options: Options) -> Result:
-    """Every review, repeats and all, cut into words; both with their dictionaries loaded."""
+    """Cuts every review into words, duplicates included; both tokenizers have loaded their dictionaries."""
     import jieba
 
     dataset = params.load().datasets["reviews"]
     assert isinstance(dataset, params.Texts)
-    reviews = [review for review in text.read_texts(raw("reviews", options), dataset)["text"] if review]
+    texts = read_texts(raw("reviews", options), dataset)["text"]
+    reviews = [review for review in texts if review][: options.limit]
     cut = tokenizer("chinese")
     cut(reviews[0])
     jieba.setLogLevel("ERROR")
     jieba.initialize()
 
-    def reference(review: str) -> list[str]:
+    def cut_with_jieba(review: str) -> list[str]:
         return [word for word in jieba.cut(review) if any(letter.isalnum() for letter in word)]
 
-    same = sum(cut(review) == reference(review) for review in reviews[:1000]) / 1000
-    mine, theirs = take_turns(
+    sample = reviews[:1000]
+    equal_fraction = sum(cut(review) == cut_with_jieba(review) for review in sample) / len(sample)
+    our_seconds, reference_seconds = take_turns(
         lambda: seconds_of(lambda: [cut(review) for review in reviews]),
-        lambda: seconds_of(lambda: [reference(review) for review in reviews]),
+        lambda: seconds_of(lambda: [cut_with_jieba(review) for review in reviews]),
         options.repeat,
     )
-    note = f"{len(reviews):,} reviews, {same:.1%} of the first 1,000 cut alike"
-    return compare("tokenizing", min(mine), min(theirs), at_least=5.0, note=note, fair=same > 0.95)
+    note = f"{len(reviews):,} reviews, {equal_fraction:.1%} of the first {len(sample):,} cut alike"
+    fair = equal_fraction > 0.95
+    return compare("tokenizing", min(our_seconds), min(reference_seconds), at_least=5.0, note=note, fair=fair)
 
 
-def _reviews(options: Options) -> tuple[SplitArrays, dict[str, Any]]:
-    """The training split, prepared whole, whatever `limit` says, and its meta.json."""
-    folder = options.temporary / "reviews"
-    if not folder.is_dir():
-        dataset = params.load().datasets["reviews"]
-        assert isinstance(dataset, params.Texts)
-        source = raw("reviews", options)
-        rows, _ = text.split_rows(source, dataset, name="reviews", seed=0, limit=None)
-        folder.mkdir()
-        write_meta(folder, text.prepare(source, dataset, rows, folder))
-    return load_split(folder, "train"), load_meta(folder)
-
-
-def _dense_net(experiment: dict[str, Any], words: int, classes: int) -> nn.Sequential:
+def _dense_net(experiment: dict[str, Any], vocabulary_size: int, classes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for width, following in itertools.pairwise([words, *experiment["hidden"], classes]):
-        layers += [nn.Linear(width, following), nn.ReLU(), nn.Dropout(experiment["dropout"])]
+    for inputs, outputs in itertools.pairwise([vocabulary_size, *experiment["hidden"], classes]):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(experiment["dropout"])]
     return nn.Sequential(*layers[:-2], nn.LogSoftmax(1))
 
 

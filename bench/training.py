@@ -9,15 +9,16 @@ from statistics import median
 from typing import Any
 from unittest import mock
 
+import pandas as pd
 import torch
 from torch import nn
 
-from bench.data import mnist, raw
+from bench.data import prepared, raw
 from bench.measure import Options, Result, compare, take_turns
 from bench.reference import bare
 from bench.reference import mnist as tutorial
 from torchprimer import models, params
-from torchprimer.datasets.storage import load_meta, load_split
+from torchprimer.datasets.storage import SAMPLES, load_meta, load_split
 from torchprimer.errors import UserError
 from torchprimer.tracking import Tracker
 from torchprimer.training import Row
@@ -33,11 +34,12 @@ def epoch(name: str) -> Callable[[Options], Result]:
 
     def line(options: Options) -> Result:
         experiment = _experiment(name, options.epochs)
-        folder, rows = mnist(options)
+        folder = prepared("mnist", options)
+        rows = pd.read_csv(folder / SAMPLES, dtype=str)
         batch_size, lr, momentum = (experiment[key] for key in ("batch_size", "lr", "momentum"))
 
         def ours() -> tuple[float, float]:
-            with _as_a_stage():
+            with _deterministic():
                 model = models.build(experiment, load_meta(folder))
                 history = _train(model, experiment, options, lambda _: None)
             return min(float(row["epoch_seconds"]) for row in history), float(history[-1]["validation_accuracy"])
@@ -45,17 +47,18 @@ def epoch(name: str) -> Callable[[Options], Result]:
         def reference() -> tuple[float, float]:
             torch.manual_seed(0)
             model = tutorial.MODELS[name]()
-            _same_size(model, models.build(experiment, load_meta(folder)), name)
+            _require_equal_size(model, models.build(experiment, load_meta(folder)), name)
             loaders = tutorial.loaders(raw("mnist", options), options.temporary / "tutorial", rows, batch_size)
             epochs = tutorial.train(model, *loaders, epochs=options.epochs, lr=lr, momentum=momentum)
             return min(seconds for seconds, _ in epochs), epochs[-1][1]
 
-        mine, theirs = take_turns(ours, reference, options.repeat)
-        accuracy, expected = (max(accuracy for _, accuracy in side) for side in (mine, theirs))
+        sides = take_turns(ours, reference, options.repeat)
+        accuracy, expected = (max(accuracy for _, accuracy in side) for side in sides)
+        our_seconds, reference_seconds = (min(seconds for seconds, _ in side) for side in sides)
         return compare(
             name,
-            min(seconds for seconds, _ in mine),
-            min(seconds for seconds, _ in theirs),
+            our_seconds,
+            reference_seconds,
             at_least=2.0,
             note=f"validation accuracy {accuracy:.4f}, reference {expected:.4f}, in epoch {options.epochs}",
             fair=accuracy > expected - 0.01,
@@ -67,10 +70,10 @@ def epoch(name: str) -> Callable[[Options], Result]:
 def loop(options: Options) -> Result:
     """`train` as in a pipeline (history, checkpoint, MLflow, progress bar) against its steps and validations.
 
-    The smallest model is the hardest case: what surrounds a step costs the same for every model.
+    The smallest model is the hardest case: the overhead of a step is the same for every model.
     """
     experiment = _experiment("mnist_mlp", LOOP_EPOCHS)
-    folder, _ = mnist(options)
+    folder = prepared("mnist", options)
     data = load_meta(folder)
     record = {
         "experiment": "mnist_mlp",
@@ -82,12 +85,12 @@ def loop(options: Options) -> Result:
         "versions": {},
     }
     store = {"DVC_ROOT": str(options.temporary)}
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
 
     def ours() -> float:
         with (
-            _as_a_stage(),
-            mock.patch.dict(os.environ, kept | store, clear=True),
+            _deterministic(),
+            mock.patch.dict(os.environ, inherited | store, clear=True),
             Tracker() as tracker,
         ):
             tracker.begin(record)
@@ -98,20 +101,22 @@ def loop(options: Options) -> Result:
             return time.perf_counter() - started
 
     def reference() -> float:
-        with _as_a_stage():
+        with _deterministic():
             model = models.build(experiment, data)
             training, validation = load_split(folder, "train"), load_split(folder, "validation")
             started = time.perf_counter()
             bare.train(model, training, validation, experiment)
             return time.perf_counter() - started
 
-    mine, theirs = take_turns(ours, reference, 3 * options.repeat)  # a difference of 5 % wants many short turns
+    our_seconds, reference_seconds = take_turns(
+        ours, reference, 3 * options.repeat
+    )  # a difference of 5 % needs many short turns
     note = f"{LOOP_EPOCHS} epochs of mnist_mlp; at most 5 % slower than its bare steps"
-    return compare("loop", median(mine), median(theirs), at_least=1 / 1.05, note=note)
+    return compare("loop", median(our_seconds), median(reference_seconds), at_least=1 / 1.05, note=note)
 
 
 class Terminal(io.StringIO):
-    """Where a progress bar believes that somebody looks at it."""
+    """A stream that a progress bar takes for a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -124,7 +129,7 @@ def _experiment(name: str, epochs: int) -> dict[str, Any]:
 def _train(
     model: nn.Module, experiment: dict[str, Any], options: Options, on_epoch: Callable[[Row], None]
 ) -> list[Row]:
-    folder, _ = mnist(options)
+    folder = prepared("mnist", options)
     checkpoint = options.temporary / "checkpoint.pt"
     checkpoint.unlink(missing_ok=True)
     training, validation = load_split(folder, "train"), load_split(folder, "validation")
@@ -136,8 +141,8 @@ def _train(
 
 
 @contextlib.contextmanager
-def _as_a_stage() -> Iterator[None]:
-    """Seeded and deterministic as `train` is; afterwards as PyTorch is by itself."""
+def _deterministic() -> Iterator[None]:
+    """Seeded and deterministic as in the stage `train`; afterwards with PyTorch's defaults."""
     seed_everything(0)
     try:
         yield
@@ -145,7 +150,7 @@ def _as_a_stage() -> Iterator[None]:
         torch.use_deterministic_algorithms(False)
 
 
-def _same_size(one: nn.Module, other: nn.Module, name: str) -> None:
-    counts = [sum(parameter.numel() for parameter in model.parameters()) for model in (one, other)]
+def _require_equal_size(reference: nn.Module, model: nn.Module, name: str) -> None:
+    counts = [sum(parameter.numel() for parameter in model.parameters()) for model in (reference, model)]
     if counts[0] != counts[1]:
         raise UserError(f"{name} has {counts[1]:,} parameters in params.yaml, {counts[0]:,} in bench/reference")

@@ -208,6 +208,28 @@ def run_reduced(clone: Clone, **environment: str) -> None:
     clone("git add -A && git commit -q -m reduced")
 
 
+def keep_experiments(clone: Clone, names: Collection[str]) -> None:
+    """Removes all other experiments from params.yaml, and the datasets and downloads that only they need."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()  # keeps the layout of the file
+    yaml.width = 1000
+    content = yaml.load((clone.folder / "params.yaml").read_text("utf-8"))
+
+    def keep(section: str, names: Collection[str]) -> None:
+        for name in [name for name in content[section] if name not in names]:
+            del content[section][name]
+        content[section] = content[section] or {}  # an emptied mapping would be written at the wrong indentation
+
+    keep("experiments", names)
+    keep("crossvalidate", names)
+    content["features"] = {}
+    keep("datasets", {entry["dataset"] for entry in content["experiments"].values()})
+    keep("downloads", {entry["raw"] for entry in content["datasets"].values()})
+    with (clone.folder / "params.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(content, file)
+
+
 @pytest.fixture
 def unchanged(reduced: Clone) -> Iterator[Clone]:
     """The reduced pipeline; whatever a test changes in tracked files is taken back afterwards."""
@@ -241,25 +263,9 @@ def in_the_clone(reduced: Clone, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def once_few(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: Path) -> Clone:
     """A copy of the project with no other experiments than FEW and what they need, run through, reduced."""
-    from ruamel.yaml import YAML
-
     clone = Clone(tmp_path_factory.mktemp("few"), dvc_cache)
     clone.first = forking
-    yaml = YAML()  # keeps the layout of the file
-    yaml.width = 1000
-    given = yaml.load((clone.folder / "params.yaml").read_text("utf-8"))
-
-    def keep(section: str, names: Collection[str]) -> None:
-        for name in [name for name in given[section] if name not in names]:
-            del given[section][name]
-
-    keep("experiments", FEW)
-    keep("crossvalidate", FEW)
-    given["features"] = {}
-    keep("datasets", {entry["dataset"] for entry in given["experiments"].values()})
-    keep("downloads", {entry["raw"] for entry in given["datasets"].values()})
-    with (clone.folder / "params.yaml").open("w", encoding="utf-8") as file:
-        yaml.dump(given, file)
+    keep_experiments(clone, FEW)
     run_reduced(clone)
     return clone
 

@@ -46,6 +46,6 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
 
 def kind_of_evaluation(record: dict[str, Any]) -> str:
     """The module of evaluation/ for an experiment: by its model where that decides, else by its task."""
-    by_model = {"gan": "generator", "autoencoder": "reconstruction"}
+    by_model = {"gan": "generation", "autoencoder": "reconstruction"}
     task: str = record["data"]["task"]
     return by_model.get(record["params"]["model"], task)
