@@ -119,7 +119,9 @@ def test_unknown_architecture() -> None:
 
 
 def test_image_size_is_checked() -> None:
-    with pytest.raises(UserError, match="inception_v3: images of 32 x 32 pixels do not suit it; set min_input_size: 80"):
+    with pytest.raises(
+        UserError, match="inception_v3: images of 32 x 32 pixels do not suit it; set min_input_size: 80"
+    ):
         built("inception_v3", 32)
     with pytest.raises(UserError, match=r"vit_b_16: images of 40 x 40 .* patch size.*set min_input_size: 224"):
         built("vit_b_16", 40)
