@@ -34,7 +34,7 @@ from tests.conftest import PROJECT, Clone, running
 from tests.docs.test_docs_own_data import chapter
 from torchprimer import params, paths
 from torchprimer.report.markdown import IN_THE_README
-from torchprimer.report.summaries import entries
+from torchprimer.report.summaries import summarize
 
 ENGLISH = ["README.md", "CONTRIBUTING.md", "docs/course.md", "docs/your-own-data.md"]
 CHINESE = {
@@ -203,7 +203,7 @@ def test_the_chinese_page_is_in_step(page: str) -> None:
 
 
 def test_numbers_of_the_chinese_table_are_those_of_params_yaml() -> None:
-    english = {entry.name: entry.shows for entry in entries(params.load())}
+    english = {summary.name: summary.description for summary in summarize(params.load(), {})}
     for name, chinese in IN_THE_README.items():
         assert set(re.findall(r"\d+", chinese)) <= set(re.findall(r"\d+", english[name])), name
 

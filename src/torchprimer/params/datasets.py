@@ -33,6 +33,7 @@ class Images(StrictModel):
     baseline: Literal["nearest_neighbours", "logistic_regression"]
 
     task: ClassVar[str] = "classification"
+    held_out: ClassVar[bool] = True
     formats: ClassVar[tuple[str, ...]] = ("idx", "cifar10")
 
 
@@ -55,6 +56,11 @@ class Tabular(StrictModel):
     baseline: Literal["logistic_regression", "linear_regression", "gradient_boosting"]
 
     formats: ClassVar[tuple[str, ...]] = ("csv", "keel")
+
+    @property
+    def held_out(self) -> bool:
+        """Whether there are validation and test rows; if not, metrics are on training rows."""
+        return self.split != "none"
 
     @model_validator(mode="after")
     def _columns_fit(self) -> "Tabular":
@@ -110,6 +116,7 @@ class Texts(StrictModel):
     baseline: Literal["naive_bayes", "logistic_regression"]
 
     task: ClassVar[str] = "classification"
+    held_out: ClassVar[bool] = True
     formats: ClassVar[tuple[str, ...]] = ("lines", "csv")
 
     @model_validator(mode="after")
@@ -130,6 +137,7 @@ class Sequences(StrictModel):
     baseline: Literal["most_frequent_per_character"]
 
     task: ClassVar[str] = "sequence"
+    held_out: ClassVar[bool] = False
     formats: ClassVar[tuple[str, ...]] = ("csv",)
 
 

@@ -1,1 +1,1 @@
-"""What the pipeline measured, for people: the page reports/index.html, the tables of README and docs, the charts."""
+"""Comparison of all experiments: the page reports/index.html, the tables of README and docs, the charts."""

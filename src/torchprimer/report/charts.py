@@ -1,22 +1,21 @@
-"""Learning curves on top of each other, by Altair: the same charts on the page, where one can point at them, and as PNG
-in the docs."""
+"""Learning curves of several experiments in one chart, by Altair: interactive on the page, PNG in the docs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from torchprimer import paths
-from torchprimer.report.summaries import Entry
+from torchprimer.report.summaries import Summary
 
-POINTS = 250  # of a curve: more would not be seen
-LOGARITHMIC = 200  # from this quotient of largest and smallest value on, the axis is
+MAX_POINTS = 250  # of a curve
+LOG_SCALE_RATIO = 200  # the axis is logarithmic if largest / smallest value exceeds this
 PALETTE = (
     "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#b79a20", "#b279a2", "#ff9da6", "#9d755d", "#8c8c8c",
     "#17becf", "#d62790",
 )  # fmt: skip
-NAMES = {  # what losses measure
+LOSS_NAMES = {  # function of torch.nn.functional -> name of the quantity
     "binary_cross_entropy_with_logits": "cross-entropy",
     "cross_entropy": "cross-entropy",
     "nll_loss": "cross-entropy",
@@ -28,149 +27,145 @@ NAMES = {  # what losses measure
 
 @dataclass(frozen=True)
 class Curves:
-    """What is drawn in one chart.
+    """The data of one chart.
 
     Attributes:
-        columns: of the histories -> what they are called in the legend; empty if there is but one. The first is drawn
-            solid, the second dashed.
+        columns: of the histories -> label in the legend; an empty label if there is one column only. The first column
+            is drawn solid, the second dashed.
     """
 
     title: str
     axis: str
-    entries: tuple[Entry, ...]
+    summaries: tuple[Summary, ...]
     columns: dict[str, str]
 
     def table(self) -> pd.DataFrame:
-        """Columns experiment, epoch, of (what it is of: training, validation ...), value; five digits of it."""
+        """Columns experiment, epoch, split (training, validation, generator, ...), value with five digits."""
         tables = []
-        for entry in self.entries:
-            found = history(entry)
-            found = found.iloc[:: -(-len(found) // POINTS)]
-            for column, of in self.columns.items():
-                values = found[column].map(lambda value: float(f"{value:.5g}"))
-                rows = {"experiment": entry.name, "epoch": found["epoch"], "of": of, "value": values}
+        for summary in self.summaries:
+            epochs = history(summary)
+            epochs = epochs.iloc[:: -(-len(epochs) // MAX_POINTS)]
+            for column, label in self.columns.items():
+                values = epochs[column].map(lambda value: float(f"{value:.5g}"))
+                rows = {"experiment": summary.name, "epoch": epochs["epoch"], "split": label, "value": values}
                 tables.append(pd.DataFrame(rows).dropna())
         return pd.concat(tables, ignore_index=True)
 
 
-def history(entry: Entry) -> pd.DataFrame:
-    """metrics/E/history.csv: a row for each epoch; without rows if it is missing."""
-    file = paths.metrics(entry.name) / "history.csv"
+def history(summary: Summary) -> pd.DataFrame:
+    """metrics/E/history.csv, a row for each epoch; no rows if it is missing."""
+    file = paths.metrics(summary.name) / "history.csv"
     return pd.read_csv(file) if file.is_file() else pd.DataFrame()
 
 
-def curves(entries: Iterable[Entry]) -> list[Curves]:
-    """The charts of one dataset: its scores, its losses by what they measure, its games of generators."""
-    descents = [entry for entry in entries if entry.params.experiments[entry.name].loop != "grid_search"]
-    columns = {entry.name: set(history(entry)) for entry in descents}
+def curves(summaries: Iterable[Summary]) -> list[Curves]:
+    """The charts of one dataset: scores, one chart of losses for each loss function, losses and scores of GANs."""
+    columns = {summary.name: set(history(summary)) for summary in summaries}
+    trained = [summary for summary in summaries if "lr" in columns[summary.name]]  # a grid search has no epochs
 
-    def having(column: str, among: Iterable[Entry] = descents) -> tuple[Entry, ...]:
-        return tuple(entry for entry in among if column in columns[entry.name])
+    def with_column(column: str, candidates: Iterable[Summary] = trained) -> tuple[Summary, ...]:
+        return tuple(summary for summary in candidates if column in columns[summary.name])
 
-    split = "the validation split" if held_out(descents) else "all samples"
+    split = "the validation split" if all(summary.has_test_split for summary in trained) else "training rows"
     charts = [
-        Curves(f"{title} on {split}", title, having(f"validation_{measure}"), {f"validation_{measure}": ""})
-        for measure, title in (("accuracy", "Accuracy"), ("r2", "R²"))
+        Curves(f"{title} on {split}", title, with_column(f"validation_{metric}"), {f"validation_{metric}": ""})
+        for metric, title in (("accuracy", "Accuracy"), ("r2", "R²"))
     ]
-    for title, columns_of in (
+    for title, labels in (
         ("Loss", {"validation_loss": "validation", "train_loss": "training"}),
-        ("Losses of the game", {"generator_loss": "generator", "discriminator_loss": "discriminator"}),
+        ("Adversarial loss", {"generator_loss": "generator", "discriminator_loss": "discriminator"}),
     ):
-        for measured in dict.fromkeys(map(loss, descents)):
-            among = having(next(iter(columns_of)), [entry for entry in descents if loss(entry) == measured])
-            charts.append(Curves(f"{title}: {measured}", measured, among, columns_of))
-    of = {"fake_score": "generated images", "real_score": "real images"}
-    charts.append(Curves("What the discriminator takes for real", "score, 1/2: undecided", having("fake_score"), of))
-    return [drawn for drawn in charts if drawn.entries]
-
-
-def held_out(entries: Sequence[Entry]) -> bool:
-    """Whether there is a validation split, or too few samples for one."""
-    datasets = entries[0].params.datasets if entries else {}
-    return not any(
-        datasets[entry.raw_dataset].kind == "sequences" or getattr(datasets[entry.raw_dataset], "split", "") == "none"
-        for entry in entries
+        for loss in dict.fromkeys(map(loss_name, trained)):
+            group = with_column(next(iter(labels)), [summary for summary in trained if loss_name(summary) == loss])
+            charts.append(Curves(f"{title}: {loss}", loss, group, labels))
+    scores = {"fake_score": "generated images", "real_score": "real images"}
+    charts.append(
+        Curves("Score of the discriminator", "score (1/2: cannot tell them apart)", with_column("fake_score"), scores)
     )
+    return [chart for chart in charts if chart.summaries]
 
 
-def loss(entry: Entry) -> str:
-    return NAMES[getattr(entry.params.experiments[entry.name], "loss", "mse_loss")]
+def loss_name(summary: Summary) -> str:
+    return LOSS_NAMES[getattr(summary.params.experiments[summary.name], "loss", "mse_loss")]
 
 
-def chart(drawn: Curves, colours: dict[str, str], *, page: bool) -> dict[str, Any]:
-    """A chart of Altair, as the JSON object that Vega-Lite draws.
+def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str, Any]:
+    """A Vega-Lite specification.
 
     Args:
-        colours: of each experiment.
-        page: as wide as its place, without title and legend (the page has its own, for all charts of a dataset), with
-            a parameter `picked`: the experiment that is not to be dimmed. Else 640 points wide, for a picture.
+        colours: experiment -> colour.
+        page: for the page: as wide as its container, without title and legend (the page has one legend for all charts
+            of a dataset), with a parameter `picked`, the experiment to highlight. Otherwise 640 points wide.
     """
     import altair as alt
 
-    table = drawn.table()
-    names, kinds = [entry.name for entry in drawn.entries], [of for of in drawn.columns.values() if of]
+    table = curves.table()
+    names = [summary.name for summary in curves.summaries]
+    labels = [label for label in curves.columns.values() if label]
     positive = table["value"][table["value"] > 0]
-    logarithmic = len(positive) > 1 and positive.max() / positive.min() > LOGARITHMIC
+    logarithmic = len(positive) > 1 and positive.max() / positive.min() > LOG_SCALE_RATIO
     if logarithmic:
-        table = table[table["value"] > 0]  # an exact 0 has no place on such an axis
+        table = table[table["value"] > 0]  # a logarithmic axis cannot show 0
     legend = None if page else alt.Legend(title=None, orient="right", labelLimit=260)
     first, last = int(table["epoch"].min()), int(table["epoch"].max())
-    every = list(range(first, last + 1)) if last - first < 12 else alt.Undefined
-    epochs = alt.Axis(values=every, format="d", grid=False, tickCount=8)
+    ticks = list(range(first, last + 1)) if last - first < 12 else alt.Undefined
+    epochs = alt.Axis(values=ticks, format="d", grid=False, tickCount=8)
     scale = alt.Scale(type="log", nice=False) if logarithmic else alt.Scale(zero=False)
     hues = alt.Scale(domain=names, range=[colours[name] for name in names])
     encoding: dict[str, Any] = {
         "x": alt.X("epoch:Q", title="epoch", axis=epochs, scale=alt.Scale(zero=False, nice=False)),
-        "y": alt.Y("value:Q", title=drawn.axis, scale=scale),
+        "y": alt.Y("value:Q", title=curves.axis, scale=scale),
         "color": alt.Color("experiment:N", scale=hues, legend=legend),
         "tooltip": [
             alt.Tooltip("experiment:N"),
-            *([alt.Tooltip("of:N", title="of")] if kinds else []),
+            *([alt.Tooltip("split:N", title="curve")] if labels else []),
             alt.Tooltip("epoch:Q"),
-            alt.Tooltip("value:Q", title=drawn.axis, format=".5~g"),
+            alt.Tooltip("value:Q", title=curves.axis, format=".5~g"),
         ],
     }
-    if kinds:
-        dashes = alt.Scale(domain=kinds, range=[[1, 0], [4, 3]][: len(kinds)])
-        shown = None if page else alt.Legend(title=None, orient="right", symbolType="stroke", symbolStrokeColor="#666")
-        encoding["strokeDash"] = alt.StrokeDash("of:N", scale=dashes, legend=shown)
+    if labels:
+        dashes = alt.Scale(domain=labels, range=[[1, 0], [4, 3]][: len(labels)])
+        strokes = alt.Legend(title=None, orient="right", symbolType="stroke", symbolStrokeColor="#666")
+        encoding["strokeDash"] = alt.StrokeDash("split:N", scale=dashes, legend=None if page else strokes)
     base = alt.Chart(table)
     lines = base.mark_line(strokeWidth=1.8, clip=True)
     if not page:
-        return as_json(lines.encode(**encoding).properties(width=560, height=330, title=drawn.title))
-    bright = alt.when("picked == '' || datum.experiment == picked").then(alt.value(1)).otherwise(alt.value(0.08))
-    near = base.mark_circle(size=90, opacity=0).encode(**{key: encoding[key] for key in ("x", "y", "tooltip")})
-    return for_page(alt.layer(lines.encode(**encoding, opacity=bright), near))
+        return to_json(lines.encode(**encoding).properties(width=560, height=330, title=curves.title))
+    opacity = alt.when("picked == '' || datum.experiment == picked").then(alt.value(1)).otherwise(alt.value(0.08))
+    hover = base.mark_circle(size=90, opacity=0).encode(**{key: encoding[key] for key in ("x", "y", "tooltip")})
+    return for_page(alt.layer(lines.encode(**encoding, opacity=opacity), hover))
 
 
-def folds(entry: Entry, colour: str) -> dict[str, Any]:
-    """The score of each fold of a cross-validation, and their mean."""
+def folds(summary: Summary, colour: str) -> dict[str, Any]:
+    """The accuracy of each fold of a cross-validation, and their mean; hollow points: the baseline on the same fold."""
     import altair as alt
 
-    table = pd.read_csv(paths.metrics(entry.name) / "folds.csv").round(5)
-    y = alt.Y("accuracy:Q", title="Accuracy", scale=alt.Scale(zero=False))
-    points = alt.Chart(table).mark_circle(size=90, opacity=1, color=colour)
-    mean = alt.Chart(table).mark_rule(strokeDash=[4, 3], color=colour).encode(y="mean(accuracy):Q")
-    return for_page(
-        alt.layer(
-            mean, points.encode(x=alt.X("fold:O", axis=alt.Axis(labelAngle=0)), y=y, tooltip=["fold:O", "accuracy:Q"])
-        )
-    )
+    table = pd.read_csv(paths.metrics(summary.name) / "folds.csv").round(5)
+    x, y = alt.X("fold:O", axis=alt.Axis(labelAngle=0)), alt.Scale(zero=False)
+    base = alt.Chart(table)
+    layers: list[Any] = [base.mark_rule(strokeDash=[4, 3], color=colour).encode(y="mean(accuracy):Q")]
+    for column, filled in (("accuracy", True), ("baseline_accuracy", False)):
+        if column in table:
+            points = base.mark_point(size=90, opacity=1, color=colour, filled=filled)
+            layers.append(
+                points.encode(x=x, y=alt.Y(f"{column}:Q", title="Accuracy", scale=y), tooltip=["fold:O", f"{column}:Q"])
+            )
+    return for_page(alt.layer(*layers))
 
 
-def for_page(drawn: Any) -> dict[str, Any]:
-    """As wide as its place, with the parameter that the page's legend sets."""
+def for_page(chart: Any) -> dict[str, Any]:
+    """As wide as its container, with the parameter that the legend of the page sets."""
     import altair as alt
 
-    return as_json(drawn.add_params(alt.param(name="picked", value="")).properties(width="container", height=260))
+    return to_json(chart.add_params(alt.param(name="picked", value="")).properties(width="container", height=260))
 
 
-def as_json(drawn: Any) -> dict[str, Any]:
-    spec: dict[str, Any] = drawn.to_dict()
+def to_json(chart: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = chart.to_dict()
     return spec
 
 
-def colours(drawn: Iterable[Curves]) -> dict[str, str]:
-    """Name of each experiment in these charts -> its colour, the same in all of them."""
-    names = dict.fromkeys(entry.name for curves in drawn for entry in curves.entries)
-    return {name: PALETTE[number % len(PALETTE)] for number, name in enumerate(names)}
+def colours(charts: Sequence[Curves]) -> dict[str, str]:
+    """Experiment -> colour, the same in all of these charts."""
+    names = dict.fromkeys(summary.name for chart in charts for summary in chart.summaries)
+    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}

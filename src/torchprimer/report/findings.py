@@ -1,126 +1,146 @@
-"""What the numbers say, in sentences: made from metrics/ like the tables, for the page and for the docs.
+"""Sentences that state what the metrics show, computed from metrics/ like the tables, for the page and the docs.
 
-A sentence has `names` between backticks, as Markdown has them.
+Names of experiments are in backticks, as in Markdown.
 """
 
 from collections.abc import Iterator, Sequence
 
 from torchprimer.params.experiments import MLP
-from torchprimer.report.charts import history
-from torchprimer.report.summaries import Entry
+from torchprimer.report.summaries import Summary
 
 
-def notes(entries: Sequence[Entry]) -> list[str]:
-    """All that is to be said of experiments that stand together somewhere."""
-    return [sentence for say in (lost, majority, kept, start, faster, codes) for sentence in say(entries)]
+def find(summaries: Sequence[Summary]) -> list[str]:
+    """All findings about experiments on one dataset."""
+    rules = (
+        below_baseline, cross_validated, majority_class, explained_variance, pretrained, precomputed_features,
+        linear_codes,
+    )  # fmt: skip
+    return [sentence for rule in rules for sentence in rule(summaries)]
 
 
-def lost(entries: Sequence[Entry]) -> Iterator[str]:
-    """Of nets that a classic model beats."""
-    losers: dict[tuple[str, str, str], list[Entry]] = {}
-    for entry in entries:
-        if entry.loses:
-            losers.setdefault((entry.measured, *entry.best_baseline), []).append(entry)
-    for (measured, name, best), among in losers.items():
-        scores = ", ".join(
-            f"`{entry.name}` {entry.score}" + (f" ({entry.cross_validated})" if entry.cross_validated else "")
-            for entry in among
-        )
-        lose = "Loses to its" if len(among) == 1 else "Lose to their"
-        yield f"{lose} baseline, {name} ({measured} {best}): {scores}."
+def below_baseline(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Models that a classic model beats by more than chance explains."""
+    groups: dict[tuple[str, str, str], list[Summary]] = {}
+    for summary in summaries:
+        if summary.below_baseline:
+            groups.setdefault((summary.metric_label, *summary.best_baseline), []).append(summary)
+    for (metric, name, score), group in groups.items():
+        scores = ", ".join(f"`{summary.name}` {summary.score}" for summary in group)
+        yield f"Below the baseline, {name} ({metric} {score}; 95 % interval of the difference below zero): {scores}."
 
 
-def majority(entries: Sequence[Entry]) -> Iterator[str]:
-    """Of nets that say the same to everybody, and why."""
-    stuck = [entry for entry in entries if entry.measure == "accuracy" and entry.score == entry.baselines.get("dummy")]
+def cross_validated(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Model and baseline on the same folds."""
+    for summary in summaries:
+        if summary.baseline_cross_validation and summary.difference:
+            low, high = summary.difference
+            verdict = "model below baseline" if high < 0 else "model above baseline" if low > 0 else "no clear winner"
+            yield (
+                f"Cross-validation of `{summary.name}`: accuracy {summary.cross_validation}; its baseline on the same "
+                f"folds {summary.folds['baseline_accuracy_mean']:.4f} ± {summary.folds['baseline_accuracy_std']:.4f}. "
+                f"95 % interval of the difference: {low:+.4f} to {high:+.4f}, {verdict}."
+            )
+
+
+def majority_class(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Classifiers that predict the majority class only, and why."""
+    stuck = [
+        summary
+        for summary in summaries
+        if summary.measure == "accuracy" and summary.score == summary.baselines.get("dummy")
+    ]
     if not stuck:
         return
-    reach, its = ("reaches", "its loss is") if len(stuck) == 1 else ("reach", "their losses are")
-    names = " and ".join(f"`{entry.name}`" for entry in stuck)
-    losses = " and ".join(f"{entry.test['loss']:.3f}" for entry in stuck)
-    of_the_dummy = stuck[0].baseline["dummy"].get("loss")
+    verb, losses_are = ("scores", "its loss is") if len(stuck) == 1 else ("score", "their losses are")
+    names = " and ".join(f"`{summary.name}`" for summary in stuck)
+    losses = " and ".join(f"{summary.test['loss']:.3f}" for summary in stuck)
+    dummy_loss = stuck[0].baseline["dummy"].get("loss")
     yield (
-        f"{names} {reach} what the dummy does, which says the most frequent class to everybody; {its} {losses}"
-        + (f", the dummy's {of_the_dummy:.3f}." if of_the_dummy else ".")
+        f"{names} {verb} no better than the dummy, which always predicts the majority class; {losses_are} {losses}"
+        + (f", that of the dummy {dummy_loss:.3f}." if dummy_loss else ".")
     )
-    own = stuck[0].params.experiments[stuck[0].name]
-    if isinstance(own, MLP) and own.activation == "sigmoid" and own.optimizer == "SGD":
-        layers = len(own.hidden)
+    experiment = stuck[0].params.experiments[stuck[0].name]
+    if isinstance(experiment, MLP) and experiment.activation == "sigmoid" and experiment.optimizer == "SGD":
+        layers = len(experiment.hidden)
         yield (
-            f"Why: the slope of a sigmoid is at most 1/4, so that {layers} layers of them leave at most 1/{4**layers} "
-            "of the gradient to the weights before them, and a step of SGD is in proportion to its gradient. The last "
-            "bias has the whole of it and is learnt first: how frequent the classes are. When the epochs are over, the "
-            "rest has hardly begun."
+            f"The cause is the vanishing gradient: the derivative of a sigmoid is at most 1/4, so {layers} layers of "
+            f"sigmoids pass on at most 1/{4**layers} of the gradient, and an SGD step is proportional to its gradient. "
+            "Only the bias of the last layer gets the full gradient. It learns the class frequencies first, and the "
+            "training ends before the other weights have moved far."
         )
 
 
-def kept(entries: Sequence[Entry]) -> Iterator[str]:
-    """How much of the variance principal components keep."""
-    for entry in entries:
-        if "explained_variance" in entry.test:
-            count = getattr(entry.params.datasets.get(entry.dataset), "pca", None)
-            share = entry.test["explained_variance"]
-            yield f"`{entry.name}` sees {count} principal components, which keep {share:.1%} of the variance."
-
-
-def start(entries: Sequence[Entry]) -> Iterator[str]:
-    """What a net owes to the weights it starts from: itself against its twin from scratch."""
-    for entry in entries:
-        own = entry.params.experiments[entry.name]
-        for twin in entries:
-            other = twin.params.experiments[twin.name]
-            twins = (
-                own.init_from != "scratch" == other.init_from
-                and own.model_copy(update={"init_from": "scratch"}) == other
+def explained_variance(summaries: Sequence[Summary]) -> Iterator[str]:
+    """How much of the variance the principal components explain."""
+    for summary in summaries:
+        if "explained_variance" in summary.test:
+            components = getattr(summary.params.datasets.get(summary.dataset), "pca", None)
+            fraction = summary.test["explained_variance"]
+            yield (
+                f"The input of `{summary.name}` is {components} principal components, which explain {fraction:.1%} of "
+                "the variance."
             )
-            if twins and entry.score and entry.measure == twin.measure == "accuracy":
-                points = 100 * (float(entry.score) - float(twin.score))
+
+
+def pretrained(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Transfer learning: a model with pretrained weights against the same model trained from scratch."""
+    for summary in summaries:
+        experiment = summary.params.experiments[summary.name]
+        for scratch in summaries:
+            reference = scratch.params.experiments[scratch.name]
+            comparable = (
+                experiment.init_from != "scratch" == reference.init_from
+                and experiment.model_copy(update={"init_from": "scratch"}) == reference
+            )
+            if comparable and summary.score and summary.measure == scratch.measure == "accuracy":
+                points = 100 * (float(summary.score) - float(scratch.score))
                 yield (
-                    f"`{entry.name}`, which starts from the weights of `{own.init_from}`, reaches {entry.score}; the same "
-                    f"from scratch, `{twin.name}`, {twin.score}: {points:+.1f} points."
+                    f"`{summary.name}`, initialised with the weights of `{experiment.init_from}`, reaches "
+                    f"{summary.score}; the same model trained from scratch, `{scratch.name}`, {scratch.score}: "
+                    f"{points:+.1f} points."
                 )
 
 
-def faster(entries: Sequence[Entry]) -> Iterator[str]:
-    """How much longer an epoch through frozen layers lasts than one on the features that they make."""
-    for entry in entries:
-        made = entry.params.features.get(entry.dataset)
-        for slow in entries:
-            if made is None or slow.params.experiments[slow.name].init_from != made.experiment:
+def precomputed_features(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Time of an epoch on precomputed features, against an epoch through the frozen layers."""
+    for quick in summaries:
+        features = quick.params.features.get(quick.dataset)
+        for slow in summaries:
+            if features is None or slow.params.experiments[slow.name].init_from != features.experiment:
                 continue
-            quick_epochs, slow_epochs = history(entry), history(slow)
-            if len(quick_epochs) and len(slow_epochs):
-                one, other = (epochs["epoch_seconds"].median() for epochs in (quick_epochs, slow_epochs))
+            if quick.seconds and slow.seconds and quick.training and slow.training:
+                short, long = (summary.seconds / summary.training["epochs"] for summary in (quick, slow))
                 yield (
-                    f"An epoch of `{entry.name}`, on features that were taken out once, lasts {one:.2f} s; one of "
-                    f"`{slow.name}`, through the frozen layers each time, {other:.1f} s: {other / one:.0f} times as "
+                    f"An epoch of `{quick.name}` on precomputed features takes {short:.2f} s on average; an epoch of "
+                    f"`{slow.name}`, which runs the frozen layers each time, {long:.1f} s: {long / short:.0f} times as "
                     "long."
                 )
 
 
-def codes(entries: Sequence[Entry]) -> Iterator[str]:
-    """What an autoencoder's codes are worth beside linear ones."""
-    for entry in entries:
-        if "mse_pca" in entry.test:
+def linear_codes(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Reconstruction error of an autoencoder, against principal components."""
+    for summary in summaries:
+        if "mse_pca" in summary.test:
             yield (
-                f"`{entry.name}` gives digits back with a mean squared error of {entry.test['mse']:.4f} in each pixel; "
-                f"as many principal components, the best that a linear code can do, with {entry.test['mse_pca']:.4f}."
+                f"`{summary.name}` reconstructs images with a mean squared error of {summary.test['mse']:.4f} per pixel; "
+                f"as many principal components, the best linear code, with {summary.test['mse_pca']:.4f}."
             )
 
 
-GAME = {  # of test.json -> heading of a column, digits behind the point
+GENERATOR_SCORES = {  # key of test.json -> column heading, decimals
     "frechet_distance": ("Fréchet distance", 2),
-    "confident_fraction": ("share the judge is sure of", 3),
-    "class_entropy": ("entropy of the classes (bits)", 3),
+    "confident_fraction": ("confident predictions (fraction)", 3),
+    "class_entropy": ("entropy of predicted classes (bits)", 3),
 }
 
 
-def generators(entries: Sequence[Entry]) -> list[dict[str, str]]:
-    """A row for each judged generator, and one of real images: "", then the columns of GAME."""
-    judged = [(entry.name, entry.test, "") for entry in entries if "frechet_distance" in entry.test]
-    if judged:
-        judged.append(("real images", judged[0][1], "_real"))  # the same for all under one judge
+def generator_scores(summaries: Sequence[Summary]) -> list[dict[str, str]]:
+    """One row for each generator scored by a classifier, and one for real images: "", then GENERATOR_SCORES."""
+    rows = [(summary.name, summary.test, "") for summary in summaries if "frechet_distance" in summary.test]
+    if rows:
+        rows.append(("real images", rows[0][1], "_real"))  # equal for all generators with the same scorer
     return [
-        {"": name} | {title: f"{test[key + real]:.{digits}f}" for key, (title, digits) in GAME.items()}
-        for name, test, real in judged
+        {"": name}
+        | {title: f"{test[key + suffix]:.{decimals}f}" for key, (title, decimals) in GENERATOR_SCORES.items()}
+        for name, test, suffix in rows
     ]

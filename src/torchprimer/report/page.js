@@ -1,4 +1,4 @@
-// What moves on the page: the table sorts, charts are drawn once the page is there, pictures open larger.
+// Sorts the table, draws the charts after the page has loaded, enlarges figures.
 "use strict";
 
 // ---- the table ------------------------------------------------------------------------------------------------------
@@ -7,7 +7,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
   heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
     const numbers = body.rows[0].cells[column].hasAttribute("data-value");
-    const descending = head.ariaSort ? head.ariaSort === "ascending" : numbers; // of numbers, the largest come first
+    const descending = head.ariaSort ? head.ariaSort === "ascending" : numbers; // numbers: largest first
     const value = row => {
       const cell = row.cells[column];
       if (!numbers) return cell.innerText.toLowerCase();
@@ -16,7 +16,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const compare = numbers ? (a, b) => a - b : (a, b) => a.localeCompare(b);
     const rows = [...body.rows].map(row => [value(row), row]);
     rows.sort(([a], [b]) => {
-      if (numbers && (isNaN(a) || isNaN(b))) return isNaN(a) - isNaN(b); // what has no value stays at the end
+      if (numbers && (isNaN(a) || isNaN(b))) return isNaN(a) - isNaN(b); // rows without a value stay last
       return descending ? compare(b, a) : compare(a, b);
     });
     body.append(...rows.map(([, row]) => row));
@@ -28,35 +28,35 @@ for (const table of document.querySelectorAll("table.sortable")) {
 // ---- the charts -----------------------------------------------------------------------------------------------------
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const views = new Map(); // place of a chart that was drawn -> its view
+const views = new Map(); // container -> Vega view of its chart
 
-async function draw(place) {
+async function draw(container) {
   const style = getComputedStyle(document.documentElement), colour = name => style.getPropertyValue(name);
-  const spec = JSON.parse(place.nextElementSibling.textContent);
+  const spec = JSON.parse(container.nextElementSibling.textContent);
   const lines = { domainColor: colour("--faint"), gridColor: colour("--rule"), tickColor: colour("--faint") };
   const texts = { labelColor: colour("--faint"), titleColor: colour("--ink"), titleFontWeight: "normal" };
   const font = getComputedStyle(document.body).fontFamily;
-  views.get(place)?.finalize();
-  const { view } = await vegaEmbed(place, spec, {
+  views.get(container)?.finalize();
+  const { view } = await vegaEmbed(container, spec, {
     actions: false,
     tooltip: { theme: dark.matches ? "dark" : "light" },
     config: { background: "transparent", font, view: { stroke: null }, axis: { ...lines, ...texts } },
   });
-  views.set(place, view);
-  pick(place.closest("section"));
+  views.set(container, view);
+  pick(container.closest("section"));
 }
 
 function pick(section) {
   const name = section.querySelector(".legend [aria-pressed=true]")?.dataset.name ?? "";
-  for (const place of section.querySelectorAll(".chart")) {
-    const view = views.get(place);
+  for (const container of section.querySelectorAll(".chart")) {
+    const view = views.get(container);
     if (view && view.signal("picked") !== name) view.signal("picked", name).runAsync();
   }
 }
 
-async function drawAll(places) { // from the top, one after the other: in between the page answers
-  for (const place of places) {
-    await draw(place).catch(console.error);
+async function drawAll(containers) { // one at a time, so that the page stays responsive
+  for (const container of containers) {
+    await draw(container).catch(console.error);
     await new Promise(resolve => setTimeout(resolve));
   }
 }
@@ -72,7 +72,7 @@ for (const button of document.querySelectorAll(".legend button")) {
   });
 }
 
-// ---- the pictures ---------------------------------------------------------------------------------------------------
+// ---- the figures ----------------------------------------------------------------------------------------------------
 
 const dialog = document.querySelector("dialog");
 for (const button of document.querySelectorAll(".zoom")) {

@@ -1,7 +1,8 @@
-"""Each experiment beside its neighbours: its comment in params.yaml, what its params say, its score, its baselines."""
+"""One experiment as a row of a results table: description, settings, score, baselines."""
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,79 +14,106 @@ from torchprimer.params import Params, StrictModel
 from torchprimer.params.experiments import BaseExperiment, GridRange, Supervised
 
 HIGHER_IS_BETTER = ("accuracy", "r2")
-IN_FULL = {"frechet_distance": "Fréchet distance", "mse": "mean squared error"}  # where there is room for it
-UNUSED = {"init_from": "scratch", "scorer": "none"}  # values that mean: there is none
+LONG_LABELS = {"frechet_distance": "Fréchet distance", "mse": "mean squared error"}  # where a table has room for them
+UNUSED = {"init_from": "scratch", "scorer": "none"}  # values that switch an option off
+Z_95 = 1.96  # quantile of the normal distribution for a two-sided 95 % interval
 
 
 @dataclass(frozen=True)
-class Entry(Result):
-    """A Result, and what people want to see beside it.
+class Summary(Result):
+    """The results of an experiment with the texts and numbers that tables show beside them.
 
     Attributes:
-        heading: of its part of params.yaml.
-        shows: the comment above it there.
+        heading: title of its group in params.yaml.
+        description: the comment above it in params.yaml.
+        seconds: duration of its training; None if it is not known.
     """
 
     heading: str
-    shows: str
+    description: str
+    seconds: float | None
+
+    @property
+    def has_test_split(self) -> bool:
+        """Whether the score is on held-out rows. Datasets of a few rows have none: training rows are scored."""
+        return self.params.datasets[self.raw_dataset].held_out
 
     @property
     def score(self) -> str:
         return number(self.measure, self.test_score)
 
     @property
-    def measured(self) -> str:
-        """Name of the score."""
-        return IN_FULL.get(self.measure, MEASURES[self.measure][0]) if self.measure else ""
+    def metric_label(self) -> str:
+        return LONG_LABELS.get(self.measure, MEASURES[self.measure][0]) if self.measure else ""
 
     @property
     def rank(self) -> float:
-        """What the table is sorted by: the higher the better, errors and distances below all shares."""
+        """Sort key of the score: higher is better; errors and distances rank below all accuracies and R²."""
         if self.test_score is None:
             return float("-inf")
         return self.test_score if self.measure in HIGHER_IS_BETTER else -1000 - self.test_score
 
     @property
     def baselines(self) -> dict[str, str]:
-        """Name of each model of scikit-learn -> its score by the same measure, on the same test rows."""
+        """Name of each scikit-learn baseline -> its score, by the same metric on the same rows."""
         if self.measure not in HIGHER_IS_BETTER:
             return {}
         return {
-            name.replace("_", " "): number(self.measure, scores[self.measure])
+            display_name(name): number(self.measure, scores[self.measure])
             for name, scores in self.baseline.items()
             if self.measure in scores
         }
 
     @property
     def best_baseline(self) -> tuple[str, str]:
-        """Name and score of the best of them; empty if there is none."""
+        """Name and score of the best baseline; empty strings if there is none."""
         return max(self.baselines.items(), key=lambda item: float(item[1]), default=("", ""))
 
     @property
-    def loses(self) -> bool:
-        """Whether a baseline is better, in the digits that are shown."""
-        _, best = self.best_baseline
-        return bool(best and self.score) and float(best) > float(self.score)
+    def difference(self) -> tuple[float, float] | None:
+        """95 % confidence interval of the accuracy, model minus best baseline; None if it is not known.
+
+        With cross-validation: the paired t interval over the folds. Otherwise: the normal interval for two proportions
+        on the test rows. It treats both sets of predictions as independent, so it is wider than a paired one.
+        """
+        if self.folds:
+            interval = self.folds.get("difference_low"), self.folds.get("difference_high")
+            return None if None in interval else interval  # type: ignore[return-value]
+        scores = max(self.baseline.values(), key=lambda scores: scores.get("accuracy", 0.0), default={})
+        accuracy, rows = self.test.get("accuracy"), scores.get("samples")
+        if accuracy is None or rows is None or not self.has_test_split:
+            return None
+        proportions = accuracy, scores["accuracy"]
+        margin = Z_95 * math.sqrt(sum(p * (1 - p) for p in proportions) / rows)
+        mean = proportions[0] - proportions[1]
+        return mean - margin, mean + margin
 
     @property
-    def found(self) -> str:
-        """Weight and bias of a line; empty for what is more than a line."""
+    def below_baseline(self) -> bool:
+        """Whether the best baseline is significantly better: the interval of the difference lies below zero."""
+        return self.difference is not None and self.difference[1] < 0
+
+    @property
+    def fitted_line(self) -> str:
+        """Weight and bias of a fitted line; empty for other models."""
         if self.measure != "r2" or "weight_best" not in self.training:
             return ""
         names = {"weight_best": "w", "bias_best": "b"}
         return ", ".join(f"{name} = {self.training[key]:.4f}" for key, name in names.items() if key in self.training)
 
     @property
-    def cross_validated(self) -> str:
-        """Mean and deviation over the folds; empty if there are none."""
-        if not self.folds:
-            return ""
-        return f"{self.folds['accuracy_mean']:.4f} ± {self.folds['accuracy_std']:.4f} in {self.folds['folds']} folds"
+    def cross_validation(self) -> str:
+        """Mean and standard deviation of the accuracy over the folds; empty without cross-validation."""
+        return over_folds(self.folds, "accuracy")
 
     @property
-    def seconds(self) -> str:
-        spent = self.training.get("seconds")
-        return "" if spent is None else f"{spent:.0f}" if spent >= 1 else "<1"
+    def baseline_cross_validation(self) -> str:
+        """The same for the classic baseline on the same folds."""
+        return over_folds(self.folds, "baseline_accuracy")
+
+    @property
+    def seconds_text(self) -> str:
+        return "" if self.seconds is None else f"{self.seconds:.0f}" if self.seconds >= 1 else "<1"
 
     @property
     def parameters(self) -> str:
@@ -93,7 +121,7 @@ class Entry(Result):
 
     @property
     def exported_bytes(self) -> int | None:
-        """Of the exported model; large ones have their weights in a file of their own."""
+        """Size of the exported model, with the weights that ONNX stores beside large models."""
         if self.onnx is None:
             return None
         return sum(file.stat().st_size for file in self.onnx.parent.glob(f"{self.onnx.name}*"))
@@ -104,51 +132,65 @@ class Entry(Result):
 
     @cached_property
     def settings(self) -> dict[str, str]:
-        """The params that say something: those the schema has no default for, and those that differ from it.
+        """The params without a default in the schema, and those that differ from their default.
 
-        Left out are dataset and model, which stand beside it, and the loss that a model takes for its task anyway.
+        Left out: dataset and model, which have their own columns, and the usual loss of the task.
         """
-        own = self.params.resolve(self.name)
-        task = self.params.kind_and_task(own.dataset)[1]
-        shared = (*BaseExperiment.model_fields, *Supervised.model_fields)
-        said = {}
-        for key in sorted(type(own).model_fields, key=lambda key: key in shared):  # first those of the model's own
-            value, field = getattr(own, key), type(own).model_fields[key]
+        experiment = self.params.resolve(self.name)
+        task = self.params.kind_and_task(experiment.dataset)[1]
+        common = (*BaseExperiment.model_fields, *Supervised.model_fields)
+        settings = {}
+        for key in sorted(type(experiment).model_fields, key=lambda key: key in common):  # the model's params first
+            value, field = getattr(experiment, key), type(experiment).model_fields[key]
             usual = key in ("dataset", "model", "loop") or value == UNUSED.get(key)
-            usual |= key == "loss" and isinstance(own, Supervised) and value == own.losses(task)[0]
+            usual |= key == "loss" and isinstance(experiment, Supervised) and value == experiment.losses(task)[0]
             if not usual and value is not None and (field.is_required() or value != field.default):
-                said[key] = text(value)
-        return said
+                settings[key] = param_text(value)
+        return settings
 
 
-def text(value: Any) -> str:
+def display_name(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def over_folds(folds: Mapping[str, float], metric: str) -> str:
+    if f"{metric}_mean" not in folds:
+        return ""
+    return f"{folds[f'{metric}_mean']:.4f} ± {folds[f'{metric}_std']:.4f} in {folds['folds']} folds"
+
+
+def param_text(value: Any) -> str:
     """A value of params.yaml in few characters."""
     if isinstance(value, GridRange):
         return f"{value.start:g} to {value.stop:g} by {value.step:g}"
     if isinstance(value, StrictModel):
         fields = value.model_dump()
-        named = [str(fields.pop("name"))] if "name" in fields else []
-        return " ".join([*named, *(f"{key} {text(part)}" for key, part in fields.items())])
+        name = [str(fields.pop("name"))] if "name" in fields else []
+        return " ".join([*name, *(f"{key} {param_text(field)}" for key, field in fields.items())])
     if isinstance(value, list):
-        return ", ".join(map(text, value)) or "none"
+        return ", ".join(map(param_text, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def entries(params: Params) -> list[Entry]:
-    """All experiments, in the order of params.yaml."""
-    said = {name: (heading, shows) for heading, name, shows in comments("experiments")}
-    return [Entry(params, name, *said.get(name, ("", ""))) for name in params.experiments]
+def summarize(params: Params, seconds: Mapping[str, float]) -> list[Summary]:
+    """All experiments, in the order of params.yaml.
+
+    Args:
+        seconds: experiment -> duration of its training.
+    """
+    comments = {name: (heading, comment) for heading, name, comment in commented_keys("experiments")}
+    return [Summary(params, name, *comments.get(name, ("", "")), seconds.get(name)) for name in params.experiments]
 
 
-def comments(section: str) -> Iterator[tuple[str, str, str]]:
-    """Of a section of params.yaml: heading, key, and the comment above the key."""
-    whole = paths.params().read_text("utf-8")
-    part = re.split(rf"^{section}:.*$", whole, maxsplit=1, flags=re.MULTILINE)[-1]
-    part = re.split(r"^# ====|^\w", part, maxsplit=1, flags=re.MULTILINE)[0]
+def commented_keys(section: str) -> Iterator[tuple[str, str, str]]:
+    """For each key of a section of params.yaml: the heading of its group, the key, the comment above it."""
+    text = paths.params().read_text("utf-8")
+    text = re.split(rf"^{section}:.*$", text, maxsplit=1, flags=re.MULTILINE)[-1]
+    text = re.split(r"^# ====|^\w", text, maxsplit=1, flags=re.MULTILINE)[0]
     heading, comment = "", list[str]()
-    for line in part.splitlines():
+    for line in text.splitlines():
         if title := re.fullmatch(r"  # ---- (.+?) -+", line):
             heading, comment = title[1], []
         elif line.startswith("  # "):
@@ -160,8 +202,10 @@ def comments(section: str) -> Iterator[tuple[str, str, str]]:
             comment = []
 
 
-def about(params: Params) -> dict[str, str]:
-    """What each dataset is: the first sentence of the comment above its download, or else above itself."""
-    downloads, own = ({key: comment for _, key, comment in comments(part)} for part in ("downloads", "datasets"))
-    said = {name: downloads.get(name) or own.get(name, "") for name in params.datasets}
-    return {name: re.split(r"(?<=[a-z0-9)])\.(?= [A-Z]|$)", comment)[0] for name, comment in said.items()}
+def dataset_descriptions(params: Params) -> dict[str, str]:
+    """Dataset -> the first sentence of the comment above its download in params.yaml, or else above the dataset."""
+    downloads, datasets = (
+        {key: comment for _, key, comment in commented_keys(section)} for section in ("downloads", "datasets")
+    )
+    comments = {name: downloads.get(name) or datasets.get(name, "") for name in params.datasets}
+    return {name: re.split(r"(?<=[a-z0-9)])\.(?= [A-Z]|$)", comment)[0] for name, comment in comments.items()}

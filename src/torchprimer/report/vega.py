@@ -1,4 +1,4 @@
-"""Vega, Vega-Lite and Vega-Embed as one script, out of the package vl-convert: for pages that draw without a network.
+"""Vega, Vega-Lite and Vega-Embed as one script from the package vl-convert, so that pages draw charts offline.
 
 `python -m torchprimer.report.vega` writes it to .dvc/plots/vega.js, for `dvc plots show` and `dvc plots diff`.
 """
@@ -11,7 +11,7 @@ from torchprimer.atomic import atomic_write
 
 @cache
 def script() -> str:
-    """JavaScript that leaves `vegaEmbed` behind, and nothing else."""
+    """JavaScript that defines `window.vegaEmbed` and no other global."""
     import vl_convert
 
     return f"(() => {{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();\n"

@@ -12,13 +12,11 @@ from torchprimer.tracking import Tracker
 
 def run(params: Params, name: str, tracker: Tracker) -> None:
     prepared = paths.prepared(name)
+    test = load_split(prepared, "test")
     scores = fit_baselines(
-        load_split(prepared, "train"),
-        load_split(prepared, "test"),
-        load_meta(prepared),
-        params.datasets[name].baseline,
-        params.seed,
+        load_split(prepared, "train"), test, load_meta(prepared), params.datasets[name].baseline, params.seed
     )
+    scores = {model: {"samples": len(test)} | metrics for model, metrics in scores.items()}
     with atomic_write(paths.baseline(name)) as file:
         file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
     tracker.send("baseline", name)
