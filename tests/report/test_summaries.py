@@ -55,8 +55,8 @@ def test_below_the_baseline_only_where_chance_does_not_explain_it() -> None:
     write_baseline(samples=115, accuracy=89 / 115)
     write("diabetes_tuned/test.json", {"accuracy": 86 / 115, "loss": 0.5})  # three rows fewer
     tuned = summaries()["diabetes_tuned"]
-    # SE of the difference: sqrt(0.7478 * 0.2522 / 115 + 0.7739 * 0.2261 / 115) = 0.05619; 1.96 SE = 0.1101
-    assert tuned.difference == pytest.approx((-0.1362, 0.0840), abs=1e-4)
+    # SE of the difference: sqrt((0.7478 * 0.2522 + 0.7739 * 0.2261) / 115) = 0.05621; 1.96 SE = 0.1102
+    assert tuned.difference == pytest.approx((-0.1363, 0.0841), abs=1e-4)
     assert not tuned.below_baseline
     write_baseline(samples=11500, accuracy=8900 / 11500)  # the same fractions of more rows
     tuned = summaries()["diabetes_tuned"]
