@@ -1,4 +1,4 @@
-"""What the project knows of an experiment: from params.yaml, metrics/ and models/, as far as they are there."""
+"""What is known of an experiment: from params.yaml, metrics/ and models/, as far as its stages have run."""
 
 import json
 from collections.abc import Mapping
@@ -8,22 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchprimer import paths
+from torchprimer.errors import UserError
 from torchprimer.params import Params
+from torchprimer.tasks.metrics import HEADLINE_METRICS, METRICS, Metric
 
 if TYPE_CHECKING:
     from torchprimer.tracking.client import Champion
 
-MEASURES = {  # the first of these scores stands for all -> its name for people, and on the validation split
-    "accuracy": ("accuracy", "validation_accuracy_best"),
-    "r2": ("R²", "validation_r2_best"),
-    "frechet_distance": ("Fréchet", ""),
-    "mse": ("MSE", "validation_loss_best"),
-}
-
 
 @dataclass(frozen=True)
-class Result:
-    """One experiment of params.yaml, and what its stages have left so far."""
+class ExperimentResults:
+    """One experiment of params.yaml, and what its stages have written so far."""
 
     params: Params
     name: str
@@ -34,7 +29,7 @@ class Result:
 
     @property
     def raw_dataset(self) -> str:
-        """The dataset whose raw input the model takes, and competes for: precomputed features are of images."""
+        """The dataset whose raw input the model takes and whose champion it may be: extracted features are of images."""
         features = self.params.features.get(self.dataset)
         return features.dataset if features else self.dataset
 
@@ -43,12 +38,20 @@ class Result:
         return self.params.experiments[self.name].model
 
     @property
-    def trained(self) -> bool:
+    def is_trained(self) -> bool:
         return (paths.model(self.name) / "experiment.json").is_file()
+
+    @property
+    def held_out(self) -> bool:
+        """Whether test scores are of samples that were not trained on."""
+        dataset = self.params.datasets[self.raw_dataset]
+        return dataset.task != "sequence_labelling" and getattr(dataset, "split", "") != "none"
 
     def is_champion(self, champions: "Mapping[str, Champion]") -> bool:
         """Whether this very training is the champion of its dataset, and not an earlier one of the same name."""
-        record = read(paths.model(self.name) / "experiment.json") or read(paths.export(self.name) / "model.json")
+        record = read_json(paths.model(self.name) / "experiment.json") or read_json(
+            paths.export(self.name) / "model.json"
+        )
         champion = champions.get(self.raw_dataset)
         return champion is not None and champion.fingerprint == record.get("fingerprint")
 
@@ -59,55 +62,96 @@ class Result:
         return file if file.is_file() else None
 
     @cached_property
-    def training(self) -> dict[str, Any]:
-        """metrics/E/train.json: scores of the best and the last epoch, seconds, parameters; empty if it is missing."""
-        return read(paths.metrics(self.name) / "train.json")
+    def train(self) -> dict[str, Any]:
+        """metrics/E/train.json: scores of the best and the last epoch, parameters; empty if it is missing."""
+        return read_json(paths.metrics(self.name) / "train.json")
+
+    @cached_property
+    def timing(self) -> dict[str, Any]:
+        """metrics/E/timing.json: seconds of the training on this machine; empty if it was not trained here."""
+        return read_json(paths.metrics(self.name) / "timing.json")
 
     @cached_property
     def test(self) -> dict[str, float]:
-        return read(paths.metrics(self.name) / "test.json")
+        return read_json(paths.metrics(self.name) / "test.json")
 
     @cached_property
     def folds(self) -> dict[str, float]:
-        return read(paths.metrics(self.name) / "folds.json")
+        return read_json(paths.metrics(self.name) / "folds.json")
 
     @cached_property
     def baseline(self) -> dict[str, dict[str, float]]:
         """Test scores of a model that ignores its input (`dummy`) and of a classic one."""
-        return read(paths.baseline(self.raw_dataset))
+        return read_json(paths.baseline(self.raw_dataset))
 
     @property
-    def measure(self) -> str | None:
-        """The key of MEASURES that stands for this experiment's scores."""
-        known = {key for key, (_, validation) in MEASURES.items() if validation in self.training}
-        return next((key for key in MEASURES if key in self.test or key in known), None)
+    def metric(self) -> Metric | None:
+        """The metric that stands for this experiment's scores; None before it is trained."""
+        known = {**self.test, **{key: 0 for key in self.train if key.endswith("_best")}}
+        return next(
+            (
+                metric
+                for metric in HEADLINE_METRICS
+                if metric.name in known or f"validation_{metric.validation_name}_best" in known
+            ),
+            None,
+        )
 
     @property
     def validation_score(self) -> float | None:
-        return self.training.get(MEASURES[self.measure][1]) if self.measure else None
+        return self.train.get(f"validation_{self.metric.validation_name}_best") if self.metric else None
 
     @property
     def test_score(self) -> float | None:
-        return self.test.get(self.measure) if self.measure else None
+        return self.test.get(self.metric.name) if self.metric else None
+
+    # names of before, until cli/ and report/ have changed over
+    @property
+    def trained(self) -> bool:
+        return self.is_trained
+
+    @property
+    def training(self) -> dict[str, Any]:
+        return self.train
+
+    @property
+    def measure(self) -> str | None:
+        return self.metric.name if self.metric else None
 
     @property
     def state(self) -> str:
-        """`ready`, or what is missing, first things first."""
-        if not (self.training and self.trained):
+        """`ready`, or the first stage that has not run."""
+        if not (self.train and self.is_trained):
             return "not trained" if self.onnx is None else "exported only"
         return "not exported" if self.onnx is None else "not evaluated" if not self.test else "ready"
 
 
-def read(file: Path) -> dict[str, Any]:
-    """A JSON file; empty if there is none."""
+def read_json(file: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty if there is no file.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     if not file.is_file():
         return {}
-    content: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return content
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        if isinstance(content, dict):
+            return content
+    except (ValueError, RecursionError):
+        pass
+    shown = file.relative_to(paths.project()) if file.is_relative_to(paths.project()) else file
+    raise UserError(
+        f"{shown} is damaged: `git restore {shown}` or `dvc checkout {shown.parent}` brings back what was committed, "
+        f"`dvc repro` makes it again"
+    )
+
+
+# names of before, until cli/ and report/ have changed over
+Result = ExperimentResults
+read = read_json
+MEASURES = {metric.name: (metric.label, f"validation_{metric.validation_name}_best") for metric in HEADLINE_METRICS}
 
 
 def number(measure: str | None, value: float | None) -> str:
-    """A score as people compare it: shares with four decimals, what has no upper limit with four digits."""
-    if value is None:
-        return ""
-    return f"{value:.4f}" if measure in ("accuracy", "r2") else f"{value:.4g}"
+    return METRICS[measure].format(value) if measure else ""

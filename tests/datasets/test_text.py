@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from torchprimer.tasks.word_importance import strongest, word_pulls
 
 from torchprimer import models, params
 from torchprimer.datasets import text
@@ -21,7 +22,6 @@ from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models.bag_of_words import BagOfWords, frequencies
 from torchprimer.params import Texts
 from torchprimer.predictor.preprocessing import encode_texts, tokenizer
-from torchprimer.tasks.word_importance import strongest, word_pulls
 
 
 def described(**changed: Any) -> Texts:

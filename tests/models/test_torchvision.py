@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from torchprimer import models, paths
-from torchprimer.datasets.storage import SAMPLES, load_meta, write_meta
+from torchprimer.datasets.storage import SAMPLES_FILE, load_meta, write_meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models import mlp, torchvision
@@ -260,7 +260,7 @@ def test_features_once_are_the_whole_net(tmp_path: Path, monkeypatch: pytest.Mon
         np.save(source / f"{part}_inputs.npy", pixels(size, number).numpy())
         np.save(source / f"{part}_targets.npy", np.arange(number) % 3)
     ids = [f"{part}{i}" for part, number in parts.items() for i in range(number)]
-    pd.DataFrame({"id": ids, "label": "cat", "split": "train"}).to_csv(source / SAMPLES, index=False)
+    pd.DataFrame({"id": ids, "label": "cat", "split": "train"}).to_csv(source / SAMPLES_FILE, index=False)
     write_meta(source, data)
     given = params("vgg11", hidden=[30], dropout=0.5)
     learnt = built("vgg11", 32, hidden=[30], dropout=0.5).eval()
@@ -282,7 +282,7 @@ def test_features_once_are_the_whole_net(tmp_path: Path, monkeypatch: pytest.Mon
     meta = load_meta(folder)
     assert (meta["kind"], meta["shape"], meta["samples"]) == ("features", [512 if size == 32 else 512 * 2 * 2], parts)
     assert meta["classes"] == data["classes"]
-    assert (folder / SAMPLES).read_bytes() == (source / SAMPLES).read_bytes()
+    assert (folder / SAMPLES_FILE).read_bytes() == (source / SAMPLES_FILE).read_bytes()
     head = mlp.build({"hidden": [30], "activation": "relu", "batch_norm": False, "dropout": 0.5}, meta, 3)
     head.load_state_dict(model.net.classifier.state_dict())
     head.eval()

@@ -244,6 +244,7 @@ OWN = {  # entries of kinds that are shown by no other entry below
   own_texts:
     dataset: own_texts
     model: bag_of_words
+    task: classification
     init_from: scratch
     scorer: none
     loop: supervised
@@ -257,6 +258,7 @@ OWN = {  # entries of kinds that are shown by no other entry below
   own_rnn:
     dataset: own_strings
     model: rnn
+    task: sequence_labelling
     init_from: scratch
     scorer: none
     loop: supervised
@@ -272,6 +274,7 @@ OWN = {  # entries of kinds that are shown by no other entry below
   own_vision:
     dataset: mnist
     model: torchvision
+    task: classification
     init_from: imagenet
     scorer: none
     loop: supervised
@@ -287,6 +290,7 @@ OWN = {  # entries of kinds that are shown by no other entry below
   own_head:
     dataset: own_features
     model: mlp
+    task: classification
     init_from: scratch
     scorer: none
     loop: supervised
@@ -300,6 +304,7 @@ OWN = {  # entries of kinds that are shown by no other entry below
   own_codes:
     dataset: mnist
     model: autoencoder
+    task: reconstruction
     init_from: ../data/raw/weights
     scorer: none
     loop: supervised
@@ -313,6 +318,7 @@ OWN = {  # entries of kinds that are shown by no other entry below
   own_gan:
     dataset: mnist
     model: gan
+    task: generation
     init_from: scratch
     scorer: mnist_cnn
     loop: adversarial

@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from torchprimer import params, paths
-from torchprimer.datasets.storage import SAMPLES, SplitArrays, write_meta
+from torchprimer.datasets.storage import SAMPLES_FILE, SplitArrays, write_meta
 from torchprimer.errors import UserError
 from torchprimer.stages import baseline as stage
 from torchprimer.tasks import baselines
@@ -205,7 +205,7 @@ def test_stage_writes_both_and_tells_the_tracker(tmp_path: Path, monkeypatch: py
     for part in ("train", "validation", "test"):
         np.save(folder / f"{part}_inputs.npy", np.array([[1], [2], [3]], np.float32))
         np.save(folder / f"{part}_targets.npy", np.array([0, 0, 1]))
-    (folder / SAMPLES).write_text("id,label,split\n1,0,all\n2,0,all\n3,1,all\n")
+    (folder / SAMPLES_FILE).write_text("id,label,split\n1,0,all\n2,0,all\n3,1,all\n")
     write_meta(folder, TABLE | {"classes": ["0", "1"], "shape": [1]})
     heard: list[Any] = []
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import log_loss, r2_score
+from torchprimer.training.objective import objective
 
 from torchprimer import models, params, paths
 from torchprimer.datasets.storage import SplitArrays
@@ -15,7 +16,6 @@ from torchprimer.errors import UserError
 from torchprimer.models import OutputHead
 from torchprimer.stages import crossvalidate, preprocess, split
 from torchprimer.training.loops.supervised import train
-from torchprimer.training.objective import objective
 
 TWO: dict[str, Any] = {"kind": "tabular", "task": "classification", "shape": [3], "classes": ["no", "yes"]}
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from torchprimer import models, params
 from torchprimer.datasets import sequences
-from torchprimer.datasets.storage import SAMPLES, SplitArrays, load_meta, load_split, write_meta
+from torchprimer.datasets.storage import SAMPLES_FILE, SplitArrays, load_meta, load_split, write_meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models.rnn import greedy_decode, strings
@@ -44,7 +44,7 @@ def prepared(folder: Path, table: str = "input,target\nhello,ohlol\n", limit: in
     rows, rejected = sequences.split_rows(raw, HELLO, name="hello", seed=0, limit=limit)
     assert rejected.empty
     assert set(rows["split"]) == {"all"}
-    rows.to_csv(out / SAMPLES, index=False)
+    rows.to_csv(out / SAMPLES_FILE, index=False)
     write_meta(out, sequences.prepare(raw, HELLO, rows, out))
     return out
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchprimer.training.objective import objective
 
 from tests.conftest import PROJECT
 from torchprimer import models, params, paths
@@ -19,7 +20,6 @@ from torchprimer.training.augmentation import augment
 from torchprimer.training.checkpoint import Checkpoint
 from torchprimer.training.device import seed_everything, select_device, select_precision
 from torchprimer.training.loops.supervised import best_epoch, score, stopped_early, train
-from torchprimer.training.objective import objective
 from torchprimer.training.optimizers import build_optimizer, build_scheduler
 
 CPU = torch.device("cpu")

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from torchprimer.datasets.csv_io import published
 from torchprimer.datasets.image_folder import ImageFolder
+from torchprimer.datasets.meta import ImagesMeta
 from torchprimer.datasets.splits import conflicting_labels, deduplicate, split
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Images
@@ -214,7 +215,7 @@ def split_rows(
     return rows, pd.DataFrame(sorted(rejected.items()), columns=["id", "reason"])
 
 
-def prepare(source: Path, dataset: Images, rows: pd.DataFrame, folder: Path) -> dict[str, object]:
+def prepare(source: Path, dataset: Images, rows: pd.DataFrame, folder: Path) -> ImagesMeta:
     """Writes {train,validation,test}_inputs.npy (uint8, N x C x H x W) and _targets.npy (int64, N) into `folder`.
 
     Returns:
@@ -252,8 +253,7 @@ def prepare(source: Path, dataset: Images, rows: pd.DataFrame, folder: Path) -> 
     mean, std = mean_and_std(train[start : start + 4096] for start in range(0, len(train), 4096))
     if min(std) == 0:
         raise UserError("every training image has the same colour in every pixel: there is nothing to learn from")
-    meta = {"kind": "images", "task": dataset.task, "held_out": True, "shape": list(shape), "classes": classes}
-    return meta | {"mean": mean, "std": std}
+    return ImagesMeta(shape=list(shape), classes=classes, mean=mean, std=std)
 
 
 def parallel_map(work: Callable[[int], Result], items: Sequence[int], title: str) -> list[Result]:

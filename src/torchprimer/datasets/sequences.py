@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from torchprimer.datasets.csv_io import csv_error_text, csv_reader, published
+from torchprimer.datasets.meta import SequencesMeta
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Sequences
 from torchprimer.predictor.preprocessing import encode_strings
@@ -82,7 +83,7 @@ def split_rows(
     return rows, pd.DataFrame(columns=["id", "reason"])
 
 
-def prepare(raw: Path, dataset: Sequences, rows: pd.DataFrame, folder: Path) -> dict[str, object]:
+def prepare(raw: Path, dataset: Sequences, rows: pd.DataFrame, folder: Path) -> SequencesMeta:
     """Writes {train,validation,test}_inputs.npy and _targets.npy, int64, N x T, the same for all three.
 
     Returns:
@@ -102,10 +103,4 @@ def prepare(raw: Path, dataset: Sequences, rows: pd.DataFrame, folder: Path) -> 
     for part in ("train", "validation", "test"):
         np.save(folder / f"{part}_inputs.npy", inputs)
         np.save(folder / f"{part}_targets.npy", targets)
-    return {
-        "kind": "sequences",
-        "task": dataset.task,
-        "shape": [inputs.shape[1]],
-        "classes": alphabet,
-        "held_out": False,
-    }
+    return SequencesMeta(shape=[inputs.shape[1]], classes=alphabet)

@@ -8,25 +8,26 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from torchprimer.datasets.meta import Meta, parse_meta
 
 if TYPE_CHECKING:
     import torch
 
-SAMPLES = "samples.csv"  # beside it: id, label and split of each sample, in the order of the arrays
+SAMPLES_FILE = "samples.csv"  # beside it: id, label and split of each sample, in the order of the arrays
 
 
-def load_meta(folder: Path) -> dict[str, Any]:
-    """Reads meta.json: kind, shape of an input, classes, fitted numbers, samples and SHA-256 of each array."""
-    meta: dict[str, Any] = json.loads((folder / "meta.json").read_text("utf-8"))
-    return meta
+def load_meta(folder: Path) -> Meta:
+    """Reads meta.json."""
+    return parse_meta(json.loads((folder / "meta.json").read_text("utf-8")))
 
 
-def write_meta(folder: Path, meta: dict[str, Any]) -> None:
+def write_meta(folder: Path, meta: Meta) -> None:
     """Adds the number of samples, the SHA-256 of each array and of the validation samples; writes meta.json."""
-    with (folder / SAMPLES).open(encoding="utf-8", newline="") as stream:
+    with (folder / SAMPLES_FILE).open(encoding="utf-8", newline="") as stream:
         held = [(row["id"], row["label"]) for row in csv.DictReader(stream) if row["split"] in ("validation", "all")]
     who = hashlib.sha256(json.dumps(held).encode()).hexdigest()
     counts, checksums = {}, {}
@@ -35,10 +36,8 @@ def write_meta(folder: Path, meta: dict[str, Any]) -> None:
         for array in ("inputs", "targets"):
             with (folder / f"{part}_{array}.npy").open("rb") as stream:
                 checksums[f"{part}_{array}"] = hashlib.file_digest(stream, "sha256").hexdigest()
-    text = json.dumps(
-        {**meta, "samples": counts, "sha256": checksums, "validation_samples": who}, indent=1, ensure_ascii=False
-    )
-    (folder / "meta.json").write_text(text + "\n", "utf-8")
+    complete = meta.model_copy(update={"samples": counts, "sha256": checksums, "validation_samples": who})
+    (folder / "meta.json").write_text(complete.model_dump_json(indent=1) + "\n", "utf-8")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from torchprimer.datasets.csv_io import csv_error_text, csv_reader, published
+from torchprimer.datasets.meta import NumericColumn, PrincipalComponents, TabularMeta
 from torchprimer.datasets.splits import random_split, split, split_by_time
 from torchprimer.errors import UserError
 from torchprimer.params import Tabular
@@ -227,7 +228,7 @@ def _compare_with_published(table: pd.DataFrame, target: str, published: dict[st
 # ---- preparing -----------------------------------------------------------------------------------------------------
 
 
-def prepare(raw: Path, dataset: Tabular, rows: pd.DataFrame, folder: Path) -> dict[str, object]:
+def prepare(raw: Path, dataset: Tabular, rows: pd.DataFrame, folder: Path) -> TabularMeta:
     """Writes {train,validation,test}_inputs.npy (float32, N x F) and _targets.npy into `folder`.
 
     Targets are class numbers (int64, N), or numbers (float32, N x 1).
@@ -252,11 +253,12 @@ def prepare(raw: Path, dataset: Tabular, rows: pd.DataFrame, folder: Path) -> di
     if dataset.time is not None:  # so that predictions can be drawn over the test period
         text = parts["test"][dataset.time]
         times = pd.to_numeric(text, errors="coerce")
-        meta |= {"time_column": dataset.time, "time": (text if times.isna().any() else times).tolist()}
-    return meta | {"held_out": held_out}
+        values = (text if times.isna().any() else times).tolist()
+        meta = meta.model_copy(update={"time_column": dataset.time, "time": values})
+    return meta.model_copy(update={"held_out": held_out})
 
 
-def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
+def fit(table: pd.DataFrame, dataset: Tabular) -> TabularMeta:
     """Learns from training rows what `transform` and `transform_target` need: plain numbers and texts, fit for JSON.
 
     numeric: for each column the median (stands in for a missing value), mean and deviation; categorical: the
@@ -266,7 +268,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
     from sklearn.impute import SimpleImputer
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    numeric: dict[str, dict[str, float]] = {}
+    numeric: dict[str, NumericColumn] = {}
     for name in dataset.numeric:
         values = _numbers(table, name, zero_as_missing=name in dataset.zero_as_missing)[:, None]
         if np.isnan(values).all():
@@ -277,7 +279,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
         mean, std = (float(scaler.mean_[0]), float(scaler.scale_[0])) if dataset.standardize else (0.0, 1.0)
         if not np.isfinite([mean, std]).all():
             raise UserError(f"column {name} has values that are too large to compute with: correct or leave it out")
-        numeric[name] = {"median": float(imputer.statistics_[0]), "mean": mean, "std": std}
+        numeric[name] = NumericColumn(median=float(imputer.statistics_[0]), mean=mean, std=std)
     categorical: dict[str, list[str]] = {}
     if dataset.categorical:
         texts = table[dataset.categorical].map(cell_to_str).to_numpy(dtype=object)
@@ -287,53 +289,57 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> dict[str, Any]:
             for name, found in zip(dataset.categorical, encoder.categories_, strict=True)
         }
     features = [*numeric, *(f"{name}={value}" for name, values in categorical.items() for value in values)]
-    meta: dict[str, Any] = {
-        "kind": "tabular",
-        "task": dataset.task,
-        "numeric": numeric,
-        "zero_as_missing": list(dataset.zero_as_missing),
-        "categorical": categorical,
-        "pca": None,
-        "target": dataset.target,
-    }
+    meta = TabularMeta(
+        task=dataset.task,
+        shape=[len(features)],
+        numeric=numeric,
+        zero_as_missing=list(dataset.zero_as_missing),
+        categorical=categorical,
+        features=features,
+        target=dataset.target,
+    )
     if dataset.pca is not None:
-        inputs = encode_columns(meta, table)
+        inputs = encode_columns(meta.model_dump(), table)
         if dataset.pca > min(inputs.shape):
             raise UserError(f"pca: {dataset.pca} is more than there are features ({inputs.shape[1]}) or training rows")
         if np.ptp(inputs, axis=0).max() == 0:
             raise UserError("pca: all training rows are equal: there is nothing to learn from")
         pca = PCA(dataset.pca, svd_solver="full").fit(inputs)
-        meta["pca"] = {"mean": pca.mean_.tolist(), "components": pca.components_.tolist()}
-        meta["explained_variance"] = pca.explained_variance_ratio_.tolist()
-        features = [f"pc{i + 1}" for i in range(dataset.pca)]
-    meta |= {"features": features, "shape": [len(features)]}
+        fitted: dict[str, Any] = {
+            "pca": PrincipalComponents(mean=pca.mean_.tolist(), components=pca.components_.tolist()),
+            "explained_variance": pca.explained_variance_ratio_.tolist(),
+            "features": [f"pc{i + 1}" for i in range(dataset.pca)],
+            "shape": [dataset.pca],
+        }
+        meta = meta.model_copy(update=fitted)
     if dataset.task == "classification":
-        return meta | {"classes": natural_sort(table[dataset.target].map(cell_to_str).unique().tolist())}
+        classes = natural_sort(table[dataset.target].map(cell_to_str).unique().tolist())
+        return meta.model_copy(update={"classes": classes})
     scaler = StandardScaler().fit(_target_numbers(table, dataset.target)[:, None])
     mean, std = (float(scaler.mean_[0]), float(scaler.scale_[0])) if dataset.standardize else (0.0, 1.0)
-    return meta | {"target_mean": mean, "target_std": std}
+    return meta.model_copy(update={"target_mean": mean, "target_std": std})
 
 
-def transform(meta: dict[str, Any], table: pd.DataFrame) -> npt.NDArray[np.float32]:
+def transform(meta: TabularMeta, table: pd.DataFrame) -> npt.NDArray[np.float32]:
     """Inputs of shape (N, F) for rows as `read_table` gives them, by the numbers in `meta` alone.
 
     Raises:
         UserError: a column is missing, or has a value that is no number.
     """
     with _named_rows(table):
-        return table_features(meta, table)
+        return table_features(meta.model_dump(), table)
 
 
-def transform_target(meta: dict[str, Any], table: pd.DataFrame) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
+def transform_target(meta: TabularMeta, table: pd.DataFrame) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
     """Targets: class numbers of shape (N,), or numbers of shape (N, 1), standardised if the dataset is."""
-    if meta["task"] == "classification":
-        number = {label: i for i, label in enumerate(meta["classes"])}
-        labels = table[meta["target"]].map(cell_to_str)
+    if meta.task == "classification":
+        number = {label: i for i, label in enumerate(meta.classes)}
+        labels = table[meta.target].map(cell_to_str)
         if len(unknown := labels[~labels.isin(number)]):
             raise UserError(f"row {unknown.index[0]}: no training row is of class {unknown.iloc[0]!r}")
         return np.array([number[label] for label in labels], np.int64)
-    values = _target_numbers(table, meta["target"])
-    standardised: npt.NDArray[np.float32] = ((values - meta["target_mean"]) / meta["target_std"]).astype(np.float32)
+    values = _target_numbers(table, meta.target)
+    standardised: npt.NDArray[np.float32] = ((values - meta.target_mean) / meta.target_std).astype(np.float32)
     return standardised[:, None]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from torchprimer.datasets.csv_io import csv_error_text, csv_reader, published
+from torchprimer.datasets.meta import TextMeta
 from torchprimer.datasets.splits import conflicting_labels, deduplicate, split
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Texts
@@ -183,7 +184,7 @@ def vocabulary(documents: Iterable[Sequence[str]], min_df: int, max_vocab: int |
     return {word: count for word, count in ordered[:max_vocab] if count >= min_df}
 
 
-def prepare(raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> dict[str, object]:
+def prepare(raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> TextMeta:
     """Writes {train,validation,test}_inputs.npy (int32, N x L) and _targets.npy (int64, N) into `folder`.
 
     Returns:
@@ -215,14 +216,11 @@ def prepare(raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> dict
         np.save(folder / f"{part}_inputs.npy", padded([encoded[i] for i in members], length))
         targets = [classes.index(label) for label in rows["label"].iloc[members]]
         np.save(folder / f"{part}_targets.npy", np.array(targets, np.int64))
-    return {
-        "kind": "text",
-        "task": dataset.task,
-        "shape": [length],
-        "classes": classes,
-        "held_out": True,
-        "text_column": dataset.text,
-        "tokenizer": dataset.tokenizer,
-        "words": list(counts),
-        "documents": list(counts.values()),
-    }
+    return TextMeta(
+        shape=[length],
+        classes=classes,
+        text_column=dataset.text,
+        tokenizer=dataset.tokenizer,
+        words=list(counts),
+        documents=list(counts.values()),
+    )

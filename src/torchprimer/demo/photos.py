@@ -26,7 +26,7 @@ Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 TITLE = "Photos"
-SAMPLES = 12  # photos to pick from
+SAMPLES_FILE = 12  # photos to pick from
 SHOWN = 320  # pixels, side of the picture with the heat map
 PATCH, STEP = 4, 8  # the patch that covers is a 4th of the image's side, and moves by an 8th
 
@@ -89,10 +89,10 @@ def samples(dataset: str) -> list[tuple[Bytes, str]]:
     folder = paths.prepared(dataset)
     if not (folder / "meta.json").is_file():
         return []
-    classes: list[str] = load_meta(folder)["classes"]
+    classes: list[str] = load_meta(folder).classes
     images = np.load(folder / "test_inputs.npy", mmap_mode="r")
     labels = np.load(folder / "test_targets.npy")
-    chosen = np.linspace(0, len(images) - 1, min(SAMPLES, len(images))).astype(int)
+    chosen = np.linspace(0, len(images) - 1, min(SAMPLES_FILE, len(images))).astype(int)
     return [(np.ascontiguousarray(images[i].transpose(1, 2, 0)), classes[labels[i]]) for i in chosen]
 
 

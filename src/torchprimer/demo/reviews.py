@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 TITLE = "Reviews"
-SAMPLES, LENGTHS = 8, (12, 60)  # reviews to pick from, and how many characters they have
+SAMPLES_FILE, LENGTHS = 8, (12, 60)  # reviews to pick from, and how many characters they have
 DECISIVE = 8  # words that are listed
 
 
@@ -92,7 +92,7 @@ def samples(exports: Exports, name: str) -> list[str]:
     texts = read_texts(paths.raw(dataset.raw), dataset).set_index("id")["text"]
     texts = texts.loc[rows["id"][rows["split"] == "test"]]
     texts = texts[texts.str.len().between(*LENGTHS)]
-    return [texts.iloc[i] for i in np.linspace(0, len(texts) - 1, min(SAMPLES, len(texts))).astype(int)]
+    return [texts.iloc[i] for i in np.linspace(0, len(texts) - 1, min(SAMPLES_FILE, len(texts))).astype(int)]
 
 
 def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
@@ -128,7 +128,7 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
             words = gr.HTML(elem_id="review-words", apply_default_css=False)
     picks = gr.Dataset(
         label="from the test split", components=[gr.Textbox(visible=False)], samples=[], layout="table",
-        samples_per_page=SAMPLES, elem_id="review-samples", visible=False,
+        samples_per_page=SAMPLES_FILE, elem_id="review-samples", visible=False,
     )  # fmt: skip
 
     samples_of = functools.cache(samples)

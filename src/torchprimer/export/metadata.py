@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from torchprimer.datasets.meta import Meta
+from torchprimer.models import Record
+from torchprimer.params import Experiment
+
 Json = dict[str, Any]
 
 
-def description(record: Mapping[str, Any], training: Json, test: Json, graph: Json) -> Json:
+def description(record: Record, training: Json, test: Json, graph: Json) -> Json:
     """Plain JSON.
 
     Args:
@@ -19,17 +23,17 @@ def description(record: Mapping[str, Any], training: Json, test: Json, graph: Js
         training, test: its scores, train.json and test.json.
         graph: of the ONNX file: input, output, sha256, largest_difference_to_pytorch, proven_on.
     """
-    params, data = record["params"], record["data"]
-    kind = predictor_kind(params, data)
+    kind = predictor_kind(record.params, record.data)
+    params, data = record.params.model_dump(mode="json"), record.data.model_dump(mode="json")
     transform = transform_of(kind, params, data)
     return {
-        "experiment": record["experiment"],
+        "experiment": record.experiment,
         "dataset": params["dataset"],
         "kind": kind,
         "task": data["task"],
         "model": params["model"],
         "extractor": data["experiment"] if data["kind"] == "features" else None,
-        "classes": data["classes"] if is_classifier(kind, data) else None,
+        "classes": data["classes"] if is_classifier(kind, record.data) else None,
         "target": data.get("target"),
         "time_column": data.get("time_column"),
         "columns": columns_of(kind, transform),
@@ -43,25 +47,25 @@ def description(record: Mapping[str, Any], training: Json, test: Json, graph: Js
         "parameters": training["parameters"],
         "seconds": training["seconds"],
         "params": params,
-        "run": record["run"],
-        "limit": record["run"]["limit"],
-        "versions": record["versions"],
-        "data_digest": record["data_digest"],
-        "fingerprint": record["fingerprint"],
+        "run": record.run.model_dump(),
+        "limit": record.run.limit,
+        "versions": record.versions,
+        "data_digest": record.data_digest,
+        "fingerprint": record.fingerprint,
         **graph,
         "transform": transform,
     }
 
 
-def is_classifier(kind: str, data: Mapping[str, Any]) -> bool:
+def is_classifier(kind: str, data: Meta) -> bool:
     """Whether answers are probabilities."""
-    return kind not in ("generator", "autoencoder") and data["task"] != "regression"
+    return kind not in ("generator", "autoencoder") and data.task != "regression"
 
 
-def predictor_kind(params: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+def predictor_kind(experiment: Experiment, data: Meta) -> str:
     """What a Predictor calls the kind of its model: generator, autoencoder, images, tabular, text or sequences."""
-    made = {"gan": "generator", "autoencoder": "autoencoder"}.get(params["model"])
-    kind: str = made or {"features": "images"}.get(data["kind"], data["kind"])
+    made = {"gan": "generator", "autoencoder": "autoencoder"}.get(experiment.model)
+    kind: str = made or {"features": "images"}.get(data.kind, data.kind)
     return kind
 
 

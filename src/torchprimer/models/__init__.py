@@ -5,16 +5,17 @@ Images arrive as uint8; `normalize`, the first layer, holds the training split's
 travel with the weights and into every export.
 """
 
-import json
 from collections import OrderedDict
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from torchprimer.errors import UserError
+from torchprimer.datasets.meta import AnyMeta, ImagesMeta, Meta
+from torchprimer.params.experiments import AnyExperiment, Experiment
+from torchprimer.tasks import get_task
 
 WEIGHTS, RECORD = "model.safetensors", "experiment.json"
 
@@ -35,73 +36,75 @@ class Normalize(nn.Module):
         return pixels.mul_(1 / (255 * self.std)).sub_(self.mean / self.std)  # in place: a third of the time
 
 
-class OutputHead(nn.Module):
-    """Behind a model: logits -> probabilities of every class (..., K); regression -> values in original units, float64.
+class RunSettings(BaseModel):
+    """What else decided the weights: run control, device, precision."""
 
-    What an autoencoder or a generator makes is passed on as it is.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int
+    limit: int | None
+    device: str
+    precision: str
+    processes: int
+
+
+class Record(BaseModel):
+    """experiment.json beside the weights: everything that the model was trained with.
+
+    Attributes:
+        experiment: its name; params: its entry of params.yaml, run control applied; data: meta.json of its dataset.
+        data_digest: SHA-256 of that meta.json; init_from_digest: of the weights that it started from.
+        fingerprint: SHA-256 of all that decides the weights.
     """
 
-    def __init__(self, params: dict[str, Any], data: dict[str, Any]) -> None:
-        super().__init__()
-        self.made = params["model"] in ("autoencoder", "gan")
-        self.regression = data["task"] == "regression"
-        self.binary = params.get("loss") == "binary_cross_entropy_with_logits"
-        self.mean, self.std = data.get("target_mean", 0.0), data.get("target_std", 1.0)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def forward(self, outputs: torch.Tensor) -> torch.Tensor:
-        if self.made:
-            return outputs
-        if self.regression:
-            return outputs.double().mul(self.std).add(self.mean)  # float32 has no room for 1,700,000,007
-        if self.binary:  # one logit: that of the second class
-            return torch.cat([torch.sigmoid(-outputs), torch.sigmoid(outputs)], -1)
-        return outputs.softmax(-1)
+    experiment: str
+    params: AnyExperiment
+    run: RunSettings
+    data: AnyMeta
+    data_digest: str
+    init_from_digest: str
+    versions: dict[str, str]
+    fingerprint: str = ""
 
 
-def build(params: dict[str, Any], data: dict[str, Any]) -> nn.Sequential:
-    """The model that `params` ask for, with fresh weights from PyTorch's random state.
+def build(experiment: Experiment, meta: Meta) -> nn.Sequential:
+    """The model of an experiment, with new weights from PyTorch's random state.
 
     Args:
-        params: an experiment of params.yaml; `model` names the file of this folder that builds it.
-        data: meta.json of the prepared dataset.
+        experiment: its `model` names the file of this folder that builds it.
+        meta: of the prepared dataset.
 
     Raises:
         UserError: the architecture does not fit the data.
     """
-    family = import_module(f"{__name__}.{params['model']}")
-    binary = params.get("loss") == "binary_cross_entropy_with_logits" and params["model"] != "gan"
-    if binary and len(data["classes"]) != 2:
-        raise UserError(
-            f"loss: binary_cross_entropy_with_logits is for two classes, and there are {len(data['classes'])}: "
-            f"{', '.join(data['classes'][:5])} ...; use cross_entropy"
-        )
-    single = data["task"] == "regression" or binary
-    net: nn.Module = family.build(params, data, 1 if single else len(data["classes"]))
-    if data["kind"] != "images" or params["model"] == "gan":
+    family = import_module(f"{__name__}.{experiment.model}")
+    net: nn.Module = family.build(experiment, meta, get_task(experiment.task).output_size(experiment, meta))
+    if not isinstance(meta, ImagesMeta) or not getattr(family, "NORMALIZED_INPUT", True):
         return nn.Sequential(OrderedDict(net=net))
-    mean, std = getattr(family, "PIXELS", None) or (data["mean"], data["std"])  # weights from elsewhere expect theirs
+    mean, std = getattr(family, "PIXELS", (meta.mean, meta.std))  # published weights expect their own
     return nn.Sequential(OrderedDict(normalize=Normalize(mean, std), net=net))
 
 
-def save(weights: dict[str, torch.Tensor], record: dict[str, Any], folder: Path) -> None:
-    """Writes weights and record (`params`, `data`, ...) into an existing folder."""
+def save(weights: dict[str, torch.Tensor], record: Record, folder: Path) -> None:
+    """Writes weights and record into an existing folder."""
     from safetensors.torch import save_file
 
     save_file({name: tensor.cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
-    (folder / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (folder / RECORD).write_text(record.model_dump_json(indent=1) + "\n", "utf-8")
 
 
-def load(folder: Path) -> tuple[nn.Sequential, dict[str, Any]]:
+def load(folder: Path) -> tuple[nn.Sequential, Record]:
     """Rebuilds a trained model, in eval mode on the CPU, and its record, from nothing but the folder."""
     from safetensors.torch import load_file
 
     record = load_record(folder)
-    model = build(record["params"], record["data"])
+    model = build(record.params, record.data)
     model.load_state_dict(load_file(folder / WEIGHTS))
     return model.eval(), record
 
 
-def load_record(folder: Path) -> dict[str, Any]:
-    """What the folder says of its model: experiment, params, run control, data, fingerprint, versions."""
-    record: dict[str, Any] = json.loads((folder / RECORD).read_text("utf-8"))
-    return record
+def load_record(folder: Path) -> Record:
+    """The record of the model in a folder."""
+    return Record.model_validate_json((folder / RECORD).read_text("utf-8"))

@@ -6,10 +6,14 @@ it. Hinton, Salakhutdinov 2006.
 
 import math
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.params import experiments as params
 
 
 class Autoencoder(nn.Module):
@@ -30,10 +34,10 @@ class Autoencoder(nn.Module):
         return reconstructions
 
 
-def build(params: dict[str, Any], data: dict[str, Any], _outputs: int) -> Autoencoder:
-    """Images of `data["shape"]` (C, H, W) -> each width of `hidden`, of which the last is the code -> back again."""
-    shape = tuple(data["shape"])
-    return Autoencoder([math.prod(shape), *params["hidden"]], shape)
+def build(experiment: "params.Autoencoder", meta: "Meta", _outputs: int) -> Autoencoder:
+    """Images of `meta.shape` (C, H, W) -> each width of `hidden`, of which the last is the code -> back again."""
+    shape = tuple(meta.shape)
+    return Autoencoder([math.prod(shape), *experiment.hidden], shape)
 
 
 def _layers(widths: list[int]) -> list[nn.Module]:

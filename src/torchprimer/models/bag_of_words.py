@@ -7,11 +7,17 @@ word vectors before linear layers: Iyyer et al. 2015.
 
 import itertools
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from torchprimer.datasets.meta import TextMeta
+
+if TYPE_CHECKING:
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.params import experiments as params
 
 
 class BagOfWords(nn.Module):
@@ -51,15 +57,16 @@ def frequencies(texts: torch.Tensor, words: int) -> torch.Tensor:
     return counts[:, 1:] / known.sum(1, keepdim=True).clamp(min=1)
 
 
-def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> nn.Sequential:
+def build(experiment: "params.BagOfWords", meta: "Meta", outputs: int) -> nn.Sequential:
     """Texts (int32, N x L) -> each width of `hidden`, ReLU between -> `outputs` logits; log-softmax for `nll_loss`."""
-    widths = [*params["hidden"], outputs]
-    layers: list[nn.Module] = [BagOfWords(len(data["words"]), widths[0])]
+    assert isinstance(meta, TextMeta)  # the only kind of data that the schema allows
+    widths = [*experiment.hidden, outputs]
+    layers: list[nn.Module] = [BagOfWords(len(meta.words), widths[0])]
     for width, following in itertools.pairwise(widths):
         layers.append(nn.ReLU())
-        if params["dropout"]:
-            layers.append(nn.Dropout(params["dropout"]))
+        if experiment.dropout:
+            layers.append(nn.Dropout(experiment.dropout))
         layers.append(nn.Linear(width, following))
-    if params["loss"] == "nll_loss":
+    if experiment.loss == "nll_loss":
         layers.append(nn.LogSoftmax(1))
     return nn.Sequential(*layers)

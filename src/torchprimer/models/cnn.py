@@ -4,12 +4,16 @@ What it teaches: the same small filter looks everywhere, so far fewer weights se
 Haffner 1998; batch norm: Ioffe, Szegedy 2015; dropout: Srivastava et al. 2014.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from torchprimer.errors import UserError
+
+if TYPE_CHECKING:
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.params import experiments as params
 
 
 class ChannelsLast(nn.Module):
@@ -19,36 +23,36 @@ class ChannelsLast(nn.Module):
         return images.contiguous(memory_format=torch.channels_last)
 
 
-def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> nn.Sequential:
-    """Images of `data["shape"]` (C, H, W) -> a block for each of `channels`, a layer for each of `hidden`, `outputs`.
+def build(experiment: "params.CNN", meta: "Meta", outputs: int) -> nn.Sequential:
+    """Images of `meta.shape` (C, H, W) -> a block for each of `channels`, a layer for each of `hidden`, `outputs`.
 
     Raises:
         UserError: the images are too small for so many blocks.
     """
-    shape = data["shape"]
+    shape = meta.shape
     channels, height, width = shape
     layers: list[nn.Module] = [ChannelsLast()]
-    if params["input_padding"]:  # edges repeated: the background goes on
-        layers.append(nn.ReplicationPad2d(params["input_padding"]))
-        height, width = height + 2 * params["input_padding"], width + 2 * params["input_padding"]
-    for block, filters in enumerate(params["channels"], 1):
-        layers.append(nn.Conv2d(channels, filters, params["kernel_size"], padding=params["padding"]))
-        if params["batch_norm"]:
+    if experiment.input_padding:  # edges repeated: the background goes on
+        layers.append(nn.ReplicationPad2d(experiment.input_padding))
+        height, width = height + 2 * experiment.input_padding, width + 2 * experiment.input_padding
+    for block, filters in enumerate(experiment.channels, 1):
+        layers.append(nn.Conv2d(channels, filters, experiment.kernel_size, padding=experiment.padding))
+        if experiment.batch_norm:
             layers.append(nn.BatchNorm2d(filters))
         layers += [nn.MaxPool2d(2), nn.ReLU()]  # in this order the result is the same, and ReLU has a quarter to do
-        height, width = ((side + 2 * params["padding"] - params["kernel_size"] + 1) // 2 for side in (height, width))
+        height, width = ((side + 2 * experiment.padding - experiment.kernel_size + 1) // 2 for side in (height, width))
         channels = filters
         if min(height, width) < 1:
             raise UserError(
                 f"model cnn: images of {shape[1]} x {shape[2]} pixels are used up after block {block} of "
-                f"{len(params['channels'])}: fewer numbers under channels, a smaller kernel_size, or more padding"
+                f"{len(experiment.channels)}: fewer numbers under channels, a smaller kernel_size, or more padding"
             )
     layers.append(nn.Flatten())
     features = channels * height * width
-    for hidden in params["hidden"]:
+    for hidden in experiment.hidden:
         layers += [nn.Linear(features, hidden), nn.ReLU()]
-        if params["dropout"]:
-            layers.append(nn.Dropout(params["dropout"]))
+        if experiment.dropout:
+            layers.append(nn.Dropout(experiment.dropout))
         features = hidden
     net = nn.Sequential(*layers, nn.Linear(features, outputs))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own stub

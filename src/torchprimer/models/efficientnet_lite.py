@@ -5,13 +5,17 @@ that have seen ImageNet know of cats and dogs already. Tan, Le 2019 (Lite: ReLU6
 bottlenecks: Sandler et al. 2018; stochastic depth: Huang et al. 2016. Layers have the names of the published weights.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from torchprimer.errors import UserError
+
+if TYPE_CHECKING:
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.params import experiments as params
 
 PIXELS = ([127 / 255], [128 / 255])  # mean and deviation that the published weights expect, the same for each channel
 SIDE = 224  # pixels, of the images that they were made on
@@ -120,22 +124,22 @@ def enlarged(side: int, times: int) -> int:
     return max(side, min(side * times, SIDE))
 
 
-def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> EfficientNetLite:
+def build(experiment: "params.EfficientNetLite", meta: "Meta", outputs: int) -> EfficientNetLite:
     """EfficientNet-Lite0 with fresh weights and `outputs` logits.
 
     Args:
-        params: enlarge, dropout (in front of the last layer).
-        data: meta.json of the images: shape (C, H, W).
+        experiment: enlarge, dropout (in front of the last layer).
+        meta: of the images: shape (C, H, W).
 
     Raises:
         UserError: images smaller than 32 pixels, of which nothing would be left in the last blocks.
     """
-    side = data["shape"][-1]
-    if enlarged(side, params["upscale"]) < 32:
+    side = meta.shape[-1]
+    if enlarged(side, experiment.upscale) < 32:
         raise UserError(
             f"model efficientnet_lite: images of {side} x {side} pixels are too small, it halves them five times; set "
             f"enlarge: {-(-32 // side)} or more (they are scaled inside the model), or a larger image_size"
         )
-    net = EfficientNetLite(outputs, enlarge=params["upscale"], dropout=params["dropout"])
+    net = EfficientNetLite(outputs, enlarge=experiment.upscale, dropout=experiment.dropout)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own stub
     return net

@@ -7,12 +7,19 @@ What it teaches: images that nobody drew, from a loss that is itself a network i
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from torchprimer.errors import UserError
+
+if TYPE_CHECKING:
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.params import experiments as params
+
+
+NORMALIZED_INPUT = False  # it takes noise
 
 
 class GAN(nn.Module):
@@ -52,19 +59,19 @@ def scaled(images: torch.Tensor) -> torch.Tensor:
     return images.float() / 127.5 - 1
 
 
-def build(params: dict[str, Any], data: dict[str, Any], _outputs: int) -> GAN:
-    """Both networks for images of `data["shape"]` (C, H, W).
+def build(experiment: "params.GAN", meta: "Meta", _outputs: int) -> GAN:
+    """Both networks for images of `meta.shape` (C, H, W).
 
     Args:
-        params: architecture (`dense`, `convolutional`), noise (Z), generator and discriminator: widths of their hidden
+        experiment: architecture (`dense`, `convolutional`), noise (Z), generator and discriminator: widths of their hidden
             layers; convolutional: channels, and each of them halves or doubles the image.
 
     Raises:
         UserError: the images cannot be halved that often.
     """
-    shape, noise = tuple(data["shape"]), params["latent_dim"]
-    networks = _convolutional if params["architecture"] == "convolutional" else _dense
-    generator, discriminator = networks(noise, params["generator"], params["discriminator"], shape)
+    shape, noise = tuple(meta.shape), experiment.latent_dim
+    networks = _convolutional if experiment.architecture == "convolutional" else _dense
+    generator, discriminator = networks(noise, experiment.generator, experiment.discriminator, shape)
     return GAN(generator, discriminator, noise)
 
 

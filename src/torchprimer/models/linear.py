@@ -5,17 +5,21 @@ What it teaches: least squares (Legendre 1805, Gauss 1809) if its output is take
 """
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+if TYPE_CHECKING:
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.params import experiments as params
 
-def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> nn.Sequential:
-    """Input of `data["shape"]`, flattened -> `outputs` logits; with a bias if `params["bias"]` is true, or a span."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(data["shape"]), outputs, bias=bool(params["bias"])))
+
+def build(experiment: "params.Linear", meta: "Meta", outputs: int) -> nn.Sequential:
+    """Input of `meta.shape`, flattened -> `outputs` logits; with a bias if `experiment.bias` is true, or a span."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(meta.shape), outputs, bias=bool(experiment.bias)))
 
 
 def linear_layer(model: nn.Module) -> nn.Linear:

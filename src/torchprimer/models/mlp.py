@@ -5,23 +5,27 @@ nonlinearity. Rumelhart, Hinton, Williams 1986; ReLU: Nair, Hinton 2010.
 """
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import nn
+
+if TYPE_CHECKING:
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.params import experiments as params
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "none": nn.Identity}
 
 
-def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> nn.Sequential:
-    """Input of `data["shape"]`, flattened -> each width of `hidden` -> `outputs` logits."""
-    width = math.prod(data["shape"])
+def build(experiment: "params.MLP", meta: "Meta", outputs: int) -> nn.Sequential:
+    """Input of `meta.shape`, flattened -> each width of `hidden` -> `outputs` logits."""
+    width = math.prod(meta.shape)
     layers: list[nn.Module] = [nn.Flatten()]
-    for hidden in params["hidden"]:
+    for hidden in experiment.hidden:
         layers.append(nn.Linear(width, hidden))
-        if params["batch_norm"]:
+        if experiment.batch_norm:
             layers.append(nn.BatchNorm1d(hidden))
-        layers.append(ACTIVATIONS[params["activation"]]())
-        if params["dropout"]:
-            layers.append(nn.Dropout(params["dropout"]))
+        layers.append(ACTIVATIONS[experiment.activation]())
+        if experiment.dropout:
+            layers.append(nn.Dropout(experiment.dropout))
         width = hidden
     return nn.Sequential(*layers, nn.Linear(width, outputs))

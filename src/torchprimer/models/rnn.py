@@ -4,13 +4,17 @@ What it teaches: the same weights at every step; the state is all that is known 
 `hello` can get different answers. Elman 1990; embeddings: Bengio et al. 2003.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from torchprimer.errors import UserError
+
+if TYPE_CHECKING:
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.params import experiments as params
 
 
 class OneHot(nn.Module):
@@ -54,23 +58,23 @@ class Layer(nn.Module):
         return states
 
 
-def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> nn.Sequential:
+def build(experiment: "params.RNN", meta: "Meta", outputs: int) -> nn.Sequential:
     """Numbers of characters (int64, N x T) -> logits for each character, (N, T, `outputs`).
 
     Raises:
         UserError: without an output layer the state is the answer, and it is not as wide as the alphabet.
     """
-    hidden_size, embedding = params["hidden_size"], params["embedding"]
-    if not params["output_layer"] and hidden_size != outputs:
+    hidden_size, embedding = experiment.hidden_size, experiment.embedding
+    if not experiment.output_layer and hidden_size != outputs:
         raise UserError(
             f"model rnn: without an output layer the state itself is the answer, so hidden_size, {hidden_size}, has to be "
-            f"the number of characters, {outputs} ({' '.join(data['classes'])}); change it, or set output_layer: true"
+            f"the number of characters, {outputs} ({' '.join(meta.classes)}); change it, or set output_layer: true"
         )
-    characters = len(data["classes"])
+    characters = len(meta.classes)
     layers: list[nn.Module] = [nn.Embedding(characters, embedding) if embedding else OneHot(characters)]
-    recurrence = {"RNNCell": ManualRNN, "RNN": Layer}[params["cell"]]
+    recurrence = {"RNNCell": ManualRNN, "RNN": Layer}[experiment.cell]
     layers.append(recurrence(embedding or characters, hidden_size))
-    if params["output_layer"]:
+    if experiment.output_layer:
         layers.append(nn.Linear(hidden_size, outputs))
     return nn.Sequential(*layers)
 

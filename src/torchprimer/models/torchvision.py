@@ -9,13 +9,17 @@ import importlib.util
 from collections import OrderedDict
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from torchprimer.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.params import experiments as params
 
 HEADS = ("classifier", "fc", "heads", "head")  # what the architectures call their last layers
 SIZES = (32, 48, 64, 80, 96, 128, 160, 192, 224)  # the last suits every architecture
@@ -76,18 +80,18 @@ class Torchvision(nn.Module):
         return weights, pixels.mean, pixels.std
 
 
-def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> Torchvision:
+def build(experiment: "params.Torchvision", meta: "Meta", outputs: int) -> Torchvision:
     """The classifier `architecture` with fresh weights and `outputs` logits.
 
     Args:
-        params: architecture; resize; hidden: null for torchvision's own last layers, or the widths of an MLP that
+        experiment: architecture; resize; hidden: null for torchvision's own last layers, or the widths of an MLP that
             takes their place, with `dropout` behind each.
-        data: meta.json of the images: shape (C, H, W).
+        meta: of the images: shape (C, H, W).
 
     Raises:
         UserError: there is no such architecture, or its layers use up images of this size.
     """
-    name, side = params["architecture"], max(params["min_input_size"] or 0, data["shape"][-1])
+    name, side = experiment.architecture, max(experiment.min_input_size or 0, meta.shape[-1])
     check_architecture(name)
     net: Any = _fresh(name, side, outputs)
     head = next(part for part in HEADS if hasattr(net, part))
@@ -97,16 +101,16 @@ def build(params: dict[str, Any], data: dict[str, Any], outputs: int) -> Torchvi
         classifier.append(nn.Flatten())
     else:
         setattr(net, head, nn.Identity())
-    model = Torchvision(name, head, net, classifier, params["min_input_size"]).eval()
+    model = Torchvision(name, head, net, classifier, experiment.min_input_size).eval()
     seen = _seen(model.features, name, side)
-    if params["hidden"] is not None:
+    if experiment.hidden is not None:
         if (
             name.startswith(("vgg", "alexnet"))
             and _seen(net.features, name, side).shape[-1] < net.avgpool.output_size[0]
         ):
             net.avgpool = nn.Identity()  # it would only repeat the same values (VGG at 32 pixels: 49 times)
             seen = _seen(model.features, name, side)
-        model.classifier = _mlp(seen.shape, params["hidden"], params["dropout"], outputs)
+        model.classifier = _mlp(seen.shape, experiment.hidden, experiment.dropout, outputs)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own stub
     return model.train()
 

@@ -4,7 +4,7 @@
 (`lr`, `epochs`) applied. Nothing here has a default that changes a result: an optional key left out means "not used".
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -13,6 +13,7 @@ from torchprimer.errors import UserError, describe
 from torchprimer.params.base import (
     NAME,
     PATTERNS,
+    DatasetTask,
     Device,
     Name,
     Positive,
@@ -26,8 +27,6 @@ from torchprimer.params.downloads import Download, GaussianBlobs, Inline, Regist
 from torchprimer.params.experiments import (
     AnyExperiment,
     Experiment,
-    LinearGradientDescent,
-    LinearGridSearch,
     Supervised,
     Torchvision,
 )
@@ -51,6 +50,9 @@ __all__ = [
     "UrlSource",
     "load",
 ]
+
+
+DATASET_TASKS = get_args(DatasetTask)
 
 
 class CrossValidation(StrictModel):
@@ -141,11 +143,14 @@ class Params(StrictModel):
             if kind not in experiment.kinds:
                 message = f"takes data of kind {' or '.join(experiment.kinds)}, and dataset {data} is of kind {kind}"
                 raise value_error(f"{path}.model", experiment.model, message)
-            if isinstance(experiment, LinearGridSearch | LinearGradientDescent) and task != "regression":
-                message = f"is for regression, and dataset {data} is for {task}: take supervised"
-                raise value_error(f"{path}.loop", experiment.loop, message)
+            if experiment.task not in experiment.tasks:
+                message = f"does not fit model {experiment.model} with loop {experiment.loop}; one of: {', '.join(experiment.tasks)}"
+                raise value_error(f"{path}.task", experiment.task, message)
+            if experiment.task in DATASET_TASKS and experiment.task != task:
+                message = f"should be that of dataset {data}: {task}"
+                raise value_error(f"{path}.task", experiment.task, message)
             if isinstance(experiment, Supervised):
-                if experiment.loss not in (losses := experiment.losses(task)):
+                if experiment.loss not in (losses := experiment.losses()):
                     message = f"does not fit model {experiment.model} on dataset {data}; one of: {', '.join(losses)}"
                     raise value_error(f"{path}.loss", experiment.loss, message)
                 if experiment.augment is not None and kind != "images":

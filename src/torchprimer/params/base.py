@@ -1,6 +1,6 @@
 """What every part of params.yaml is made of: checked types, and sections that take no unknown keys."""
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,6 +17,7 @@ PATTERNS = {  # what each asks for, in words
     FILE: "should be the name of a file, without a folder",
 }
 
+DatasetTask = Literal["classification", "regression", "sequence_labelling"]
 Sha256 = Annotated[str, Field(pattern=SHA256)]
 Text = Annotated[str, Field(min_length=1)]
 PositiveInt = Annotated[int, Field(ge=1)]

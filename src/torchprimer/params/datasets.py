@@ -136,7 +136,7 @@ class Sequences(StrictModel):
     target: Text
     baseline: Literal["most_frequent_per_character"]
 
-    task: ClassVar[str] = "sequence"
+    task: ClassVar[str] = "sequence_labelling"
     held_out: ClassVar[bool] = False
     formats: ClassVar[tuple[str, ...]] = ("csv",)
 

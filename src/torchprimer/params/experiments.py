@@ -58,6 +58,8 @@ Scheduler = Annotated[
     Discriminator("name"),
 ]
 
+TaskName = Literal["classification", "regression", "sequence_labelling", "reconstruction", "generation"]
+
 # ---- what trainings have in common ---------------------------------------------------------------------------------
 
 
@@ -72,10 +74,12 @@ class BaseExperiment(StrictModel):
     """What every experiment has."""
 
     dataset: Name
+    task: TaskName
     init_from: Text
     scorer: Name
 
     kinds: ClassVar[tuple[str, ...]] = ("images", "tabular", "features")  # of data that the model takes
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")  # that the model can be trained for
 
 
 class Supervised(BaseExperiment):
@@ -101,9 +105,9 @@ class Supervised(BaseExperiment):
 
     takes_momentum: ClassVar[tuple[str, ...]] = ("SGD", "RMSprop")
 
-    def losses(self, task: str) -> list[str]:
-        """Those that fit the model on data of this task."""
-        if task == "regression":
+    def losses(self) -> list[str]:
+        """Those that fit the model and its task."""
+        if self.task in ("regression", "reconstruction"):
             return ["mse_loss", "l1_loss"]
         return ["cross_entropy", "multi_margin_loss", "binary_cross_entropy_with_logits"]
 
@@ -139,6 +143,11 @@ class GridRange(StrictModel):
         """How many numbers these are; of far too many, `most` + 1."""
         return int(min((self.stop - self.start) / self.step, self.most) + 1 + 1e-6)
 
+    def values(self) -> list[float]:
+        """start, start + step, ..., stop, as decimal numbers: 2.0 and 0.3 are exactly that."""
+        start, step = (Decimal(str(number)) for number in (self.start, self.step))
+        return [float(start + step * i) for i in range(int((Decimal(str(self.stop)) - start) / step) + 1)]
+
     @model_validator(mode="after")
     def _ends_fit(self) -> "GridRange":
         if self.stop < self.start:
@@ -164,6 +173,9 @@ class LinearGridSearch(BaseExperiment):
     bias: GridRange | None  # None: a line through the origin
 
     kinds: ClassVar[tuple[str, ...]] = ("tabular",)
+    tasks: ClassVar[tuple[str, ...]] = ("regression",)
+    loss: ClassVar[str] = "mse_loss"
+    reduction: ClassVar[str] = "mean"
 
     @model_validator(mode="after")
     def _can_be_tried(self) -> "LinearGridSearch":
@@ -185,6 +197,9 @@ class LinearGradientDescent(BaseExperiment):
     epochs: PositiveInt
 
     kinds: ClassVar[tuple[str, ...]] = ("tabular",)
+    tasks: ClassVar[tuple[str, ...]] = ("regression",)
+    loss: ClassVar[str] = "mse_loss"
+    reduction: ClassVar[str] = "mean"
 
 
 class MLP(Supervised):
@@ -215,8 +230,8 @@ class BagOfWords(Supervised):
 
     kinds: ClassVar[tuple[str, ...]] = ("text",)
 
-    def losses(self, task: str) -> list[str]:
-        return [*super().losses(task), "nll_loss"]  # wants log-probabilities, which no other model gives
+    def losses(self) -> list[str]:
+        return [*super().losses(), "nll_loss"]  # wants log-probabilities, which no other model gives
 
 
 class RNN(Supervised):
@@ -228,8 +243,9 @@ class RNN(Supervised):
     output_layer: bool
 
     kinds: ClassVar[tuple[str, ...]] = ("sequences",)
+    tasks: ClassVar[tuple[str, ...]] = ("sequence_labelling",)
 
-    def losses(self, _task: str) -> list[str]:
+    def losses(self) -> list[str]:
         return ["cross_entropy", "multi_margin_loss"]  # of several characters, one is right
 
 
@@ -265,9 +281,7 @@ class Autoencoder(Supervised):
     hidden: Annotated[list[PositiveInt], Field(min_length=1)]  # widths down to the code, the last one
 
     kinds: ClassVar[tuple[str, ...]] = ("images",)
-
-    def losses(self, _task: str) -> list[str]:
-        return super().losses("regression")  # it gives its input back
+    tasks: ClassVar[tuple[str, ...]] = ("reconstruction",)
 
 
 class GAN(BaseExperiment):
@@ -284,9 +298,14 @@ class GAN(BaseExperiment):
     epochs: PositiveInt
 
     kinds: ClassVar[tuple[str, ...]] = ("images",)
+    tasks: ClassVar[tuple[str, ...]] = ("generation",)
+    reduction: ClassVar[str] = "mean"
 
 
 Linear = Annotated[LinearSupervised | LinearGridSearch | LinearGradientDescent, Discriminator("loop")]
 Other = MLP | CNN | BagOfWords | RNN | Torchvision | EfficientNetLite | Autoencoder | GAN
 Experiment = LinearSupervised | LinearGridSearch | LinearGradientDescent | Other
 AnyExperiment = Annotated[Linear | Other, Discriminator("model")]
+HasLoss = (
+    Supervised | LinearGridSearch | LinearGradientDescent | GAN
+)  # what every experiment is, as far as its loss goes

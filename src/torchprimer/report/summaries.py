@@ -137,13 +137,12 @@ class Summary(Result):
         Left out: dataset and model, which have their own columns, and the usual loss of the task.
         """
         experiment = self.params.resolve(self.name)
-        task = self.params.kind_and_task(experiment.dataset)[1]
         common = (*BaseExperiment.model_fields, *Supervised.model_fields)
         settings = {}
         for key in sorted(type(experiment).model_fields, key=lambda key: key in common):  # the model's params first
             value, field = getattr(experiment, key), type(experiment).model_fields[key]
-            usual = key in ("dataset", "model", "loop") or value == UNUSED.get(key)
-            usual |= key == "loss" and isinstance(experiment, Supervised) and value == experiment.losses(task)[0]
+            usual = key in ("dataset", "task", "model", "loop") or value == UNUSED.get(key)
+            usual |= key == "loss" and isinstance(experiment, Supervised) and value == experiment.losses()[0]
             if not usual and value is not None and (field.is_required() or value != field.default):
                 settings[key] = param_text(value)
         return settings

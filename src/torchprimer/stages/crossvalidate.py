@@ -14,10 +14,11 @@ import torch
 
 from torchprimer import models, paths
 from torchprimer.atomic import atomic_write
-from torchprimer.datasets.storage import SAMPLES, SplitArrays
+from torchprimer.datasets.storage import SAMPLES_FILE, SplitArrays
 from torchprimer.datasets.tabular import duplicate_groups, fit, read_table, transform, transform_target
 from torchprimer.errors import UserError
-from torchprimer.params import Params, Tabular
+from torchprimer.params import Experiment, Params, Tabular
+from torchprimer.params.experiments import Supervised
 from torchprimer.tracking import Tracker
 from torchprimer.training.device import seed_everything, select_device, select_precision
 from torchprimer.training.initialization import initialize
@@ -27,11 +28,11 @@ from torchprimer.training.loops.supervised import train
 def run(params: Params, name: str, tracker: Tracker) -> None:
     from sklearn.model_selection import StratifiedKFold
 
-    experiment, folds = params.resolve(name).model_dump(), params.crossvalidate[name].folds
-    dataset = params.datasets[experiment["dataset"]]
-    assert isinstance(dataset, Tabular)  # params.py sees to it
-    prepared = paths.prepared(experiment["dataset"])
-    samples = pd.read_csv(prepared / SAMPLES, dtype=str, keep_default_na=False).query("split != 'test'")
+    experiment, folds = params.resolve(name), params.crossvalidate[name].folds
+    dataset = params.datasets[experiment.dataset]
+    assert isinstance(dataset, Tabular)  # params/ allows nothing else here
+    prepared = paths.prepared(experiment.dataset)
+    samples = pd.read_csv(prepared / SAMPLES_FILE, dtype=str, keep_default_na=False).query("split != 'test'")
     table = read_table(paths.raw(dataset.raw)).loc[samples["id"]]
     content = duplicate_groups(table, dataset)
     labels = samples["label"].to_numpy()[np.unique(content, return_index=True)[1]]  # of one row of each content
@@ -48,7 +49,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
         scores = _fold(experiment, dataset, table[~is_held], table[is_held], params)
         rows.append({"fold": number, "loss": scores["validation_loss"], "accuracy": scores["validation_accuracy"]})
     # which training they belong to: `sync` logs no folds of an earlier one
-    found = pd.DataFrame(rows).assign(fingerprint=models.load_record(paths.model(name))["fingerprint"])
+    found = pd.DataFrame(rows).assign(fingerprint=models.load_record(paths.model(name)).fingerprint)
     summary = {
         f"{key}_{what}": float(value)
         for key in ("accuracy", "loss")
@@ -63,7 +64,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
 
 
 def _fold(
-    experiment: dict[str, Any],
+    experiment: Experiment,
     dataset: Tabular,
     training: pd.DataFrame,
     held_out: pd.DataFrame,
@@ -77,9 +78,10 @@ def _fold(
     )
     device = select_device(params.device)
     model = models.build(experiment, data)
-    initialize(model, experiment["initialization"])
+    assert isinstance(experiment, Supervised)  # params/ allows nothing else here
+    initialize(model, experiment.initialization)
     outcome = train(
-        model, learn, held, experiment | {"early_stopping": None}, data, device=device,
+        model, learn, held, experiment.model_copy(update={"early_stopping": None}), device=device,
         precision=select_precision(params.precision, device, model), on_epoch=lambda row: None,
     )  # fmt: skip
     return outcome.history[-1]

@@ -14,18 +14,20 @@ from torch import nn
 import torchprimer.predictor
 from torchprimer import models, paths
 from torchprimer.atomic import atomic_write
+from torchprimer.datasets.meta import FeaturesMeta
 from torchprimer.datasets.storage import load_split
 from torchprimer.errors import UserError
 from torchprimer.export.metadata import description, example_of, is_classifier, predictor_kind
 from torchprimer.export.model_card import card
 from torchprimer.export.onnx import ParityError, check_parity, export_onnx, join
 from torchprimer.params import Params
+from torchprimer.params.experiments import GAN
+from torchprimer.tasks import get_task
 from torchprimer.tracking import Tracker
 
 SAMPLES = 1000  # of the test split, for the proof
 INPUTS = {"images": "images", "autoencoder": "images", "tabular": "features", "text": "words",
           "sequences": "characters", "generator": "noise"}  # fmt: skip
-OUTPUTS = {"generator": "images", "autoencoder": "reconstructions"}
 
 
 def run(_params: Params, name: str, tracker: Tracker) -> None:
@@ -48,22 +50,23 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
           f"PyTorch {graph['largest_difference_to_pytorch']:.1e} over {graph['proven_on']:,} samples")  # fmt: skip
 
 
-def write_graph(model: nn.Module, record: dict[str, Any], file: Path) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
+def write_graph(model: nn.Module, record: models.Record, file: Path) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
     """Writes the model as ONNX, from prepared input to answers, and proves it on samples of the test split.
 
     Returns:
         What model.json says of it; one input.
     """
-    params, data = record["params"], record["data"]
-    whole = nn.Sequential(model, models.OutputHead(params, data)).eval()
-    kind, prepared = predictor_kind(params, data), paths.prepared(params["dataset"])
-    if kind == "generator":
-        inputs = torch.randn(SAMPLES, params["latent_dim"], generator=torch.Generator().manual_seed(0))
+    experiment, data = record.params, record.data
+    task = get_task(experiment.task)
+    whole = nn.Sequential(model, task.output_head(experiment, data)).eval()
+    kind, prepared = predictor_kind(experiment, data), paths.prepared(experiment.dataset)
+    if isinstance(experiment, GAN):
+        inputs = torch.randn(SAMPLES, experiment.latent_dim, generator=torch.Generator().manual_seed(0))
     else:
         inputs = load_split(prepared, "test").inputs[:SAMPLES].clone()
-    names = INPUTS[kind], OUTPUTS.get(kind, "probabilities" if is_classifier(kind, data) else "values")
+    names = INPUTS[kind], task.output_name
     given = inputs
-    if data["kind"] == "features":  # in front goes the net that made the features, and images go in
+    if isinstance(data, FeaturesMeta):  # in front goes the net that made the features, and images go in
         export_onnx(whole, inputs[:2], file, ("features", names[1]))
         join(prepared / "extractor" / "model.onnx", file, "features")
         given = torch.from_numpy(np.load(prepared / "extractor" / "images.npy"))
@@ -73,7 +76,7 @@ def write_graph(model: nn.Module, record: dict[str, Any], file: Path) -> tuple[d
     try:
         difference = check_parity(whole, file, inputs, classes=is_classifier(kind, data), given=given)
     except ParityError as error:
-        raise UserError(f"{record['experiment']}: {error}") from None
+        raise UserError(f"{record.experiment}: {error}") from None
     with torch.inference_mode():
         answers = whole(inputs[:2])
     sizes = [-1] if kind == "text" else given.shape[1:]  # a text is as long as it is

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from torchprimer import models, paths
 from torchprimer.atomic import atomic_write
-from torchprimer.datasets.storage import SAMPLES, load_meta, load_split, write_meta
+from torchprimer.datasets.meta import FeaturesMeta
+from torchprimer.datasets.storage import SAMPLES_FILE, load_meta, load_split, write_meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.params import Params
@@ -28,7 +29,7 @@ def run(params: Params, name: str) -> None:
     features = params.features[name]
     source = paths.prepared(features.dataset)
     model, record = models.load(paths.model(features.experiment))
-    data, trained_on = load_meta(source), record["data"]
+    data, trained_on = load_meta(source), record.data
     device = select_device(params.device)
     extractor = Extractor(model).eval()
     examples = load_split(source, "test").inputs[:KEPT]
@@ -37,8 +38,8 @@ def run(params: Params, name: str) -> None:
             width = extractor(examples[:1]).shape[1]
     except (RuntimeError, AssertionError):  # other channels, too small for its layers, a transformer's patches
         raise UserError(
-            f"features.{name}: {features.experiment} was trained on images of {trained_on['shape']} (channels, height, "
-            f"width) and cannot take those of {features.dataset}, {data['shape']}: prepare both alike"
+            f"features.{name}: {features.experiment} was trained on images of {trained_on.shape} (channels, height, "
+            f"width) and cannot take those of {features.dataset}, {data.shape}: prepare both alike"
         ) from None
     with torch.inference_mode(), atomic_write(paths.prepared(name)) as folder:
         folder.mkdir()
@@ -54,10 +55,17 @@ def run(params: Params, name: str) -> None:
                 rows[start : start + BATCH] = extractor(batch).cpu().numpy()
             rows.flush()
             shutil.copyfile(source / f"{part}_targets.npy", folder / f"{part}_targets.npy")
-        shutil.copyfile(source / SAMPLES, folder / SAMPLES)
-        kept = {key: data[key] for key in ("task", "classes", "held_out", "raw", "source")}
-        write_meta(folder, {"kind": "features", **kept, "shape": [width], "dataset": features.dataset,
-                            "experiment": features.experiment, "image_shape": data["shape"]})  # fmt: skip
+        shutil.copyfile(source / SAMPLES_FILE, folder / SAMPLES_FILE)
+        write_meta(
+            folder,
+            FeaturesMeta(
+                **data.model_dump(include={"task", "classes", "held_out", "raw", "source"}),
+                shape=[width],
+                dataset=features.dataset,
+                experiment=features.experiment,
+                image_shape=data.shape,
+            ),
+        )
     print(f"{name}: {width:,} features of each image of {features.dataset}, as {features.experiment} sees them")
 
 

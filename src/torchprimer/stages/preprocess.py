@@ -7,7 +7,7 @@ import pandas as pd
 from torchprimer import paths
 from torchprimer.atomic import atomic_write
 from torchprimer.datasets.csv_io import published
-from torchprimer.datasets.storage import SAMPLES, write_meta
+from torchprimer.datasets.storage import SAMPLES_FILE, write_meta
 from torchprimer.params import Params
 
 
@@ -18,7 +18,7 @@ def run(params: Params, name: str) -> None:
     with atomic_write(paths.prepared(name)) as folder:
         folder.mkdir()
         meta = kind.prepare(paths.raw(dataset.raw), dataset, rows, folder)
-        rows.to_csv(folder / SAMPLES, index=False)
+        rows.to_csv(folder / SAMPLES_FILE, index=False)
         about = published(paths.raw(dataset.raw))
-        write_meta(folder, meta | {"raw": dataset.raw, "source": about.get("source", "")})
-    print(f"{name}: {len(rows):,} samples, each of shape {tuple(meta['shape'])}")
+        write_meta(folder, meta.model_copy(update={"raw": dataset.raw, "source": about.get("source", "")}))
+    print(f"{name}: {len(rows):,} samples, each of shape {tuple(meta.shape)}")

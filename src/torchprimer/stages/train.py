@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +14,10 @@ from torch import nn
 
 from torchprimer import models, paths
 from torchprimer.atomic import atomic_write, remove
+from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.storage import SplitArrays, load_meta, load_split
-from torchprimer.params import Params
+from torchprimer.params import Experiment, Params
+from torchprimer.tasks import get_task
 from torchprimer.tracking import Tracker
 from torchprimer.training import Row, TrainResult, launch
 from torchprimer.training.device import seed_everything, select_device, select_precision
@@ -27,58 +28,56 @@ from torchprimer.training.transfer import freeze, load_initial_weights
 
 def run(params: Params, name: str, tracker: Tracker | None) -> None:
     """`tracker`: None in processes that only help the first one (torchrun)."""
-    experiment = params.resolve(name).model_dump()
-    if not tracker and experiment["loop"] != "supervised":
+    experiment = params.resolve(name)
+    if not tracker and experiment.loop != "supervised":
         return  # the other loops are for one process
-    by_hand = experiment["loop"] in ("grid_search", "gradient_descent")  # in NumPy
-    device = torch.device("cpu") if by_hand else local_device(select_device(params.device))
-    prepared = paths.prepared(experiment["dataset"])
-    start = paths.model(experiment["init_from"])
-    data = load_meta(prepared)
+    uses_numpy = experiment.loop in ("grid_search", "gradient_descent")
+    device = torch.device("cpu") if uses_numpy else local_device(select_device(params.device))
+    prepared = paths.prepared(experiment.dataset)
+    start = paths.model(experiment.init_from)
+    meta = load_meta(prepared)
     seed_everything(params.seed)
-    model = models.build(experiment, data)
-    precision = torch.float64 if by_hand else select_precision(params.precision, device, model)
-    record: dict[str, Any] = {
-        "experiment": name,
-        "params": experiment,
-        "run": {
-            "seed": params.seed,
-            "limit": params.limit,
-            "device": str(device),
-            "precision": str(precision).removeprefix("torch."),
-            "processes": launch.count(),
-        },
-        "data": data,
-        "data_digest": hashlib.sha256((prepared / "meta.json").read_bytes()).hexdigest(),
-        "start_digest": digest_of(start),
-        "versions": {package: metadata.version(package) for package in ("torch", "numpy")},
-    }
-    record["fingerprint"] = fingerprint(record)
+    model = models.build(experiment, meta)
+    precision = torch.float64 if uses_numpy else select_precision(params.precision, device, model)
+    record = models.Record(
+        experiment=name,
+        params=experiment,
+        run=models.RunSettings(
+            seed=params.seed,
+            limit=params.limit,
+            device=str(device),
+            precision=str(precision).removeprefix("torch."),
+            processes=launch.count(),
+        ),
+        data=meta,
+        data_digest=hashlib.sha256((prepared / "meta.json").read_bytes()).hexdigest(),
+        init_from_digest=digest_of(start),
+        versions={package: metadata.version(package) for package in ("torch", "numpy")},
+    )
+    record = record.model_copy(update={"fingerprint": fingerprint(record)})
 
-    initialize(model, experiment.get("initialization", "default"))
-    taken = load_initial_weights(model, experiment["init_from"], start)
-    if experiment["init_from"] != "scratch" and tracker:
-        print(f"{name}: starts from {experiment['init_from']}: {taken}")
-    freeze(model, experiment.get("freeze", []))
-    checkpoint = paths.checkpoint(name, record["fingerprint"])
+    initialize(model, getattr(experiment, "initialization", "default"))
+    report = load_initial_weights(model, experiment.init_from, start)
+    if experiment.init_from != "scratch" and tracker:
+        print(f"{name}: starts from {experiment.init_from}: {report}")
+    freeze(model, getattr(experiment, "freeze", []))
+    checkpoint = paths.checkpoint(name, record.fingerprint)
     if checkpoint.is_file() and tracker:
-        print(f"{name}: goes on from the last finished epoch of an interrupted training")
-    training, validation = (load_split(prepared, part) for part in ("train", "validation"))
-    if experiment["model"] == "autoencoder":  # what it is to give back is what it is given
-        training, validation = (SplitArrays(split.inputs, split.inputs) for split in (training, validation))
-    run_id = tracker.begin(record) if tracker else ""
-    outcome = import_module(f"torchprimer.training.loops.{experiment['loop']}").train(
+        print(f"{name}: resumes an interrupted training from its last completed epoch")
+    task = get_task(experiment.task)
+    train_split, validation_split = (task.targets(load_split(prepared, part)) for part in ("train", "validation"))
+    run_id = tracker.begin(record.model_dump(mode="json")) if tracker else ""
+    outcome = import_module(f"torchprimer.training.loops.{experiment.loop}").train(
         model,
-        training,
-        validation,
+        train_split,
+        validation_split,
         experiment,
-        data,
         device=device,
         precision=precision,
         on_epoch=_Listeners(tracker, run_id if params.tensorboard else None, name) if tracker else _ignore,
         checkpoint=checkpoint,
         title=name,
-        watch=watcher(experiment, data, training),
+        watch=watcher(experiment, meta, train_split),
     )
     if not tracker:
         return
@@ -102,34 +101,34 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
     )
     print(
         f"{name}: {best or 'trained'} after epoch {scores['best_epoch']} of {scores['epochs']}, "
-        f"{scores['seconds']:.0f} s on {device} in {record['run']['precision']}"
+        f"{scores['seconds']:.0f} s on {device} in {record.run.precision}"
     )
 
 
-def watcher(params: dict[str, Any], data: dict[str, Any], training: SplitArrays) -> Callable[[nn.Module], Row] | None:
+def watcher(experiment: Experiment, meta: Meta, training: SplitArrays) -> Callable[[nn.Module], Row] | None:
     """What to note down of a model after each epoch: the line's weight and bias, the string that it spells."""
-    if params["model"] == "rnn":
+    if experiment.model == "rnn":
         from torchprimer.models.rnn import greedy_decode
 
-        return lambda model: {"text": greedy_decode(model, training.inputs, data["classes"])}
-    if params["model"] == "linear" and data["shape"] == [1] and len(data.get("classes", ())) <= 2:
+        return lambda model: {"text": greedy_decode(model, training.inputs, meta.classes)}
+    if experiment.model == "linear" and meta.shape == [1] and len(meta.classes) <= 2:
         from torchprimer.models.linear import linear_layer
 
         return lambda model: {name: value.item() for name, value in linear_layer(model).named_parameters()}
     return None
 
 
-def fingerprint(record: dict[str, Any]) -> str:
+def fingerprint(record: models.Record) -> str:
     """SHA-256 of all that decides the weights: params, data, and the code that dvc.yaml names as their dependencies."""
     from ruamel.yaml import YAML
 
     digest = hashlib.sha256()
-    decisive = {key: record[key] for key in ("experiment", "params", "run", "data_digest", "start_digest")}
-    digest.update(json.dumps(decisive, sort_keys=True).encode())
+    inputs = record.model_dump(mode="json", include={"experiment", "params", "run", "data_digest", "init_from_digest"})
+    digest.update(json.dumps(inputs, sort_keys=True).encode())
     stages = YAML(typ="safe").load((paths.project() / "dvc.yaml").read_text("utf-8"))["stages"]
     for dependency in stages["train"]["do"]["deps"]:
         if dependency.startswith("src/"):
-            place = re.sub(r"\$\{item\.(\w+)\}", lambda found: str(record["params"][found[1]]), dependency)
+            place = re.sub(r"\$\{item\.(\w+)\}", lambda found: str(getattr(record.params, found[1])), dependency)
             code = paths.project() / place
             for file in sorted(code.rglob("*.py")) if code.is_dir() else [code]:
                 digest.update(file.read_bytes())

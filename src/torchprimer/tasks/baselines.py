@@ -12,22 +12,21 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from torchprimer.datasets.meta import ImagesMeta, Meta, TabularMeta, TextMeta
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
-from torchprimer.tasks.metrics import classification_metrics
-from torchprimer.tasks.regression import regression_metrics
+from torchprimer.tasks.classification.metrics import classification_metrics
+from torchprimer.tasks.regression.evaluation import regression_metrics
 
 Scores = dict[str, float]
 PIXELS = 32  # larger images are shrunk to this side: the classics take every pixel for a feature of its own
 
 
-def fit_baselines(
-    training: SplitArrays, test: SplitArrays, data: dict[str, Any], baseline: str, seed: int
-) -> dict[str, Scores]:
+def fit_baselines(training: SplitArrays, test: SplitArrays, meta: Meta, baseline: str, seed: int) -> dict[str, Scores]:
     """Scores of `dummy` and of the classic on the test split, flat.
 
     Args:
-        data: meta.json of the dataset.
+        meta: of the dataset.
         baseline: logistic_regression, linear_regression, gradient_boosting, naive_bayes or nearest_neighbours.
 
     Raises:
@@ -36,34 +35,32 @@ def fit_baselines(
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.exceptions import ConvergenceWarning
 
-    if data["task"] == "sequence":
+    if meta.task == "sequence_labelling":
         return {"dummy": character_scores(training, test, sees=False), baseline: character_scores(training, test)}
-    regression = data["task"] == "regression"
+    regression = meta.task == "regression"
     y = training.targets.numpy()[:, 0] if regression else training.targets.numpy()
     if not regression and len(np.unique(y)) < 2:
-        raise UserError(
-            f"baseline {baseline}: all training rows are of class {data['classes'][y[0]]!r}: nothing to learn"
-        )
+        raise UserError(f"baseline {baseline}: all training rows are of class {meta.classes[y[0]]!r}: nothing to learn")
     models = {
         "dummy": DummyRegressor(strategy="mean") if regression else DummyClassifier(strategy="prior"),
-        baseline: classic(baseline, data, len(y), seed),
+        baseline: classic(baseline, meta, len(y), seed),
     }
-    x, asked, truth = features(training.inputs, data), features(test.inputs, data), test.targets.numpy()
+    x, asked, truth = features(training.inputs, meta), features(test.inputs, meta), test.targets.numpy()
     scores = {}
     for name, model in models.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is meant as an early end
             model.fit(x, y)
-        if regression:
-            scores[name] = regression_scores(truth[:, 0], model.predict(asked), data)
+        if isinstance(meta, TabularMeta) and regression:
+            scores[name] = regression_scores(truth[:, 0], model.predict(asked), meta)
         else:
-            probabilities = np.zeros((len(truth), len(data["classes"])))
+            probabilities = np.zeros((len(truth), len(meta.classes)))
             probabilities[:, model.classes_] = model.predict_proba(asked)
-            scores[name] = classification_scores(truth, probabilities, data["classes"])
+            scores[name] = classification_scores(truth, probabilities, meta.classes)
     return scores
 
 
-def classic(name: str, data: dict[str, Any], rows: int, seed: int) -> Any:
+def classic(name: str, meta: Meta, rows: int, seed: int) -> Any:
     """The scikit-learn model of that name for this kind of data, unfitted.
 
     Args:
@@ -83,7 +80,7 @@ def classic(name: str, data: dict[str, Any], rows: int, seed: int) -> Any:
     if name == "gradient_boosting":
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-        boosting = HistGradientBoostingRegressor if data["task"] == "regression" else HistGradientBoostingClassifier
+        boosting = HistGradientBoostingRegressor if meta.task == "regression" else HistGradientBoostingClassifier
         return boosting(random_state=seed)
     if name == "linear_regression":
         from sklearn.linear_model import Ridge, RidgeCV
@@ -92,19 +89,19 @@ def classic(name: str, data: dict[str, Any], rows: int, seed: int) -> Any:
         return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-6, 3, 10)) if rows > 1 else Ridge())
     from sklearn.linear_model import LogisticRegression
 
-    if data["kind"] == "images":  # by CIFAR-10's validation split; 100 steps: twice the time, 0.4 points more
+    if meta.kind == "images":  # by CIFAR-10's validation split; 100 steps: twice the time, 0.4 points more
         return LogisticRegression(C=1e-3, max_iter=50)
-    if data["kind"] == "text":
+    if meta.kind == "text":
         return LogisticRegression(max_iter=1000)
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
-def features(inputs: torch.Tensor, data: dict[str, Any]) -> Any:
+def features(inputs: torch.Tensor, meta: Meta) -> Any:
     """Rows for scikit-learn, (N, F): pixels float32, tables as they are, texts as a sparse matrix of word counts."""
-    if data["kind"] == "images":
-        return pixels(inputs, data["mean"], data["std"])
-    if data["kind"] == "text":
-        return word_counts(inputs.numpy(), len(data["words"]))
+    if isinstance(meta, ImagesMeta):
+        return pixels(inputs, meta.mean, meta.std)
+    if isinstance(meta, TextMeta):
+        return word_counts(inputs.numpy(), len(meta.words))
     return inputs.numpy()
 
 
@@ -141,10 +138,10 @@ def classification_scores(
 
 
 def regression_scores(
-    targets: npt.NDArray[np.float32], predictions: npt.NDArray[np.float64], data: dict[str, Any]
+    targets: npt.NDArray[np.float32], predictions: npt.NDArray[np.float64], meta: TabularMeta
 ) -> Scores:
     """Loss in training units; the other scores of a regression in the target's own."""
-    mean, std = data["target_mean"], data["target_std"]
+    mean, std = meta.target_mean, meta.target_std
     predictions = predictions.astype(np.float64)  # some models answer in float32
     loss = float(((predictions - targets) ** 2).mean())
     return {"loss": loss} | regression_metrics(targets.astype(np.float64) * std + mean, predictions * std + mean)

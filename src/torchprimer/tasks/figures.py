@@ -11,7 +11,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from torchprimer.tasks.metrics import Floats, Integers
+from torchprimer.tasks.classification.metrics import Floats, Integers
 
 OTHER_FONTS = (  # which have what DejaVu Sans lacks, where one of them is installed
     "Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "PingFang SC",

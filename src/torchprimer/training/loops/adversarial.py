@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,9 @@ from torchprimer.models.gan import GAN, scaled
 from torchprimer.training import Row, TrainResult
 from torchprimer.training.checkpoint import Checkpoint
 
+if TYPE_CHECKING:
+    from torchprimer.params import experiments as params
+
 GRID = 64  # samples after each epoch, always of the same noise
 
 
@@ -28,8 +31,7 @@ def train(
     model: nn.Module,
     training: SplitArrays,
     _validation: SplitArrays,
-    params: dict[str, Any],
-    _data: dict[str, Any],
+    experiment: "params.GAN",
     *,
     device: torch.device,
     precision: torch.dtype,
@@ -42,7 +44,7 @@ def train(
 
     Args:
         training: uint8 images; their classes are not looked at.
-        params: loss, lr, beta1, batch_size, epochs.
+        experiment: loss, lr, beta1, batch_size, epochs.
         precision, on_epoch, checkpoint, title, watch: as in `supervised.train`.
 
     Returns:
@@ -54,13 +56,17 @@ def train(
     """
     gan = cast(GAN, model.to(device).get_submodule("net"))
     generator, discriminator = gan.generator, gan.discriminator
-    loss_function = getattr(F, params["loss"])
-    least_squares = params["loss"] == "mse_loss"
-    adam = {"lr": params["lr"], "betas": (params["beta1"], 0.999), "fused": device.type == "cpu" or None}
+    loss_function = getattr(F, experiment.loss)
+    least_squares = experiment.loss == "mse_loss"
+    adam: dict[str, Any] = {
+        "lr": experiment.lr,
+        "betas": (experiment.beta1, 0.999),
+        "fused": device.type == "cpu" or None,
+    }
     generator_optimizer = torch.optim.Adam(generator.parameters(), **adam)
     discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
     autocast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
-    steps = -(-len(training) // params["batch_size"])
+    steps = -(-len(training) // experiment.batch_size)
     parts = {"model": model, "generator": generator_optimizer, "discriminator": discriminator_optimizer}
     state = Checkpoint(checkpoint, parts, device)
     progress = state.load()
@@ -69,11 +75,11 @@ def train(
     for row in history:
         on_epoch(row)
 
-    for epoch in range(len(history) + 1, params["epochs"] + 1):
+    for epoch in range(len(history) + 1, experiment.epochs + 1):
         started = time.perf_counter()
         totals = torch.zeros(4, device=device)
         model.train()
-        bar = tqdm(total=steps, desc=f"{title} {epoch}/{params['epochs']}", disable=None, leave=False)
+        bar = tqdm(total=steps, desc=f"{title} {epoch}/{experiment.epochs}", disable=None, leave=False)
         bar.set_postfix_str(describe(history))
         for batch in torch.randperm(len(training)).tensor_split(steps):
             real = scaled(training.inputs[batch].to(device))
@@ -102,7 +108,7 @@ def train(
 
         samples.append(gan.images(gan.noise(GRID, seed=0)))
         names = ("generator_loss", "discriminator_loss", "real_score", "fake_score")
-        row = {"epoch": epoch, "lr": params["lr"]}
+        row = {"epoch": epoch, "lr": experiment.lr}
         row |= dict(zip(names, (totals / len(training)).tolist(), strict=True))
         row |= (watch(model) if watch else {}) | {"epoch_seconds": round(time.perf_counter() - started, 3)}
         if not math.isfinite(totals.sum().item()):

@@ -13,7 +13,7 @@ With several features x_i and w are vectors, w x_i is their product, and dL/dw h
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,11 @@ from torch import nn
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
 from torchprimer.models.linear import linear_layer, set_linear
+from torchprimer.tasks import get_task
 from torchprimer.training import Row, TrainResult
-from torchprimer.training.objective import objective
+
+if TYPE_CHECKING:
+    from torchprimer.params import experiments as params
 
 Array = npt.NDArray[np.float64]
 
@@ -33,8 +36,7 @@ def train(
     model: nn.Module,
     training: SplitArrays,
     validation: SplitArrays,
-    params: dict[str, Any],
-    data: dict[str, Any],
+    experiment: "params.LinearGradientDescent",
     *,
     on_epoch: Callable[[Row], None],
     title: str = "",
@@ -44,9 +46,8 @@ def train(
 
     Args:
         training, validation: inputs (N, F), targets (N, 1).
-        params: lr, epochs, batch_size (1: one sample at a time; None: all at once). Batches are drawn from PyTorch's
+        experiment: lr, epochs, batch_size (1: one sample at a time; None: all at once). Batches are drawn from PyTorch's
             random state as loops/supervised.py draws them, so the two go step by step together.
-        data: meta.json of the dataset.
         on_epoch: called with each new row of the history.
 
     Returns:
@@ -61,30 +62,30 @@ def train(
     b = 0.0 if layer.bias is None else layer.bias.item()
     x, y = training.inputs.numpy().astype(np.float64), training.targets.numpy().astype(np.float64)[:, 0]
     validation_x, validation_y = validation.inputs.numpy(), validation.targets.numpy()[:, 0]
-    aim = objective({**params, "loss": "mse_loss", "reduction": "mean"}, data)
-    steps = math.ceil(len(y) / (params["batch_size"] or len(y)))
+    objective = get_task(experiment.task).objective(experiment)
+    steps = math.ceil(len(y) / (experiment.batch_size or len(y)))
     history: list[Row] = []
     best: dict[str, torch.Tensor] = {}
     best_epoch, lowest = 0, math.inf
-    for epoch in range(1, params["epochs"] + 1):
+    for epoch in range(1, experiment.epochs + 1):
         started = time.perf_counter()
         squares = 0.0
         with np.errstate(over="ignore", invalid="ignore"):  # a training that diverges is reported below
             for batch in torch.randperm(len(y)).tensor_split(steps):
                 loss, dw, db = gradient(w, b, x[batch.numpy()], y[batch.numpy()])
-                w = w - params["lr"] * dw
-                if params["bias"]:
-                    b -= params["lr"] * db
+                w = w - experiment.lr * dw
+                if experiment.bias:
+                    b -= experiment.lr * db
                 squares += loss * len(batch)
             validation_squares = float(((validation_x @ w + b - validation_y) ** 2).sum())
         if not math.isfinite(squares + validation_squares):
             raise UserError(f"{title}: the loss is no longer a number after epoch {epoch}, it diverged; lower lr")
-        row: Row = {"epoch": epoch, "lr": params["lr"]}
+        row: Row = {"epoch": epoch, "lr": experiment.lr}
         for part, split, total in (("train", training, squares), ("validation", validation, validation_squares)):
-            scores = {"loss": total / len(split)} | aim.result(total, split.targets)
+            scores = {"loss": total / len(split)} | objective.result(total, split.targets)
             row |= {f"{part}_{name}": value for name, value in scores.items()}
         row |= {"weight": float(w[0])} if len(w) == 1 else {}
-        row |= {"bias": b} if params["bias"] else {}
+        row |= {"bias": b} if experiment.bias else {}
         row["epoch_seconds"] = round(time.perf_counter() - started, 6)
         history.append(row)
         if validation_squares < lowest:

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -17,20 +17,23 @@ from tqdm import tqdm
 
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
+from torchprimer.tasks import get_task
+from torchprimer.tasks.base import Objective
 from torchprimer.training import Row, TrainResult
 from torchprimer.training.augmentation import augment
 from torchprimer.training.checkpoint import Checkpoint
 from torchprimer.training.distributed import DataParallelGroup
-from torchprimer.training.objective import Objective, objective
 from torchprimer.training.optimizers import build_optimizer, build_scheduler
+
+if TYPE_CHECKING:
+    from torchprimer.params import experiments as params
 
 
 def train(
     model: nn.Module,
     training: SplitArrays,
     validation: SplitArrays,
-    params: dict[str, Any],
-    data: dict[str, Any],
+    experiment: "params.Supervised",
     *,
     device: torch.device,
     precision: torch.dtype,
@@ -45,9 +48,8 @@ def train(
         model: inputs of a batch -> logits, (N, classes) or as `targets`.
         training, validation: inputs (N, ...) as the model takes them; targets (N,) int64 class numbers, (N, 1) float32
             numbers, (N, T) int64 characters, or what an autoencoder is to give back.
-        params: loss, reduction, optimizer, lr, momentum, weight_decay, scheduler, batch_size, samples_per_epoch,
+        experiment: loss, reduction, optimizer, lr, momentum, weight_decay, scheduler, batch_size, samples_per_epoch,
             epochs, early_stopping, augment.
-        data: meta.json of the dataset: its task.
         precision: torch.float32, or torch.bfloat16 for autocast.
         on_epoch: called with each new row of the history.
         checkpoint: where the state is kept between epochs; if it is there already, training goes on from it, to the
@@ -62,19 +64,19 @@ def train(
         UserError: the loss is no longer a number, or batch norm would get a batch of a single sample.
     """
     model.to(device).train()
-    aim = objective(params, data)
-    optimizer = build_optimizer(params, model)
+    objective = get_task(experiment.task).objective(experiment)
+    optimizer = build_optimizer(experiment, model)
     autocast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
-    samples = min(params["samples_per_epoch"] or len(training), len(training))
-    steps = -(-samples // (params["batch_size"] or samples))
+    samples = min(experiment.samples_per_epoch or len(training), len(training))
+    steps = -(-samples // (experiment.batch_size or samples))
     needed = 2 if any(isinstance(layer, _BatchNorm) and layer.training for layer in model.modules()) else 1
     if samples // steps < needed:
         raise UserError(
             f"{title}: batch norm needs 2 samples or more in each batch, and {samples:,} samples in batches of at most "
-            f"{params['batch_size'] or samples} leave one alone; set a larger batch_size"
+            f"{experiment.batch_size or samples} leave one alone; set a larger batch_size"
         )
-    together = DataParallelGroup(model, device, shares=samples // steps // needed, summed=aim.summed)
-    scheduler = build_scheduler(params, optimizer, steps)
+    together = DataParallelGroup(model, device, shares=samples // steps // needed, summed=objective.sum_reduction)
+    scheduler = build_scheduler(experiment, optimizer, steps)
     per_step = isinstance(scheduler, torch.optim.lr_scheduler.OneCycleLR)
     parts = {"model": model, "optimizer": optimizer} | ({"scheduler": scheduler} if scheduler else {})
     state = Checkpoint(checkpoint, parts, device)
@@ -84,8 +86,8 @@ def train(
     for row in history:
         on_epoch(row)
 
-    for epoch in range(len(history) + 1, params["epochs"] + 1):
-        if stopped_early(history, params["early_stopping"]):
+    for epoch in range(len(history) + 1, experiment.epochs + 1):
+        if stopped_early(history, experiment.early_stopping):
             break
         started = time.perf_counter()
         lr = optimizer.param_groups[0]["lr"]
@@ -93,38 +95,40 @@ def train(
         count = torch.zeros((), device=device)
         model.train()
         quiet = None if together.first else True  # None: where it is no terminal
-        bar = tqdm(total=steps, desc=f"{title} {epoch}/{params['epochs']}", disable=quiet, leave=False)
+        bar = tqdm(total=steps, desc=f"{title} {epoch}/{experiment.epochs}", disable=quiet, leave=False)
         bar.set_postfix_str(describe(history))
         order = torch.randperm(len(training))[:samples]
         together.agree(order)
         for batch in order.tensor_split(steps):  # of equal size but for one sample
             batch = together.share(batch)  # all of it, unless torchrun has started several processes
             inputs, targets = training.inputs[batch].to(device), training.targets[batch].to(device)
-            if params["augment"]:
-                inputs = augment(inputs, **params["augment"])
+            if experiment.augment:
+                inputs = augment(inputs, **experiment.augment.model_dump())
             optimizer.zero_grad()
             with autocast:
                 outputs = together.net(inputs)
-                loss = aim.loss(outputs, targets)
+                loss = objective.loss(outputs, targets)
             loss.backward()
             optimizer.step()
             if scheduler and per_step:
                 scheduler.step()
             # on the device: .item() would wait for it every step
-            total_loss.add_(loss.detach(), alpha=1 if aim.summed else len(targets))
-            count += aim.count(outputs.detach(), targets)
+            total_loss.add_(loss.detach(), alpha=1 if objective.sum_reduction else len(targets))
+            count += objective.count(outputs.detach(), targets)
             bar.update()
         bar.close()
         together.total(total_loss, count)
         together.agree(*model.buffers())
 
-        scores = score(model, validation, aim, device, precision, together)
+        scores = score(model, validation, objective, device, precision, together)
         if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             scheduler.step(scores["loss"])
         elif scheduler and not per_step:
             scheduler.step()
         row = {"epoch": epoch, "lr": lr, "train_loss": total_loss.item() / samples}
-        row |= {f"train_{name}": value for name, value in aim.result(count.item(), training.targets[order]).items()}
+        row |= {
+            f"train_{name}": value for name, value in objective.result(count.item(), training.targets[order]).items()
+        }
         row |= {f"validation_{name}": value for name, value in scores.items()}
         row |= (watch(model) if watch else {}) | {"epoch_seconds": round(time.perf_counter() - started, 3)}
         if not math.isfinite(total_loss.item() + scores["loss"]):
@@ -145,7 +149,7 @@ def train(
 def score(
     model: nn.Module,
     data: SplitArrays,
-    aim: Objective,
+    objective: Objective,
     device: torch.device,
     precision: torch.dtype,
     together: DataParallelGroup | None = None,
@@ -159,11 +163,11 @@ def score(
         inputs, targets = inputs.to(device), targets.to(device)
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             outputs = model(inputs)
-            total_loss += aim.loss(outputs, targets) * (1 if aim.summed else len(targets))
-        count += aim.count(outputs, targets)
+            total_loss += objective.loss(outputs, targets) * (1 if objective.sum_reduction else len(targets))
+        count += objective.count(outputs, targets)
     if together:
         together.total(total_loss, count)
-    return {"loss": total_loss.item() / len(data)} | aim.result(count.item(), data.targets)
+    return {"loss": total_loss.item() / len(data)} | objective.result(count.item(), data.targets)
 
 
 def best_epoch(history: list[Row]) -> int:

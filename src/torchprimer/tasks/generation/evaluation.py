@@ -17,8 +17,9 @@ from torch import nn
 
 from torchprimer.errors import UserError
 from torchprimer.models.gan import GAN
-from torchprimer.tasks import EvaluationContext, figures
-from torchprimer.tasks.metrics import Floats, Integers
+from torchprimer.tasks import figures
+from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.classification.metrics import Floats, Integers
 
 Bytes = npt.NDArray[np.uint8]
 CONFIDENT = 0.9  # from this probability on, the judge counts as sure
@@ -26,7 +27,7 @@ SEED = 1  # of the noise for the scores; the pictures' noise is another
 WIDTH = 700  # of pictures, in pixels, about
 
 
-def evaluate(trained: EvaluationContext, folder: Path) -> dict[str, float]:
+def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     """Writes samples.png, epochs.png, training.gif, losses.png and, with a judge, classes.csv and classes.png.
 
     Returns:
@@ -34,21 +35,21 @@ def evaluate(trained: EvaluationContext, folder: Path) -> dict[str, float]:
         confident_fraction (images that it is at least 90 % sure of) and class_entropy (bits) of as many generated images
         as there are real ones; and what those get themselves (`..._real`; distance: of one half to the other).
     """
-    samples = cast(Bytes, trained.extras["samples"])
-    last = trained.history.iloc[-1]
+    samples = cast(Bytes, context.artifacts["samples"])
+    last = context.history.iloc[-1]
     grid(samples[-1]).save(folder / "samples.png")
     write_gif(samples, folder / "training.gif")
-    figures.save(over_epochs(samples, f"{trained.name}: the same noise over the epochs"), folder / "epochs.png")
-    figures.save(losses(trained.history, trained.params["loss"], f"{trained.name}: the game"), folder / "losses.png")
+    figures.save(over_epochs(samples, f"{context.name}: the same noise over the epochs"), folder / "epochs.png")
+    figures.save(losses(context.history, context.experiment.loss, f"{context.name}: the game"), folder / "losses.png")
     scores = {name: float(last[name]) for name in ("generator_loss", "discriminator_loss")}
-    if trained.scorer is None:
+    if context.scorer is None:
         return scores
 
-    gan = cast(GAN, trained.model.get_submodule("net"))
-    made = gan.images(gan.noise(len(trained.test), SEED))
-    probabilities, features = score_with_classifier(trained.scorer, made, trained.device)
-    real_probabilities, real_features = score_with_classifier(trained.scorer, trained.test.inputs, trained.device)
-    classes = trained.data["classes"]
+    gan = cast(GAN, context.model.get_submodule("net"))
+    made = gan.images(gan.noise(len(context.test), SEED))
+    probabilities, features = score_with_classifier(context.scorer, made, context.device)
+    real_probabilities, real_features = score_with_classifier(context.scorer, context.test.inputs, context.device)
+    classes = context.meta.classes
     shares = pd.DataFrame(
         {
             "class": classes,
@@ -57,7 +58,7 @@ def evaluate(trained: EvaluationContext, folder: Path) -> dict[str, float]:
         }
     )
     shares.to_csv(folder / "classes.csv", index=False)
-    figures.save(class_bars(shares, f"{trained.title}: what the judge sees"), folder / "classes.png")
+    figures.save(class_bars(shares, f"{context.title}: what the judge sees"), folder / "classes.png")
     return {
         "frechet_distance": frechet_distance(features, real_features),
         "confident_fraction": float((probabilities.max(1) >= CONFIDENT).mean()),

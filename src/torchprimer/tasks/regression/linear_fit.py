@@ -8,63 +8,62 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from torchprimer.models import OutputHead
 from torchprimer.models.linear import linear_layer
 from torchprimer.tasks import figures
-from torchprimer.tasks.decision_boundary import original, units
+from torchprimer.tasks.classification.decision_boundary import original, table_of, units
 from torchprimer.tasks.inference import predict
 
 if TYPE_CHECKING:
-    from torchprimer.tasks import EvaluationContext
+    from torchprimer.tasks.base import EvaluationContext
 
 LOSSES = {"mse_loss": "mean squared error", "l1_loss": "mean absolute error"}
 BLUE, ORANGE, RED = "tab:blue", "tab:orange", "tab:red"
 
 
-def evaluate_line(trained: "EvaluationContext", folder: Path) -> None:
+def evaluate_line(context: "EvaluationContext", folder: Path) -> None:
     """Writes line.png, and search.png or descent.png where the history holds the weight of each row."""
-    figures.save(fitted_line(trained), folder / "line.png")
-    history = trained.history
-    if trained.params["loop"] == "grid_search":
+    figures.save(fitted_line(context), folder / "line.png")
+    history = context.history
+    if context.experiment.loop == "grid_search":
         draw = search_surface if "bias" in history else search_curve
-        figures.save(draw(history, f"{trained.name}: {len(history):,} candidates"), folder / "search.png")
+        figures.save(draw(history, f"{context.name}: {len(history):,} candidates"), folder / "search.png")
     elif "weight" in history:
         figures.save(
-            descent(history, f"{trained.name}: each epoch", LOSSES[trained.params.get("loss", "mse_loss")]),
+            descent(history, f"{context.name}: each epoch", LOSSES[context.experiment.loss]),
             folder / "descent.png",
         )
 
 
-def fitted_line(trained: "EvaluationContext") -> Figure:
+def fitted_line(context: "EvaluationContext") -> Figure:
     """What the model answers all along the feature, over the points; with its equation if it is a line."""
-    data, answers = trained.data, OutputHead(trained.params, trained.data)
-    every = torch.cat([trained.train.inputs, trained.test.inputs])
+    meta, head = table_of(context), context.head
+    every = torch.cat([context.train.inputs, context.test.inputs])
     low, high = float(every.min()), float(every.max())
     margin = 0.08 * (high - low or 1.0)
     x = torch.linspace(low - margin, high + margin, 200).unsqueeze(1)
-    y = answers(predict(trained.model, x, trained.device))
+    y = head(predict(context.model, x, context.device))
     figure = Figure(figsize=(5.8, 4.6), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(original(x, data), y, color=ORANGE, linewidth=2, label=equation(trained) or "the model")
-    points = [("samples", trained.test, BLUE)]
-    if data["held_out"]:
-        points = [("training split", trained.train, "lightgrey"), ("test split", trained.test, BLUE)]
+    axes.plot(original(x, meta), y, color=ORANGE, linewidth=2, label=equation(context) or "the model")
+    points = [("samples", context.test, BLUE)]
+    if meta.held_out:
+        points = [("training split", context.train, "lightgrey"), ("test split", context.test, BLUE)]
     for label, split, colour in points:
         size = 60 if len(split) <= 20 else 14
-        place = original(split.inputs, data)[:, 0], answers(split.targets)[:, 0]
+        place = original(split.inputs, meta)[:, 0], head(split.targets)[:, 0]
         axes.scatter(*place, s=size, color=colour, label=label, zorder=2.5)
-    axes.set(xlabel=data["features"][0], ylabel=data["target"], title=trained.title)
+    axes.set(xlabel=meta.features[0], ylabel=meta.target, title=context.title)
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
 
 
-def equation(trained: "EvaluationContext") -> str:
+def equation(context: "EvaluationContext") -> str:
     """`y = 2 x + 1`, both in the units of their columns; empty if the model is more than a line."""
-    if trained.params["model"] != "linear":
+    if context.experiment.model != "linear":
         return ""
-    layer, mean, std = linear_layer(trained.model), trained.data["target_mean"], trained.data["target_std"]
-    (x_mean,), (x_std,) = units(trained.data)
+    layer, mean, std = linear_layer(context.model), table_of(context).target_mean, table_of(context).target_std
+    (x_mean,), (x_std,) = units(table_of(context))
     slope = layer.weight.item() * std / x_std
     start = (0.0 if layer.bias is None else layer.bias.item()) * std + mean - slope * x_mean
     return f"y = {slope:.4g} x" + (f" {'-' if start < 0 else '+'} {abs(start):.4g}" if start else "")

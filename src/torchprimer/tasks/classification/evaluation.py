@@ -4,24 +4,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from torchprimer.models import OutputHead
-from torchprimer.tasks import EvaluationContext, figures
+from torchprimer.datasets.meta import TabularMeta
+from torchprimer.tasks import figures
+from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.classification.metrics import classification_metrics, per_class, roc_points
 from torchprimer.tasks.inference import predict
-from torchprimer.tasks.metrics import classification_metrics, per_class, roc_points
-from torchprimer.training.objective import objective
 
 
-def evaluate(trained: EvaluationContext, folder: Path) -> dict[str, float]:
+def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     """Writes predictions.csv, per_class.csv, roc.csv and the figures into `folder`; returns the scores, flat."""
-    classes, test, title = trained.data["classes"], trained.test, trained.title
-    outputs = predict(trained.model, test.inputs, trained.device)
-    probabilities, targets = OutputHead(trained.params, trained.data)(outputs).numpy(), test.targets.numpy()
-    aim = objective(trained.params | {"reduction": "mean"}, trained.data)
-    scores = {"loss": aim.loss(outputs, test.targets).item()}
+    classes, test, title = context.meta.classes, context.test, context.title
+    outputs = predict(context.model, test.inputs, context.device)
+    probabilities, targets = context.head(outputs).numpy(), test.targets.numpy()
+    scores = {"loss": context.mean_loss(outputs)}
     scores |= classification_metrics(targets, probabilities, classes)
 
     answers = {
-        "id": trained.ids,
+        "id": context.ids,
         "label": [classes[number] for number in targets],
         "prediction": [classes[number] for number in probabilities.argmax(1)],
     }
@@ -34,18 +33,18 @@ def evaluate(trained: EvaluationContext, folder: Path) -> dict[str, float]:
     if len(points):
         points.to_csv(folder / "roc.csv", index=False)
         figures.save(figures.roc(points, figures.areas_under(points), title), folder / "roc.png")
-    if trained.data["kind"] == "images":
+    if context.meta.kind == "images":
         images = test.inputs.numpy()
         mistakes = figures.top_errors(images, targets, probabilities, classes, f"{title}: worst mistakes")
         figures.save(mistakes, folder / "mistakes.png")
-    if trained.data["kind"] == "text":
-        from torchprimer.tasks.word_importance import write_words
+    if context.meta.kind == "text":
+        from torchprimer.tasks.classification.word_importance import write_words
 
-        write_words(trained, folder)
-    if trained.data["kind"] == "tabular" and trained.data["shape"] in ([1], [2]):
-        from torchprimer.tasks.decision_boundary import plot_plane
+        write_words(context, folder)
+    if context.meta.kind == "tabular" and context.meta.shape in ([1], [2]):
+        from torchprimer.tasks.classification.decision_boundary import plot_plane
 
-        plot_plane(trained, folder)
-    if "explained_variance" in trained.data:
-        scores["explained_variance"] = sum(trained.data["explained_variance"])
+        plot_plane(context, folder)
+    if isinstance(context.meta, TabularMeta) and context.meta.explained_variance:
+        scores["explained_variance"] = sum(context.meta.explained_variance)
     return scores

@@ -13,38 +13,39 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 
 from torchprimer.models.autoencoder import Autoencoder
-from torchprimer.tasks import EvaluationContext, figures
+from torchprimer.tasks import figures
+from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.classification.metrics import Floats, Integers
 from torchprimer.tasks.inference import predict
-from torchprimer.tasks.metrics import Floats, Integers
 
 SHOWN = 3000  # points of a scatter plot, at most: with more of them, one hides the other
 
 
-def evaluate(trained: EvaluationContext, folder: Path) -> dict[str, float]:
+def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     """Writes latents.csv, reconstructions.png and latents.png into `folder`.
 
     Returns:
         loss: the training's, on the test split; mse: mean squared error of a pixel, 0..1; mse_pca: that of as many
         principal components (of the training split) as the code has numbers: the best that a linear code can do.
     """
-    classes, inputs, targets = trained.data["classes"], trained.test.inputs, trained.test.targets.numpy()
-    normalize, net = trained.model.get_submodule("normalize"), cast(Autoencoder, trained.model.get_submodule("net"))
-    codes = predict(torch.nn.Sequential(normalize, net.encoder), inputs, trained.device)
-    made, images = predict(net.decoder, codes, trained.device), inputs.float() / 255
+    classes, inputs, targets = context.meta.classes, context.test.inputs, context.test.targets.numpy()
+    normalize, net = context.model.get_submodule("normalize"), cast(Autoencoder, context.model.get_submodule("net"))
+    codes = predict(torch.nn.Sequential(normalize, net.encoder), inputs, context.device)
+    made, images = predict(net.decoder, codes, context.device), inputs.float() / 255
     errors = (made - images).square().flatten(1).mean(1)
     scores = {
-        "loss": getattr(F, trained.params["loss"])(made, images).item(),
+        "loss": getattr(F, context.experiment.loss)(made, images).item(),
         "mse": errors.mean().item(),
-        "mse_pca": pca_error(trained.train.inputs, inputs, codes.shape[1]),
+        "mse_pca": pca_error(context.train.inputs, inputs, codes.shape[1]),
     }
-    columns = {"id": trained.ids, "label": [classes[number] for number in targets]}
+    columns = {"id": context.ids, "label": [classes[number] for number in targets]}
     columns |= {f"latent_{number}": values.round(5) for number, values in enumerate(codes.T.numpy(), 1)}
     pd.DataFrame(columns | {"mse": errors.numpy().round(6)}).to_csv(folder / "latents.csv", index=False)
     chosen = one_by_class(targets, len(classes), 20)
-    title = f"{trained.title}: mean squared error {scores['mse']:.4f}"
+    title = f"{context.title}: mean squared error {scores['mse']:.4f}"
     pairs = originals_over_reconstructions(images[chosen].numpy(), made[chosen].numpy(), title)
     figures.save(pairs, folder / "reconstructions.png")
-    figures.save(scatter(codes.numpy(), targets, classes, f"{trained.title}: codes"), folder / "latents.png")
+    figures.save(scatter(codes.numpy(), targets, classes, f"{context.title}: codes"), folder / "latents.png")
     return scores
 
 

@@ -7,44 +7,43 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from torchprimer.datasets.meta import TabularMeta
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from torchprimer.tasks import EvaluationContext
+    from torchprimer.tasks.base import EvaluationContext
 
 Array = npt.NDArray[np.float64]
 
 
-def evaluate(trained: "EvaluationContext", folder: Path) -> dict[str, float]:
+def evaluate(context: "EvaluationContext", folder: Path) -> dict[str, float]:
     """Writes predictions.csv and the figures into `folder`; returns the scores, flat.
 
     Data of one feature is drawn with its line as well, data split by time as a course over the test period.
     """
-    from torchprimer.models import OutputHead
     from torchprimer.tasks import figures
     from torchprimer.tasks.inference import predict
-    from torchprimer.training.objective import objective
 
-    data = trained.data
-    answers = OutputHead(trained.params, data)
-    outputs = predict(trained.model, trained.test.inputs, trained.device)
-    aim = objective({"loss": "mse_loss", **trained.params, "reduction": "mean"}, data)
-    targets = answers(trained.test.targets).numpy().astype(np.float64)[:, 0]
-    predictions = answers(outputs).numpy().astype(np.float64)[:, 0]
-    scores = {"loss": aim.loss(outputs, trained.test.targets).item()} | regression_metrics(targets, predictions)
+    meta, head = context.meta, context.head
+    assert isinstance(meta, TabularMeta)
+    outputs = predict(context.model, context.test.inputs, context.device)
+    targets = head(context.test.targets).numpy().astype(np.float64)[:, 0]
+    predictions = head(outputs).numpy().astype(np.float64)[:, 0]
+    scores = {"loss": context.mean_loss(outputs)} | regression_metrics(targets, predictions)
 
-    table = pd.DataFrame({"id": trained.ids, "label": targets.round(6), "prediction": predictions.round(6)})
+    table = pd.DataFrame({"id": context.ids, "label": targets.round(6), "prediction": predictions.round(6)})
     table.to_csv(folder / "predictions.csv", index=False)
-    heading = f"{trained.title}: R² {scores['r2']:.3f}"
-    figures.save(predicted_against_true(targets, predictions, data["target"], heading), folder / "predicted.png")
-    if data.get("time") is not None:
-        names = data.get("time_column", "time"), data["target"]
-        course = timeline(pd.Series(data["time"]), targets, predictions, names, heading)
+    heading = f"{context.title}: R² {scores['r2']:.3f}"
+    figures.save(predicted_against_true(targets, predictions, meta.target, heading), folder / "predicted.png")
+    if meta.time:
+        names = meta.time_column or "time", meta.target
+        course = timeline(pd.Series(meta.time), targets, predictions, names, heading)
         figures.save(course, folder / "timeline.png")
-    if data["shape"] == [1]:
-        from torchprimer.tasks.linear_fit import evaluate_line
+    if meta.shape == [1]:
+        from torchprimer.tasks.regression.linear_fit import evaluate_line
 
-        evaluate_line(trained, folder)
+        evaluate_line(context, folder)
     return scores
 
 

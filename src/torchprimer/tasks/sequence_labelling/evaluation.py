@@ -7,17 +7,16 @@ import pandas as pd
 
 from torchprimer.models.rnn import strings
 from torchprimer.tasks.inference import predict
-from torchprimer.training.objective import objective
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from torchprimer.tasks import EvaluationContext
+    from torchprimer.tasks.base import EvaluationContext
 
 SHOWN, LONGEST = 16, 16  # strings beside the curve, and characters of one
 
 
-def evaluate(trained: "EvaluationContext", folder: Path) -> dict[str, float]:
+def evaluate(context: "EvaluationContext", folder: Path) -> dict[str, float]:
     """Writes predictions.csv (input, target, prediction) and spelling.png into `folder`.
 
     Returns:
@@ -25,18 +24,17 @@ def evaluate(trained: "EvaluationContext", folder: Path) -> dict[str, float]:
     """
     from torchprimer.tasks import figures
 
-    test, alphabet = trained.test, trained.data["classes"]
-    logits = predict(trained.model, test.inputs, trained.device)
+    test, alphabet = context.test, context.meta.classes
+    logits = predict(context.model, test.inputs, context.device)
     predictions = logits.argmax(-1)
-    aim = objective(trained.params | {"reduction": "mean"}, trained.data)
     right = predictions == test.targets
     columns = {"input": test.inputs, "target": test.targets, "prediction": predictions}
     texts = {name: strings(numbers, alphabet) for name, numbers in columns.items()}
-    pd.DataFrame({"id": trained.ids} | texts).to_csv(folder / "predictions.csv", index=False)
-    picture = spelling(trained.history, texts["input"][0], texts["target"][0], trained.title)
+    pd.DataFrame({"id": context.ids} | texts).to_csv(folder / "predictions.csv", index=False)
+    picture = spelling(context.history, texts["input"][0], texts["target"][0], context.title)
     figures.save(picture, folder / "spelling.png")
     return {
-        "loss": aim.loss(logits, test.targets).item(),
+        "loss": context.mean_loss(logits),
         "accuracy": right.float().mean().item(),
         "sequence_accuracy": right.all(1).float().mean().item(),
     }

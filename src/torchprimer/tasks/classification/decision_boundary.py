@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -12,49 +12,55 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from torchprimer.models import OutputHead
+from torchprimer.datasets.meta import NumericColumn, TabularMeta
 from torchprimer.tasks import figures
 from torchprimer.tasks.inference import predict
 
 if TYPE_CHECKING:
-    from torchprimer.tasks import EvaluationContext
+    from torchprimer.tasks.base import EvaluationContext
 
 Array = npt.NDArray[np.float64]
 SHOWN = 2000  # points of a split: more would only hide each other
 SIDE = 300  # points of the plane in each direction
 
 
-def plot_plane(trained: "EvaluationContext", folder: Path) -> None:
+def plot_plane(context: "EvaluationContext", folder: Path) -> None:
     """Of a table with two features boundary.png; with one probability.png, and its numbers in predict_at.csv."""
-    if trained.data["shape"] == [2]:
-        figures.save(boundary(trained), folder / "boundary.png")
+    if table_of(context).shape == [2]:
+        figures.save(boundary(context), folder / "boundary.png")
         return
-    asked = questions(original(trained.train.inputs, trained.data))
-    shares = pd.DataFrame(probabilities(trained, asked).round(6), columns=[f"p_{c}" for c in trained.data["classes"]])
-    shares.insert(0, trained.data["features"][0], asked[:, 0].round(6))
+    asked = questions(original(context.train.inputs, table_of(context)))
+    shares = pd.DataFrame(probabilities(context, asked).round(6), columns=[f"p_{c}" for c in table_of(context).classes])
+    shares.insert(0, table_of(context).features[0], asked[:, 0].round(6))
     shares.to_csv(folder / "predict_at.csv", index=False)
-    figures.save(curve(trained, float(asked[-1, 0])), folder / "probability.png")
+    figures.save(curve(context, float(asked[-1, 0])), folder / "probability.png")
 
 
-def units(data: dict[str, Any]) -> tuple[Array, Array]:
+def table_of(context: "EvaluationContext") -> TabularMeta:
+    """The description of the context's dataset, a table."""
+    assert isinstance(context.meta, TabularMeta)
+    return context.meta
+
+
+def units(meta: TabularMeta) -> tuple[Array, Array]:
     """Mean and deviation of each feature where it was standardised, else 0 and 1; shape (F,) each."""
-    fitted = [data.get("numeric", {}).get(name, {"mean": 0.0, "std": 1.0}) for name in data["features"]]
-    return np.array([column["mean"] for column in fitted]), np.array([column["std"] for column in fitted])
+    columns = [meta.numeric.get(name, NumericColumn()) for name in meta.features]
+    return np.array([column.mean for column in columns]), np.array([column.std for column in columns])
 
 
-def original(inputs: torch.Tensor, data: dict[str, Any]) -> Array:
+def original(inputs: torch.Tensor, meta: TabularMeta) -> Array:
     """Prepared inputs (N, F) in the units of their columns."""
-    mean, std = units(data)
+    mean, std = units(meta)
     values: Array = inputs.double().numpy() * std + mean
     return values
 
 
-def probabilities(trained: "EvaluationContext", values: Array) -> Array:
+def probabilities(context: "EvaluationContext", values: Array) -> Array:
     """Of every class, shape (N, K), for values (N, F) in the units of their columns."""
-    mean, std = units(trained.data)
+    mean, std = units(table_of(context))
     inputs = torch.from_numpy(((values - mean) / std).astype(np.float32))
-    outputs = predict(trained.model, inputs, trained.device)
-    shares: Array = OutputHead(trained.params, trained.data)(outputs).double().numpy()
+    outputs = predict(context.model, inputs, context.device)
+    shares: Array = context.head(outputs).double().numpy()
     return shares
 
 
@@ -67,17 +73,17 @@ def questions(values: Array) -> Array:
     return asked
 
 
-def boundary(trained: "EvaluationContext") -> Figure:
+def boundary(context: "EvaluationContext") -> Figure:
     """The plane in the colour of the likeliest class, the paler the less sure; the boundaries; the points on top."""
-    data, parts = trained.data, parts_shown(trained)
+    meta, parts = table_of(context), parts_shown(context)
     every = np.concatenate([values for values, _ in parts.values()])
     low, high = every.min(0), every.max(0)
     margin = 0.06 * np.where(high > low, high - low, 1.0)
     (left, bottom), (right, top) = low - margin, high + margin
     x, y = np.meshgrid(np.linspace(left, right, SIDE), np.linspace(bottom, top, SIDE))
-    shares = probabilities(trained, np.stack([x, y], 2).reshape(-1, 2)).reshape(SIDE, SIDE, -1)
+    shares = probabilities(context, np.stack([x, y], 2).reshape(-1, 2)).reshape(SIDE, SIDE, -1)
     sure = (shares.max(2) * shares.shape[2] - 1) / (shares.shape[2] - 1)  # 0: all equal, 1: certain
-    hues = colours(len(data["classes"]))
+    hues = colours(len(meta.classes))
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")
     axes = figure.add_subplot()
     shade = 1 - (0.06 + 0.4 * sure[..., None]) * (1 - hues[shares.argmax(2)])  # white, tinted
@@ -97,25 +103,25 @@ def boundary(trained: "EvaluationContext") -> Figure:
                 [], [], linestyle="", marker="o", color="grey", markersize=size**0.5, markeredgecolor=edge, label=label
             )
         )
-    for name, hue in zip(figures.drawable(data["classes"]), hues, strict=True):
+    for name, hue in zip(figures.drawable(meta.classes), hues, strict=True):
         handles.append(Line2D([], [], linestyle="", marker="s", color=hue, label=name))
-    axes.set(**dict(zip(("xlabel", "ylabel"), axis_names(data), strict=True)), title=trained.title)
+    axes.set(**dict(zip(("xlabel", "ylabel"), axis_names(meta), strict=True)), title=context.title)
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)))
     return figure
 
 
-def curve(trained: "EvaluationContext", asked: float) -> Figure:
+def curve(context: "EvaluationContext", asked: float) -> Figure:
     """Probability of the second of two classes (of more: of each) over the feature, and its value at `asked`."""
-    data, parts = trained.data, parts_shown(trained)
+    meta, parts = table_of(context), parts_shown(context)
     every = np.concatenate([*(values for values, _ in parts.values()), [[asked]]])
     margin = 0.06 * (every.max() - every.min())
     x = np.linspace(every.min() - margin, every.max() + margin, SIDE)[:, None]
-    shares, answer = probabilities(trained, x), probabilities(trained, np.array([[asked]]))[0]
-    hues, feature, target = colours(len(data["classes"])), data["features"][0], data.get("target", "class")
-    binary = len(data["classes"]) == 2
+    shares, answer = probabilities(context, x), probabilities(context, np.array([[asked]]))[0]
+    hues, feature, target = colours(len(meta.classes)), meta.features[0], meta.target
+    binary = len(meta.classes) == 2
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     axes = figure.add_subplot()
-    for number, name in enumerate(figures.drawable(data["classes"])):
+    for number, name in enumerate(figures.drawable(meta.classes)):
         if binary and number == 0:
             continue
         axes.plot(x, shares[:, number], color=hues[number], linewidth=2, label=f"P({target} = {name})")
@@ -124,35 +130,35 @@ def curve(trained: "EvaluationContext", asked: float) -> Figure:
     for label, (values, targets) in parts.items():
         held_back = label != "training split"
         size, alpha = (60, 1.0) if len(targets) <= 20 else (14, 0.6 if held_back else 0.3)
-        for number, name in enumerate(data["classes"]):
+        for number, name in enumerate(meta.classes):
             points = values[targets == number, 0]
             height = np.full_like(points, number if binary else 0)
             look = {"s": size, "alpha": alpha, "color": hues[number], "zorder": 2.5}
             axes.scatter(points, height, **look, label=f"{label}: {target} = {name}")
     axes.axhline(0.5, color="grey", linestyle=":", linewidth=1)
-    axes.set(xlabel=axis_names(data)[0], ylabel="probability", title=trained.title, ylim=(-0.06, 1.06))
+    axes.set(xlabel=axis_names(meta)[0], ylabel="probability", title=context.title, ylim=(-0.06, 1.06))
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
 
 
-def parts_shown(trained: "EvaluationContext") -> dict[str, tuple[Array, npt.NDArray[np.int64]]]:
+def parts_shown(context: "EvaluationContext") -> dict[str, tuple[Array, npt.NDArray[np.int64]]]:
     """Values and targets of the points to draw: of both splits, or of the one that there is."""
-    splits = {"samples": trained.test}
-    if trained.data["held_out"]:
-        splits = {"training split": trained.train, "test split": trained.test}
+    splits = {"samples": context.test}
+    if table_of(context).held_out:
+        splits = {"training split": context.train, "test split": context.test}
     every = {label: math.ceil(len(split) / SHOWN) for label, split in splits.items()}
     return {
-        label: (original(split.inputs[:: every[label]], trained.data), split.targets[:: every[label]].numpy())
+        label: (original(split.inputs[:: every[label]], table_of(context)), split.targets[:: every[label]].numpy())
         for label, split in splits.items()
     }
 
 
-def axis_names(data: dict[str, Any]) -> list[str]:
+def axis_names(meta: TabularMeta) -> list[str]:
     """What the features are called; principal components with their share of the variance."""
-    if "explained_variance" not in data:
-        return list(data["features"])
-    shares = zip(data["features"], data["explained_variance"], strict=True)
+    if not meta.explained_variance:
+        return list(meta.features)
+    shares = zip(meta.features, meta.explained_variance, strict=True)
     return [f"{name} ({share:.0%} of the variance)" for name, share in shares]
 
 

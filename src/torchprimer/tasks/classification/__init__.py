@@ -1,0 +1,72 @@
+"""Classification: each sample is of one class."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from torchprimer.errors import UserError
+from torchprimer.tasks.base import Objective, Task, loss_function
+
+if TYPE_CHECKING:
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.params import Experiment
+    from torchprimer.params.experiments import HasLoss
+
+BINARY = "binary_cross_entropy_with_logits"  # one logit, of the second class
+
+
+class Probabilities(nn.Module):
+    """Logits (..., K), or one logit (..., 1) of the second of two classes -> probabilities of every class (..., K)."""
+
+    def __init__(self, *, binary: bool) -> None:
+        super().__init__()
+        self.binary = binary
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        if self.binary:
+            return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], -1)
+        return logits.softmax(-1)
+
+
+class Classification(Task):
+    name = "classification"
+    selection_metric = "accuracy"
+    output_name = "probabilities"
+
+    def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
+        """One logit for each class; one for both of two classes with `binary_cross_entropy_with_logits`.
+
+        Raises:
+            UserError: that loss, and another number of classes.
+        """
+        if experiment.loss != BINARY:
+            return len(meta.classes)
+        if len(meta.classes) != 2:
+            raise UserError(
+                f"loss: {BINARY} is for two classes, and there are {len(meta.classes)}: "
+                f"{', '.join(meta.classes[:5])} ...; use cross_entropy"
+            )
+        return 1
+
+    def objective(self, experiment: "HasLoss") -> Objective:
+        loss, is_sum = loss_function(experiment), experiment.reduction == "sum"
+        if experiment.loss != BINARY:
+            return Objective(loss, is_sum, "accuracy", correct)
+        return Objective(
+            lambda outputs, targets: loss(outputs.squeeze(1), targets.float()),
+            is_sum,
+            "accuracy",
+            lambda outputs, targets: ((outputs.squeeze(1) > 0) == targets).sum(),
+        )
+
+    def output_head(self, experiment: "Experiment", meta: "Meta") -> nn.Module:
+        return Probabilities(binary=experiment.loss == BINARY)
+
+
+def correct(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """How many of the most probable classes, (..., K), are the targets, (...)."""
+    return (logits.argmax(-1) == targets).sum()
+
+
+TASK = Classification()

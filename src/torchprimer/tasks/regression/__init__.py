@@ -1,0 +1,45 @@
+"""Regression: each sample has a number to predict."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from torchprimer.datasets.meta import TabularMeta
+from torchprimer.tasks.base import Objective, Task, loss_function
+
+if TYPE_CHECKING:
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.params import Experiment
+    from torchprimer.params.experiments import HasLoss
+
+
+class OriginalUnits(nn.Module):
+    """Standardised predictions -> values in the units of the target's column, float64."""
+
+    def __init__(self, mean: float, std: float) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def forward(self, outputs: torch.Tensor) -> torch.Tensor:
+        return outputs.double().mul(self.std).add(self.mean)  # float32 cannot represent 1,700,000,007
+
+
+class Regression(Task):
+    name = "regression"
+    selection_metric = "r2"
+    output_name = "values"
+
+    def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
+        return 1
+
+    def objective(self, experiment: "HasLoss") -> Objective:
+        loss, is_sum = loss_function(experiment), experiment.reduction == "sum"
+        return Objective(loss, is_sum, "r2", lambda outputs, targets: (outputs - targets).square().sum())
+
+    def output_head(self, experiment: "Experiment", meta: "Meta") -> nn.Module:
+        assert isinstance(meta, TabularMeta)  # the only kind of data with this task
+        return OriginalUnits(meta.target_mean, meta.target_std)
+
+
+TASK = Regression()

@@ -1,0 +1,38 @@
+"""Sequence labelling: each character of a string has a class, the character that it becomes."""
+
+from typing import TYPE_CHECKING
+
+from torchprimer.tasks.base import Objective, Task, loss_function
+from torchprimer.tasks.classification import Probabilities, correct
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.params import Experiment
+    from torchprimer.params.experiments import HasLoss
+
+
+class SequenceLabelling(Task):
+    name = "sequence_labelling"
+    selection_metric = "accuracy"
+    output_name = "probabilities"
+
+    def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
+        return len(meta.classes)
+
+    def objective(self, experiment: "HasLoss") -> Objective:
+        loss = loss_function(experiment)  # outputs (N, T, K), targets (N, T): every character counts
+
+        return Objective(
+            lambda outputs, targets: loss(outputs.flatten(0, 1), targets.flatten()),
+            experiment.reduction == "sum",
+            "accuracy",
+            correct,
+        )
+
+    def output_head(self, experiment: "Experiment", meta: "Meta") -> "nn.Module":
+        return Probabilities(binary=False)
+
+
+TASK = SequenceLabelling()
