@@ -64,7 +64,7 @@ def _prepare(folders: Path, folder: Path) -> tuple[list[float], list[float]]:
     rows = pd.DataFrame({"id": collection.ids, "label": collection.labels, "split": "train"})
     folder.mkdir(exist_ok=True)
     meta = prepare(folders, dataset, rows, folder)
-    return meta["mean"], meta["std"]  # type: ignore[return-value]
+    return meta.mean, meta.std
 
 
 def _epoch(prepared: Path, normalize: Normalize) -> None:

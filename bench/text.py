@@ -12,9 +12,11 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from bench.data import prepared, raw
 from bench.measure import Options, Result, compare, seconds_of, take_turns
 from torchprimer import models, params
+from torchprimer.datasets.meta import TextMeta
 from torchprimer.datasets.storage import SplitArrays, load_meta, load_split
 from torchprimer.datasets.text import read_texts
 from torchprimer.models.bag_of_words import frequencies
+from torchprimer.params.experiments import BagOfWords
 from torchprimer.predictor.preprocessing import tokenizer
 from torchprimer.training.optimizers import build_optimizer
 
@@ -25,10 +27,12 @@ def bag_of_words(options: Options) -> Result:
     The reference makes a dense vector of a text when the text is read, as tutorials do, from word numbers. The note
     compares ours with an epoch on dense vectors that are in memory already: one gigabyte.
     """
-    experiment = params.load().experiments["reviews_bow"].model_dump()
+    experiment = params.load().experiments["reviews_bow"]
+    assert isinstance(experiment, BagOfWords)
     folder = prepared("reviews", options)
     train, data = load_split(folder, "train"), load_meta(folder)
-    vocabulary_size, batch_size = len(data["words"]), experiment["batch_size"]
+    assert isinstance(data, TextMeta)
+    vocabulary_size, batch_size = len(data.words), experiment.batch_size or len(train)
     vectors = torch.cat([frequencies(texts, vocabulary_size) for texts in train.inputs.split(512)])
     loaders: dict[str, DataLoader[Any]] = {
         "on demand": DataLoader(DenseTexts(train, vocabulary_size), batch_size, shuffle=True),
@@ -46,8 +50,8 @@ def bag_of_words(options: Options) -> Result:
 
     def reference(vectors: str) -> float:
         torch.manual_seed(0)
-        model = _dense_net(experiment, vocabulary_size, len(data["classes"]))
-        optimizer = torch.optim.Adam(model.parameters(), lr=experiment["lr"])
+        model = _dense_net(experiment, vocabulary_size, len(data.classes))
+        optimizer = torch.optim.Adam(model.parameters(), lr=experiment.lr)
         return seconds_of(lambda: losses.update({vectors: _epoch(model, loaders[vectors], optimizer)}))
 
     our_seconds, reference_seconds = take_turns(ours, lambda: reference("on demand"), options.repeat)
@@ -106,10 +110,10 @@ def tokenizing(options: Options) -> Result:
     return compare("tokenizing", min(our_seconds), min(reference_seconds), at_least=5.0, note=note, fair=fair)
 
 
-def _dense_net(experiment: dict[str, Any], vocabulary_size: int, classes: int) -> nn.Sequential:
+def _dense_net(experiment: BagOfWords, vocabulary_size: int, classes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs, outputs in itertools.pairwise([vocabulary_size, *experiment["hidden"], classes]):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(experiment["dropout"])]
+    for inputs, outputs in itertools.pairwise([vocabulary_size, *experiment.hidden, classes]):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(experiment.dropout)]
     return nn.Sequential(*layers[:-2], nn.LogSoftmax(1))
 
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
-from typing import Any
+from typing import cast
 from unittest import mock
 
 import pandas as pd
@@ -18,8 +18,9 @@ from bench.measure import Options, Result, compare, take_turns
 from bench.reference import bare
 from bench.reference import mnist as tutorial
 from torchprimer import models, params
-from torchprimer.datasets.storage import SAMPLES, load_meta, load_split
+from torchprimer.datasets.storage import SAMPLES_FILE, load_meta, load_split
 from torchprimer.errors import UserError
+from torchprimer.params.experiments import Experiment, Supervised
 from torchprimer.tracking import Tracker
 from torchprimer.training import Row
 from torchprimer.training.device import seed_everything
@@ -35,19 +36,19 @@ def epoch(name: str) -> Callable[[Options], Result]:
     def line(options: Options) -> Result:
         experiment = _experiment(name, options.epochs)
         folder = prepared("mnist", options)
-        rows = pd.read_csv(folder / SAMPLES, dtype=str)
-        batch_size, lr, momentum = (experiment[key] for key in ("batch_size", "lr", "momentum"))
+        rows = pd.read_csv(folder / SAMPLES_FILE, dtype=str)
+        batch_size, lr, momentum = experiment.batch_size or len(rows), experiment.lr, experiment.momentum or 0.0
 
         def ours() -> tuple[float, float]:
             with _deterministic():
-                model = models.build(experiment, load_meta(folder))
+                model = models.build(cast(Experiment, experiment), load_meta(folder))
                 history = _train(model, experiment, options, lambda _: None)
             return min(float(row["epoch_seconds"]) for row in history), float(history[-1]["validation_accuracy"])
 
         def reference() -> tuple[float, float]:
             torch.manual_seed(0)
             model = tutorial.MODELS[name]()
-            _require_equal_size(model, models.build(experiment, load_meta(folder)), name)
+            _require_equal_size(model, models.build(cast(Experiment, experiment), load_meta(folder)), name)
             loaders = tutorial.loaders(raw("mnist", options), options.temporary / "tutorial", rows, batch_size)
             epochs = tutorial.train(model, *loaders, epochs=options.epochs, lr=lr, momentum=momentum)
             return min(seconds for seconds, _ in epochs), epochs[-1][1]
@@ -77,9 +78,9 @@ def loop(options: Options) -> Result:
     data = load_meta(folder)
     record = {
         "experiment": "mnist_mlp",
-        "params": experiment,
+        "params": experiment.model_dump(),
         "run": {"seed": 0},
-        "data": data,
+        "data": data.model_dump(),
         "data_digest": "bench",
         "fingerprint": "bench",
         "versions": {},
@@ -94,7 +95,7 @@ def loop(options: Options) -> Result:
             Tracker() as tracker,
         ):
             tracker.begin(record)
-            model = models.build(experiment, data)
+            model = models.build(cast(Experiment, experiment), data)
             with contextlib.redirect_stderr(Terminal()):
                 started = time.perf_counter()
                 _train(model, experiment, options, lambda row: tracker.send("epoch", row))
@@ -102,7 +103,7 @@ def loop(options: Options) -> Result:
 
     def reference() -> float:
         with _deterministic():
-            model = models.build(experiment, data)
+            model = models.build(cast(Experiment, experiment), data)
             training, validation = load_split(folder, "train"), load_split(folder, "validation")
             started = time.perf_counter()
             bare.train(model, training, validation, experiment)
@@ -122,19 +123,19 @@ class Terminal(io.StringIO):
         return True
 
 
-def _experiment(name: str, epochs: int) -> dict[str, Any]:
-    return params.load().experiments[name].model_dump() | {"epochs": epochs, "early_stopping": None}
+def _experiment(name: str, epochs: int) -> Supervised:
+    experiment = params.load().experiments[name]
+    assert isinstance(experiment, Supervised)
+    return experiment.model_copy(update={"epochs": epochs, "early_stopping": None})
 
 
-def _train(
-    model: nn.Module, experiment: dict[str, Any], options: Options, on_epoch: Callable[[Row], None]
-) -> list[Row]:
+def _train(model: nn.Module, experiment: Supervised, options: Options, on_epoch: Callable[[Row], None]) -> list[Row]:
     folder = prepared("mnist", options)
     checkpoint = options.temporary / "checkpoint.pt"
     checkpoint.unlink(missing_ok=True)
     training, validation = load_split(folder, "train"), load_split(folder, "validation")
     outcome = train(
-        model, training, validation, experiment, load_meta(folder),
+        model, training, validation, experiment,
         device=CPU, precision=torch.float32, on_epoch=on_epoch, checkpoint=checkpoint, title="bench",
     )  # fmt: skip
     return outcome.history

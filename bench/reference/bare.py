@@ -1,20 +1,19 @@
 """Steps and validations of the supervised loop alone: no history, checkpoint, tracking or progress bar."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from torchprimer.datasets.storage import SplitArrays
+from torchprimer.params.experiments import Supervised
 from torchprimer.training.optimizers import build_optimizer
 
 
-def train(model: nn.Module, training: SplitArrays, validation: SplitArrays, params: dict[str, Any]) -> None:
-    loss_function = getattr(F, params["loss"])
-    optimizer = build_optimizer(params, model)
-    steps = -(-len(training) // params["batch_size"])
-    for _ in range(params["epochs"]):
+def train(model: nn.Module, training: SplitArrays, validation: SplitArrays, experiment: Supervised) -> None:
+    loss_function = getattr(F, experiment.loss)
+    optimizer = build_optimizer(experiment, model)
+    steps = -(-len(training) // (experiment.batch_size or len(training)))
+    for _ in range(experiment.epochs):
         model.train()
         for batch in torch.randperm(len(training)).tensor_split(steps):
             optimizer.zero_grad()
