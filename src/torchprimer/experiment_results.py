@@ -44,8 +44,7 @@ class ExperimentResults:
     @property
     def held_out(self) -> bool:
         """Whether test scores are of samples that were not trained on."""
-        dataset = self.params.datasets[self.raw_dataset]
-        return dataset.task != "sequence_labelling" and getattr(dataset, "split", "") != "none"
+        return self.params.datasets[self.raw_dataset].held_out
 
     def is_champion(self, champions: "Mapping[str, Champion]") -> bool:
         """Whether this very training is the champion of its dataset, and not an earlier one of the same name."""
