@@ -154,7 +154,7 @@ def test_characters_by_what_they_mostly_become() -> None:
     alphabet = [*"ehlo"]
     inputs, targets = (torch.tensor([[alphabet.index(c) for c in word]]) for word in ("hello", "ohlol"))
     split = SplitArrays(inputs, targets)
-    data = {"kind": "sequences", "task": "sequence", "classes": alphabet}
+    data = {"kind": "sequences", "task": "sequence_labelling", "classes": alphabet}
     assert fit_baselines(split, split, data, "most_frequent_per_character", 0) == {
         "dummy": {"accuracy": pytest.approx(2 / 5)}, "most_frequent_per_character": {"accuracy": pytest.approx(4 / 5)},
     }  # fmt: skip

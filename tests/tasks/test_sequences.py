@@ -23,7 +23,7 @@ from torchprimer.training.loops.supervised import train
 
 CPU = torch.device("cpu")
 HELLO = Sequences(kind="sequences", raw="hello", input="input", target="target", baseline="most_frequent_per_character")
-ALPHABET = {"kind": "sequences", "task": "sequence", "classes": list("ehlo"), "shape": [5], "held_out": False}
+ALPHABET = {"kind": "sequences", "task": "sequence_labelling", "classes": list("ehlo"), "shape": [5], "held_out": False}
 EXPERIMENTS = ["hello_rnn_cell", "hello_rnn", "hello_embedding"]
 
 
