@@ -5,15 +5,12 @@ What they would install is the tests' environment. `make lint`, `make types` and
 
 import os
 import signal
-import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
 
 from tests.conftest import Clone, running
 from tests.demo.test_demo import free_port
