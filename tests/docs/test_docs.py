@@ -1,16 +1,16 @@
 """The docs: links and anchors lead somewhere, the Chinese pages keep step with the English ones, every command works.
 
-Commands are those in blocks of `sh` and those between backticks. What each of them has to show:
+Commands are those in blocks of `sh` and those between backticks. How each of them is tested:
 
-    make X             that there is such a target (`make --dry-run`)
     dvc repro X@Y      run, all targets of all pages at once, in the reduced pipeline: all are known and up to date
-    dvc exp run -S     DVC's own code changes params.yaml, the result passes the schema and is another, the targets are
-                       stages. Really run are those in REALLY; the others would take hours, and differ in their numbers
-    the rest           run in the reduced pipeline (ANSWERED, and the tests at the end), or by another test (ELSEWHERE)
+    dvc exp run -S     DVC's own code changes params.yaml; the result passes the schema and differs, the targets are
+                       stages. Only those in EXECUTED are run; the others would take hours
+    the rest           run in the reduced pipeline (EXPECTED_OUTPUT), or by another test (COVERED_BY)
 
 A command that is in none of these is an error, and so is an entry of these tables that no page has.
 """
 
+import ast
 import itertools
 import json
 import math
@@ -20,7 +20,6 @@ import shlex
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,12 +44,12 @@ CHINESE = {
 PAGES = [*ENGLISH, *CHINESE.values(), "docs/experiments.md"]
 PROGRAMS = ("make", "dvc", "torchprimer", "mlflow", "git", "bash", "source", "export", "base64")
 
-REALLY = [  # settings that are run: see test_a_try_and_the_way_back, test_a_try_that_adds_a_key
+EXECUTED = [  # settings that are run: see test_a_try_and_the_way_back, test_a_try_that_adds_a_key
     "dvc exp run -S experiments.line_search.weight.start=0.05 -S experiments.line_search.weight.stop=4.05 "
     "evaluate@line_search",
     "dvc exp run -S '+experiments.dogs_vs_cats_resnet18.freeze=[features]' evaluate@dogs_vs_cats_resnet18",
 ]
-ANSWERED = {  # command -> what its output has
+EXPECTED_OUTPUT = {  # command -> what its output has
     "torchprimer list": "dogs_vs_cats_resnet18",
     "torchprimer show mnist_lenet5": "net.2.weight",
     "torchprimer show mnist_lenet5 net.2.weight --out filters.npy": "filters.npy",
@@ -61,46 +60,71 @@ ANSWERED = {  # command -> what its output has
     "torchprimer generate mnist_dcgan --count 64 --seed 1 digits.png": "",
     "dvc exp show": "main",
     "dvc exp show --only-changed --drop '.*(train.json|baselines|loss|macro|tives)|[^:]*/[^:]*$'": "Experiment",
-    "dvc metrics diff --targets metrics/mnist_cnn/test.json": "",
     "dvc plots show": "index.html",
     "dvc plots diff": "index.html",
 }
-ELSEWHERE = {  # command -> where it is proven: a file, and words in it; or run at the end of this one
-    "make repro": ("tests/pipeline/test_reruns_and_recovery.py", "python src/torchprimer sync"),  # and `dvc repro`
+DOCS = "tests/docs/test_docs.py"
+MAKE = "tests/docs/test_make.py"
+RERUNS = "tests/pipeline/test_reruns_and_recovery.py"
+STOCK = "tests/pipeline/test_stock_dvc.py"
+COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the words of the test that run it
+    "make repro": (f"{MAKE}::test_make_repro", 'make(unchanged, "repro")'),
+    "make quick": (f"{MAKE}::test_make_quick", 'make(few, "quick")'),
+    "make docs": (f"{MAKE}::test_make_docs", 'make(unchanged, "docs")'),
+    "make demo": (f"{MAKE}::test_make_demo", 'serving(reduced, "demo"'),
+    "make ui": (f"{MAKE}::test_make_ui", 'serving(reduced, "ui"'),
+    "make help": (f"{MAKE}::test_make_help", '"make help"'),
+    "make bench": ("tests/bench/test_bench.py::test_the_table_and_the_results_of_a_command", "main(command.split())"),
+    "make install": (".ci/run", "make lint"),  # the same recipe, with the packages of the extra `dev`
     "make test": (".ci/run", "make test"),
     "make lint": (".ci/run", "make lint"),
     "make types": (".ci/run", "make types"),
     "bash .ci/run": (".github/workflows/ci.yml", "bash .ci/run"),
-    "source .venv/bin/activate": ("Makefile", "source $(BIN)/activate"),  # any environment's
-    "make demo": ("tests/demo/test_demo.py", "torchprimer"),
-    "dvc repro": ("tests/pipeline/test_pipeline.py", 'reduced("dvc repro")'),
-    "dvc repro evaluate@its_name": ("tests/docs/test_docs_own_data.py", "follow(clone"),  # a name of one's own
-    "dvc exp run -S lr=0.01": ("tests/pipeline/test_pipeline.py", '"\\nlr:", "\\nlr: 0.01"'),
-    "dvc exp run -S limit=256 -S epochs=1": ("tests/conftest.py", "-S limit=256 -S epochs=1"),
+    "source .venv/bin/activate": ("Makefile", "source $(BIN)/activate"),  # of any virtual environment
+    "dvc repro": (f"{STOCK}::stock", 'clone("dvc repro")'),
+    "dvc repro evaluate@its_name": ("tests/test_extending.py::test_an_experiment", "dvc repro export@iris_mlp"),
+    "dvc exp run -S lr=0.01": ("tests/pipeline/test_pipeline.py::test_only_what_depends_on_a_change_trains_again",
+                               "changed(unchanged)"),
+    "dvc exp run -S limit=256 -S epochs=1": ("tests/conftest.py::run_reduced", "dvc exp run {REDUCED}"),
     "dvc exp run -S experiments.mnist_cnn.lr=0.05": (
-        "tests/pipeline/test_reruns_and_recovery.py", "dvc exp run -S experiments.mnist_cnn.lr=0.05",
+        f"{RERUNS}::test_one_experiment_alone", "dvc exp run -S experiments.mnist_cnn.lr=0.05",
     ),
-    "dvc exp run --temp": ("tests/pipeline/test_reruns_and_recovery.py", "dvc exp run --temp"),
+    "dvc metrics diff --targets metrics/mnist_cnn/test.json": (
+        f"{STOCK}::test_a_changed_number_reruns_only_its_experiment",
+        "dvc metrics diff --targets metrics/mnist_cnn/test.json",
+    ),
+    "dvc exp run --temp": (f"{MAKE}::test_make_quick", 'make(few, "quick")'),
     "dvc exp run --queue -S experiments.mnist_cnn.lr=0.01,0.02,0.05 evaluate@mnist_cnn": (
-        "tests/pipeline/test_reruns_and_recovery.py", "dvc exp run --queue -S experiments.mnist_cnn.lr=0.02,0.03",
+        f"{RERUNS}::test_queue_and_temporary_runs_share_one_store",
+        "dvc exp run --queue -S experiments.mnist_cnn.lr=0.02,0.03",
     ),
-    "dvc queue start --jobs 2": ("tests/pipeline/test_reruns_and_recovery.py", "dvc queue start --jobs 2"),
-    "dvc exp run -S processes=2": ("tests/pipeline/test_reruns_and_recovery.py", "dvc exp run -S processes=2"),
-    "torchprimer sync": ("tests/pipeline/test_reruns_and_recovery.py", "python src/torchprimer sync"),
-    "torchprimer add-photos ~/Downloads/train.zip": ("tests/sources/test_add_photos.py", "add-photos"),
-    "torchprimer add-data my.csv --name mine": ("tests/docs/test_docs_own_data.py", "torchprimer"),
-    "export MLFLOW_TRACKING_URI=http://...": ("tests/tracking/test_tracking.py", "MLFLOW_TRACKING_URI"),
-    "git restore params.yaml": ("tests/docs/test_docs.py", "\ndef test_a_try_and_the_way_back"),
-    "git commit": ("tests/conftest.py", "git commit"),
-    "git commit -am 'lr 0.05'": ("tests/docs/test_docs.py", "\ndef test_a_try_and_the_way_back"),
-    "dvc exp apply NAME": ("tests/docs/test_docs.py", "\ndef test_a_try_and_the_way_back"),
-    "torchprimer predict wine_mlp new_wines.csv": ("tests/docs/test_docs_own_data.py", "predict wine_mlp"),
-    "torchprimer check": ("tests/params/test_params.py", "src/torchprimer check"),
-    "git add": ("tests/conftest.py", "git add"),
-    "dvc remote add": ("tests/docs/test_docs.py", "\ndef test_a_remote"),
-    "dvc remote add -d ours /srv/dvc": ("tests/docs/test_docs.py", "\ndef test_a_remote"),
-    "dvc push": ("tests/docs/test_docs.py", "\ndef test_a_remote"),
-    "dvc pull": ("tests/docs/test_docs.py", "\ndef test_a_remote"),
+    "dvc queue start --jobs 2": (
+        f"{RERUNS}::test_queue_and_temporary_runs_share_one_store", "dvc queue start --jobs 2",
+    ),
+    "dvc exp run -S processes=2": (
+        f"{RERUNS}::test_two_processes_take_the_same_steps_as_one", "dvc exp run -S processes=2",
+    ),
+    "torchprimer sync": (f"{RERUNS}::test_sync_brings_back_a_deleted_store", "python src/torchprimer sync"),
+    "torchprimer add-photos ~/Downloads/train.zip": (
+        "tests/sources/test_add_photos.py::test_add_photos", "python src/torchprimer add-photos",
+    ),
+    "torchprimer add-data my.csv --name mine": ("tests/docs/test_docs_own_data.py::follow", "clone(command.replace("),
+    "torchprimer predict wine_mlp new_wines.csv": (
+        "tests/docs/test_docs_own_data.py::test_a_table", "predict wine_mlp new_wines.csv",
+    ),
+    "torchprimer check": ("tests/params/test_params.py::test_command_line", "python src/torchprimer check"),
+    "export MLFLOW_TRACKING_URI=http://...": (
+        f"{STOCK}::test_a_tracking_server_by_http", "MLFLOW_TRACKING_URI=address",
+    ),
+    "git restore params.yaml": (f"{DOCS}::test_a_try_and_the_way_back", "git restore params.yaml"),
+    "git commit -am 'lr 0.05'": (f"{DOCS}::test_a_try_and_the_way_back", "git commit -am 'lr 0.05'"),
+    "dvc exp apply NAME": (f"{DOCS}::test_a_try_and_the_way_back", "dvc exp apply {tried}"),
+    "git add": (f"{STOCK}::stock", "git add -A"),
+    "git commit": (f"{STOCK}::stock", "git commit"),
+    "dvc remote add": (f"{DOCS}::test_a_remote", "dvc remote add -d ours"),
+    "dvc remote add -d ours /srv/dvc": (f"{DOCS}::test_a_remote", "dvc remote add -d ours"),
+    "dvc push": (f"{DOCS}::test_a_remote", "dvc push"),
+    "dvc pull": (f"{DOCS}::test_a_remote", "dvc pull"),
 }  # fmt: skip
 SERVED = ("mlflow models serve", "base64 <")  # test_a_champion_answers
 
@@ -246,24 +270,27 @@ def test_no_page_counts_the_experiments(page: str) -> None:
 # ---- commands --------------------------------------------------------------------------------------------------------
 
 
-def test_every_command_is_proven_somewhere() -> None:
-    shared = r"make \w+|dvc repro( \w+@\w+| report)+"  # by the next tests
+def source_of(test: str) -> str:
+    """The source of `file::function`, or all of a file."""
+    file, _, name = test.partition("::")
+    text = text_of(file)
+    if not name:
+        return text
+    (function,) = (node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name == name)
+    return ast.get_source_segment(text, function) or ""
+
+
+def test_every_command_is_run_by_a_test() -> None:
+    targets = r"dvc repro( \w+@\w+| report)+"  # by test_targets_are_known_and_up_to_date
     for command in COMMANDS:
         assert (
-            command in (*ANSWERED, *ELSEWHERE, *SETTINGS, *OWN_DATA)
+            command in (*EXPECTED_OUTPUT, *COVERED_BY, *SETTINGS, *OWN_DATA)
             or command.startswith(SERVED)
-            or re.fullmatch(shared, command)
+            or re.fullmatch(targets, command)
         ), f"no test runs: {command}"
-    assert set(ANSWERED) | set(ELSEWHERE) | set(REALLY) <= set(COMMANDS)
-    for file, words in ELSEWHERE.values():
-        assert words in text_of(file), f"{file} no longer has {words!r}"
-
-
-def test_make_has_its_targets() -> None:
-    targets = sorted({command.split()[1] for command in COMMANDS if command.startswith("make ")})
-    assert {"repro", "test", "demo"} <= set(targets)
-    done = subprocess.run(["make", "--dry-run", *targets], cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert set(EXPECTED_OUTPUT) | set(COVERED_BY) | set(EXECUTED) <= set(COMMANDS)
+    for test, words in COVERED_BY.values():
+        assert words in source_of(test), f"{test} no longer has {words!r}"
 
 
 def stages(numbers_file: Path) -> set[str]:
@@ -318,7 +345,7 @@ def here(command: str) -> str:
     return re.sub(r"^torchprimer", "python src/torchprimer", command)
 
 
-@pytest.mark.parametrize("command", ANSWERED)
+@pytest.mark.parametrize("command", EXPECTED_OUTPUT)
 def test_command_answers(tidy: Clone, command: str, tmp_path: Path) -> None:
     import numpy as np
 
@@ -327,7 +354,7 @@ def test_command_answers(tidy: Clone, command: str, tmp_path: Path) -> None:
     Image.fromarray(noise).save(tmp_path / "Photos" / "one.jpg")
     Image.fromarray(noise[:28, :28, 0]).save(tidy.folder / "digit.png")
     done = tidy(here(command), HOME=str(tmp_path))
-    assert ANSWERED[command] in done.stdout
+    assert EXPECTED_OUTPUT[command] in done.stdout
     if "answers.csv" in command:
         assert (tidy.folder / "answers.csv").read_text("utf-8").count("one.jpg") == 1
     for made in ("filters.npy", "digits.png"):
@@ -347,7 +374,7 @@ def test_a_try_and_the_way_back(forked: Clone, tmp_path: Path) -> None:
     (Its runs go to an MLflow store of their own: other tests count those of the reduced pipeline.)
     """
     scores = forked.folder / "metrics" / "line_search" / "test.json"
-    forked(REALLY[0], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    forked(EXECUTED[0], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert json.loads(scores.read_text())["mse"] > 0.001
     back = blocks("docs/course.md")[0][1]
     assert back == "git restore params.yaml\ndvc repro evaluate@line_search\n"
@@ -364,7 +391,7 @@ def test_a_try_and_the_way_back(forked: Clone, tmp_path: Path) -> None:
 
 
 def test_a_try_that_adds_a_key(forked: Clone, tmp_path: Path) -> None:
-    forked(REALLY[1], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    forked(EXECUTED[1], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
     record = json.loads((forked.folder / "models" / "dogs_vs_cats_resnet18" / "experiment.json").read_text())
     assert record["params"]["freeze"] == ["features"]
 

@@ -4,7 +4,9 @@ What they would install is the tests' environment. `make lint`, `make types` and
 """
 
 import os
+import re
 import signal
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -12,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.conftest import Clone, running
+from tests.conftest import PROJECT, Clone, running
 from tests.demo.test_demo import free_port
 from tests.pipeline.test_pipeline import executed, runs
 
@@ -50,6 +52,12 @@ def serving(clone: Clone, target: str, log: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             os.killpg(process.pid, signal.SIGINT)  # Ctrl-C
+
+
+def test_make_help() -> None:
+    done = subprocess.run("make help", shell=True, cwd=PROJECT, capture_output=True, text=True, check=True)
+    targets = re.findall(r"^([a-z]+):.*## ", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert re.findall(r"^  make (\w+)  ", done.stdout, re.MULTILINE) == targets
 
 
 def test_make_repro(unchanged: Clone) -> None:
