@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import tempfile
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from bench.measure import Options, Result
 from bench.photos import photos, preprocess
 from bench.text import bag_of_words, tokenizing
 from bench.training import epoch, loop
-from torchprimer.cli.app import Parser
 from torchprimer.errors import UserError, did_you_mean
 
 LINES: dict[str, Callable[[Options], Result]] = {
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> Namespace:
-    parser = Parser(prog="python -m bench", description=f"Lines: {', '.join(LINES)}.")
+    parser = ArgumentParser(prog="python -m bench", description=f"Lines: {', '.join(LINES)}.")
     parser.add_argument("lines", nargs="*", metavar="LINE", help="lines to measure (default: all)")
     parser.add_argument("--repeat", type=int, default=3, help="turns of each side (default: 3)")
     parser.add_argument("--epochs", type=int, default=2, help="epochs of mnist_mlp and mnist_cnn (default: 2)")

@@ -1,4 +1,4 @@
-"""What a user sees of a mistake: what is wrong, where, what is allowed, what to do. Never a traceback."""
+"""Errors that the command line prints as one line: what is wrong, where, what is allowed, what to do."""
 
 import datetime
 import json

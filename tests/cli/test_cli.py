@@ -1,4 +1,4 @@
-"""What a person types: help, typing mistakes, a Python without the packages."""
+"""The command line: help, usage errors, interrupts, a Python without the packages."""
 
 import contextlib
 import os
@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT, clean_environment, running
-from torchprimer.cli.app import ALONE, STAGES
-from torchprimer.cli.usage import COMMANDS
+from torchprimer.stages import STAGES
+
+COMMANDS = ("list", "show", "predict", "generate", "demo", "add-photos", "add-data", "ui", "sync", *STAGES)
 
 
 def torchprimer(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
@@ -26,36 +27,50 @@ def torchprimer(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedPro
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ((), "required: COMMAND"),
         (("trian", "mnist_cnn"), "Did you mean 'train'?"),
         (("train", "mnist_cn"), "Did you mean 'mnist_cnn'?"),
         (("split", "mnits"), "Did you mean 'mnist'?"),
-        (("train",), "required: ITEM"),
-        (("train", "mnist_cnn", "--fast"), "unrecognized arguments: --fast"),
+        (("train",), "Missing argument 'ITEM'. (see torchprimer train --help)"),
+        (("train", "mnist_cnn", "--fast"), "No such option: --fast (see torchprimer train --help)"),
+        (("predict", "mnist_cnn", "x.png", "--tpo", "3"), "No such option: --tpo (Possible options: --out, --top)"),
+        (("predict", "mnist_cnn", "x.png", "--json", "--csv"), "--json and --csv exclude each other: choose one"),
+        (("ui", "--port", "http"), "Invalid value for '--port': "),
         (("baseline", "mnits"), "Did you mean 'mnist'?"),
         (("extract_features", "none_of_that_name"), "no 'none_of_that_name' under features: in params.yaml"),
         (("crossvalidate", "diabetes_tund"), "Did you mean 'diabetes_tuned'?"),
         (("add-photos", "nowhere.zip"), "nowhere.zip does not exist"),
         (("add-data", "nowhere.csv", "--name", "own"), "nowhere.csv does not exist"),
-        (("add-data", "nowhere.csv"), "required: --name"),
-        (("add-data", "--name", "own"), "required: FILE"),
+        (("add-data", "nowhere.csv"), "Missing option '--name'. (see torchprimer add-data --help)"),
+        (("add-data", "--name", "own"), "Missing argument 'FILE'."),
         (("add-dat", "nowhere.csv"), "Did you mean 'add-data'?"),
         (("predct", "mnist_cnn"), "Did you mean 'predict'?"),
     ],
 )
-def test_mistakes_are_one_line(arguments: tuple[str, ...], expected: str) -> None:
+def test_errors_are_one_line(arguments: tuple[str, ...], expected: str) -> None:
     done = torchprimer(*arguments)
-    assert done.returncode == 1
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("torchprimer: ")
     assert expected in done.stderr
-    assert len(done.stderr.splitlines()) <= 2
-    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
-def test_verbose_shows_where() -> None:
-    done = torchprimer("train", "mnist_cn", "-v")
-    assert done.returncode == 1
-    assert "Traceback" in done.stderr
-    assert "Did you mean 'mnist_cnn'?" in done.stderr
+@pytest.mark.parametrize("option", ["-v", "--verbose"])
+def test_verbose_before_and_after_the_command(option: str) -> None:
+    expected = torchprimer("list", "reviews")
+    assert (expected.returncode, expected.stderr) == (0, "")
+    for arguments in ((option, "list", "reviews"), ("list", option, "reviews"), ("list", "reviews", option)):
+        done = torchprimer(*arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (0, expected.stdout, "")
+    for arguments in ((option, "train", "mnist_cn"), ("train", "mnist_cn", option)):
+        done = torchprimer(*arguments)
+        assert done.returncode == 1
+        assert "Traceback" in done.stderr
+        assert "Did you mean 'mnist_cnn'?" in done.stderr
+    done = torchprimer("list", "--", option)  # behind -- it is the name of a dataset
+    assert (done.returncode, done.stderr.partition(";")[0]) == (
+        1,
+        f"torchprimer: no experiment on a dataset '{option}'",
+    )
 
 
 def test_outside_a_project(tmp_path: Path) -> None:
@@ -65,7 +80,7 @@ def test_outside_a_project(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", ["preprocess", "evaluate"])
-def test_a_stage_before_its_turn(tmp_path: Path, stage: str) -> None:
+def test_missing_files_of_an_earlier_stage(tmp_path: Path, stage: str) -> None:
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(PROJECT / name, tmp_path / name)
     item = "mnist" if stage == "preprocess" else "mnist_cnn"
@@ -73,19 +88,19 @@ def test_a_stage_before_its_turn(tmp_path: Path, stage: str) -> None:
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "No such file" in line
-    assert line.endswith(f": `dvc repro {stage}@{item}` runs what comes before it, too")
+    assert line.endswith(f": `dvc repro {stage}@{item}` also runs the stages before it")
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("train", "mnist_cnn"), "interrupted; the same command goes on from the last finished epoch"),
-        (("split", "mnist"), "interrupted; the same command starts it anew"),
+        (("train", "mnist_cnn"), "interrupted; run the same command to resume from the last completed epoch"),
+        (("split", "mnist"), "interrupted; run the same command to start it again"),
         (("list",), "interrupted"),
     ],
 )
 def test_interrupted(tmp_path: Path, arguments: tuple[str, ...], expected: str) -> None:
-    """While it reads params.yaml, which here is a pipe that nobody writes to."""
+    """While the command reads params.yaml, which here is a pipe without a writer."""
     (tmp_path / "dvc.yaml").touch()
     os.mkfifo(tmp_path / "params.yaml")
     with running(
@@ -94,27 +109,54 @@ def test_interrupted(tmp_path: Path, arguments: tuple[str, ...], expected: str) 
     ) as process:  # fmt: skip
         writer = None
         while writer is None and process.poll() is None:
-            with contextlib.suppress(OSError):  # until somebody reads
+            with contextlib.suppress(OSError):  # until the command opens the pipe
                 writer = os.open(tmp_path / "params.yaml", os.O_WRONLY | os.O_NONBLOCK)
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=30)
-    assert (process.returncode, out, said) == (130, "", f"torchprimer: {expected}\n")
+        stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stdout, stderr) == (130, "", f"torchprimer: {expected}\n")
     assert writer is not None
     os.close(writer)
 
 
 def test_help_names_every_command_and_each_has_an_example() -> None:
     done = torchprimer("--help")
-    assert done.returncode == 0
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (torchprimer().returncode, torchprimer().stdout) == (0, done.stdout)
     assert "_track" not in done.stdout
-    assert {"list", "show", "predict", "generate", "add-photos", "add-data", "sync"} <= set(COMMANDS)
-    for command in (*ALONE, *STAGES, *COMMANDS):
-        assert f"\n  {command} " in done.stdout
-        more = torchprimer(command, "--help")
-        assert more.returncode == 0
-        _, examples = more.stdout.split("\nexamples:\n")
-        assert f"  torchprimer {command}" in examples
+    for command in COMMANDS:
+        assert f"│ {command} " in done.stdout
+        details = torchprimer(command, "--help")
+        assert (details.returncode, details.stderr) == (0, "")
+        assert f" torchprimer {command}" in details.stdout.partition(" Example")[2]
+
+
+def test_help_takes_less_than_half_a_second() -> None:
+    """The command line imports what a command needs when the command runs."""
+    command = [sys.executable, "-X", "importtime", str(PROJECT / "src" / "torchprimer"), "--help"]
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = subprocess.run(command, cwd=PROJECT, env=clean_environment(), capture_output=True, text=True, check=True)
+        seconds.append(time.perf_counter() - started)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert {"typer", "torchprimer"} <= imported
+    assert not imported & {"torch", "mlflow", "pandas", "numpy", "pydantic", "sklearn", "matplotlib", "onnxruntime"}
+    assert min(seconds) < 0.5
+
+
+def test_a_closed_pipe_is_not_an_error() -> None:
+    """`torchprimer ... | head`."""
+    for arguments in (("list",), ("--help",), ("train", "--help")):
+        with running(
+            [sys.executable, str(PROJECT / "src" / "torchprimer"), *arguments], cwd=PROJECT,
+            env=clean_environment() | {"PYTHONUNBUFFERED": ""}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            assert process.stdout
+            assert process.stderr
+            process.stdout.close()
+            assert process.stderr.read() == b""
+        assert process.returncode == 141
 
 
 def test_python_without_the_packages_says_what_to_do() -> None:

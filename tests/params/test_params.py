@@ -359,7 +359,7 @@ def test_command_line(clone: Clone) -> None:
     done = clone("python src/torchprimer download minst", fails=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "torchprimer: no 'minst' under downloads: in params.yaml; there are: mnist, cifar10. Did you mean 'mnist'?\n"
+        "torchprimer: no 'minst' under downloads: in params.yaml; one of: mnist, cifar10. Did you mean 'mnist'?\n"
     )
 
 

@@ -1,1 +1,1 @@
-"""The `torchprimer` command."""
+"""The command line: app.py runs one command; each other module holds a group of commands or implements one."""

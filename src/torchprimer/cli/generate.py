@@ -1,4 +1,4 @@
-"""`torchprimer generate E OUT`: images that an exported generator makes of noise, as one picture."""
+"""`torchprimer generate E OUT`: sample images from an exported generator, arranged in one image file."""
 
 import math
 from pathlib import Path
@@ -15,44 +15,43 @@ from torchprimer.errors import UserError
 if TYPE_CHECKING:
     from PIL import Image
 
-Bytes = npt.NDArray[np.uint8]
-FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # ending -> Pillow's name, and how to save
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix -> Pillow's format, and its options
     ".png": ("PNG", {}),
     ".jpg": ("JPEG", {"quality": 95}),
     ".jpeg": ("JPEG", {"quality": 95}),
     ".webp": ("WEBP", {"lossless": True}),
 }
-GAP = 128  # grey between the images
-WIDTH = 700  # pixels that a grid is enlarged to, about
+GAP = 128  # gray level of the lines between images
+WIDTH = 700  # pixels; a narrower grid is enlarged
 
 
 def generate(experiment: str, count: int, seed: int, out: Path) -> None:
-    """Writes `count` images as a grid; a single one in its own size. The same seed makes the same images.
+    """Writes `count` images as a grid, a single one in its own size. The same seed gives the same images.
 
     Args:
-        experiment: its name, or the path of a folder that `export` made.
-        out: the file; its folder is made if it is not there yet.
+        experiment: its name, or the path of an export folder.
+        out: the file; its folder is created if it does not exist.
 
     Raises:
-        UserError: no generator, no such format, or a folder in the file's place.
+        UserError: not a generator, an unsupported file format, or `out` is a folder.
     """
     if out.suffix.lower() not in FORMATS:
-        raise UserError(f"{out} ends in {out.suffix or 'nothing'}; one of: {', '.join(FORMATS)}")
+        raise UserError(f"{out}: the file name must end in one of: {', '.join(FORMATS)}")
     if out.is_dir():
-        raise UserError(f"{out} is a folder: name a file in it")
+        raise UserError(f"{out} is a folder: name a file")
     model = open_model(experiment)
-    if model.kind != "generator":
-        raise UserError(f"{experiment} is no generator{_generators()}")
-    picture = grid(model.generate(count, seed))
-    kind, options = FORMATS[out.suffix.lower()]
+    if model.noise_size is None:
+        raise UserError(f"{experiment} is not a generator{_generators()}")
+    image = image_grid(model.generate(count, seed))
+    image_format, options = FORMATS[out.suffix.lower()]
     with atomic_write(out) as file:
-        picture.save(file, kind, **options)
-    what = "an image" if count == 1 else f"{count:,} images"
-    print(f"{out}: {what} of {model.description['experiment']}, seed {seed}, {picture.width} x {picture.height} pixels")
+        image.save(file, image_format, **options)
+    number = "1 image" if count == 1 else f"{count:,} images"
+    print(f"{out}: {number} from {model.description['experiment']}, seed {seed}, {image.width} x {image.height} pixels")
 
 
-def grid(images: Bytes) -> "Image.Image":
-    """Images (N, H, W) or (N, H, W, 3) in rows, about as many as columns, enlarged a whole number of times."""
+def image_grid(images: npt.NDArray[np.uint8]) -> "Image.Image":
+    """Images (N, H, W) or (N, H, W, 3) in about as many rows as columns, enlarged by an integer factor."""
     from PIL import Image
 
     if len(images) == 1:
@@ -60,17 +59,17 @@ def grid(images: Bytes) -> "Image.Image":
     columns = math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     height, width = (side + 1 for side in images.shape[1:3])
-    whole = np.full((rows * height + 1, columns * width + 1, *images.shape[3:]), GAP, np.uint8)
+    pixels = np.full((rows * height + 1, columns * width + 1, *images.shape[3:]), GAP, np.uint8)
     for i, image in enumerate(images):
         top, left = i // columns * height + 1, i % columns * width + 1
-        whole[top : top + height - 1, left : left + width - 1] = image
-    picture = Image.fromarray(whole)
-    times = max(1, WIDTH // picture.width)
-    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+        pixels[top : top + height - 1, left : left + width - 1] = image
+    grid = Image.fromarray(pixels)
+    factor = max(1, WIDTH // grid.width)
+    return grid.resize((grid.width * factor, grid.height * factor), Image.Resampling.NEAREST)
 
 
 def _generators() -> str:
-    """Those of this project; nothing outside of one."""
+    """The generators of this project, as the end of a message; empty outside a project."""
     from torchprimer.params import load
 
     try:

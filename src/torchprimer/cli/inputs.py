@@ -1,167 +1,192 @@
-"""What people give a model on the command line: files, folders, standard input, a text, `column=value`."""
+"""The INPUT arguments of `predict`: files, folders, standard input, texts, `column=value`; a reader per kind of model."""
 
 import csv
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from torchprimer.datasets.csv_io import csv_error_text, csv_reader
 from torchprimer.errors import UserError, did_you_mean
 
 STDIN = "-"
 TABLES = (".csv", ".tsv")
-TEXT_COLUMNS = ("text", "input")  # where a CSV of several columns has the texts
+TEXT_COLUMNS = ("text", "input")  # names of the column of texts in a CSV with several columns
 
 
 @dataclass(frozen=True)
-class Given:
+class PredictInput:
     """One input.
 
     Attributes:
         value: what the Predictor takes: the path of an image, a text, or a row of a table.
-        name: what it is called in a table of answers.
-        place: what a complaint about it begins with; empty where the complaint says it by itself.
+        name: its name in a table of predictions.
+        location: prefix of error messages; empty where the message names the input itself.
     """
 
     value: str | dict[str, str]
     name: str
-    place: str = ""
+    location: str = ""
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The input as columns of a CSV: those of its table, or one."""
+        return self.value if isinstance(self.value, dict) else {"input": self.value}
 
 
-def gather(arguments: Sequence[str], kind: str, columns: Sequence[str]) -> tuple[list[Given], list[str]]:
-    """All inputs that the arguments stand for, in their order; and what is wrong with those that stand for none.
+@dataclass(frozen=True)
+class InputReader:
+    """How the models of one kind read INPUT arguments.
 
-    Args:
-        kind: of the Predictor.
-        columns: those that a model of tables takes; of texts, the one that had them in the training data.
+    Attributes:
+        read: the inputs that an argument stands for; its second argument is `columns` of the model.
+        usage: an example of INPUT, with fields of the export's example.json in braces.
+        truncate_at: the end of an input's name that a narrow terminal omits.
+        columns: from model.json, the columns of a model's table, or the column of texts in the training data.
+        key_values: whether `column=value` arguments form a row.
+        outputs_images: whether predictions are images, which `--out` writes to files.
     """
-    read = _tables if kind == "tabular" else _texts if kind in ("text", "sequences") else _images
-    inputs: list[Given] = []
-    complaints: list[str] = []
-    pairs = [argument for argument in arguments if kind == "tabular" and _is_pair(argument)]
+
+    read: Callable[[str, Sequence[str]], Iterator[PredictInput]]
+    usage: str
+    truncate_at: Literal["start", "end"]
+    columns: Callable[[Mapping[str, Any]], list[str]] = lambda _model: []
+    key_values: bool = False
+    outputs_images: bool = False
+
+
+def collect_inputs(
+    arguments: Sequence[str], reader: InputReader, columns: Sequence[str]
+) -> tuple[list[PredictInput], list[str]]:
+    """The inputs that the arguments stand for, in their order, and the errors of those that cannot be read."""
+    inputs: list[PredictInput] = []
+    errors: list[str] = []
+    pairs = [argument for argument in arguments if reader.key_values and is_key_value(argument)]
     for argument in dict.fromkeys(arguments) if STDIN in arguments else arguments:
         try:
             if argument not in pairs:
-                inputs.extend(read(argument, columns))
+                inputs.extend(reader.read(argument, columns))
             elif argument == pairs[0]:
                 inputs.append(_row(pairs, columns))
         except UserError as error:
-            complaints.append(str(error))
+            errors.append(str(error))
         except OSError as error:
-            complaints.append(f"{argument}: {error.strerror}")
-    return inputs, complaints
+            errors.append(f"{argument}: {error.strerror}")
+    return inputs, errors
 
 
 # ---- images ----------------------------------------------------------------------------------------------------------
 
 
-def _images(argument: str, _columns: Sequence[str]) -> Iterator[Given]:
-    """The file itself; every image in a folder; a path on each line."""
+def read_images(argument: str, _columns: Sequence[str]) -> Iterator[PredictInput]:
+    """An image file; all images in a folder; or one path per line of standard input."""
     from torchprimer.datasets.image_folder import SUFFIXES
 
-    place = Path(argument)
+    path = Path(argument)
     if argument == STDIN:
         names = [os.fsdecode(line) for line in sys.stdin.buffer.read().splitlines() if line.strip()]
-    elif place.is_dir():
-        found = (file.relative_to(place) for file in place.rglob("*") if file.suffix.lower() in SUFFIXES)
-        names = [str(place / file) for file in sorted(found) if not any(part.startswith(".") for part in file.parts)]
+    elif path.is_dir():
+        files = sorted(file.relative_to(path) for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        names = [str(path / file) for file in files if not any(part.startswith(".") for part in file.parts)]
         if not names:
-            raise UserError(f"{argument}: no image in this folder; known endings: {' '.join(sorted(SUFFIXES))}")
+            raise UserError(f"{argument}: no image in this folder; supported: {' '.join(sorted(SUFFIXES))}")
     else:
         names = [argument]
-    yield from (Given(name, name) for name in names)
+    yield from (PredictInput(name, name) for name in names)
 
 
 # ---- texts and strings -----------------------------------------------------------------------------------------------
 
 
-def _texts(argument: str, columns: Sequence[str]) -> Iterator[Given]:
-    """A text on each line of a file or of standard input; a column of a CSV; or the argument itself."""
-    is_file = argument == STDIN or _is(argument, Path.is_file)
+def read_texts(argument: str, columns: Sequence[str]) -> Iterator[PredictInput]:
+    """One text per line of a file or of standard input; a column of a CSV; or the argument itself."""
+    is_file = argument == STDIN or _test_path(argument, Path.is_file)
     if is_file and not argument.lower().endswith(TABLES):
-        lines = _lines(argument)
+        lines = _read_lines(argument)
         if argument != STDIN and not any(line.strip() for line in lines):
-            raise UserError(f"{argument} is empty: a text on each line is needed")
+            raise UserError(f"{argument} is empty: one text per line is needed")
         for number, line in enumerate(lines, 1):
             if text := line.strip():
-                yield Given(text, text, f"{_called(argument)}, line {number}")
+                yield PredictInput(text, text, f"{display_name(argument)}, line {number}")
     elif is_file:
-        rows = list(_rows(argument))
+        rows = list(_read_rows(argument))
         names = list(rows[0][1])
-        known = (*columns, *TEXT_COLUMNS)
-        column = names[0] if len(names) == 1 else next((name for name in known if name in names), None)
+        candidates = (*columns, *TEXT_COLUMNS)
+        column = names[0] if len(names) == 1 else next((name for name in candidates if name in names), None)
         if column is None:
             raise UserError(
-                f"{argument}: the texts should be in a column '{known[0]}', or in the only one; it has: "
+                f"{argument}: a CSV of texts needs a column '{candidates[0]}', or a single column; its columns: "
                 f"{', '.join(names)}"
             )
-        yield from (Given(row[column], row[column], f"{argument}, line {number}") for number, row in rows)
-    elif argument.strip() and _is(argument, Path.is_dir):
-        raise UserError(f"{argument} is a folder: give a .txt file with a text on each line, a CSV, or a text itself")
+        yield from (PredictInput(row[column], row[column], f"{argument}, line {number}") for number, row in rows)
+    elif argument.strip() and _test_path(argument, Path.is_dir):
+        raise UserError(f"{argument} is a folder: name a .txt file with one text per line, a CSV, or type a text")
     elif argument.lower().endswith((".txt", *TABLES)) and len(argument.split()) == 1:
         raise UserError(f"{argument}: no such file")
     else:
-        yield Given(argument, argument)
+        yield PredictInput(argument, argument)
 
 
-def _is(argument: str, what: object) -> bool:
+def _test_path(argument: str, test: Callable[[Path], bool]) -> bool:
     try:
-        return bool(what(Path(argument)))  # type: ignore[operator]
-    except OSError:  # a whole text is too long for a name
+        return test(Path(argument))
+    except OSError:  # a text may be too long for a file name
         return False
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
 
-def _tables(argument: str, columns: Sequence[str]) -> Iterator[Given]:
-    """Every row of a CSV, which needs all columns of the model; further ones go along into the answer."""
-    rows = list(_rows(argument))
-    _check(list(rows[0][1]), columns, _called(argument))
+def read_tables(argument: str, columns: Sequence[str]) -> Iterator[PredictInput]:
+    """The rows of a CSV, which needs all columns of the model; extra columns are copied to the output."""
+    rows = list(_read_rows(argument))
+    require_columns(list(rows[0][1]), columns, display_name(argument))
     for number, row in rows:
-        yield Given(row, f"{_called(argument)}, line {number}", f"{_called(argument)}, line {number}")
+        location = f"{display_name(argument)}, line {number}"
+        yield PredictInput(row, location, location)
 
 
-def _is_pair(argument: str) -> bool:
+def is_key_value(argument: str) -> bool:
+    """Whether an argument is `column=value`, and not the name of a file."""
     return "=" in argument and not Path(argument).exists()
 
 
-def _row(pairs: Sequence[str], columns: Sequence[str]) -> Given:
-    """One row out of all arguments like `hours=3`."""
-    row = {}
+def _row(pairs: Sequence[str], columns: Sequence[str]) -> PredictInput:
+    """One row from all `column=value` arguments."""
+    row: dict[str, str] = {}
     for pair in pairs:
         name, _, value = pair.partition("=")
         if name not in columns:
-            raise UserError(
-                f"{pair}: no column '{name}'; there are: {', '.join(columns)}.{did_you_mean(name, columns)}"
-            )
+            raise UserError(f"{pair}: no column '{name}'; one of: {', '.join(columns)}.{did_you_mean(name, columns)}")
         if name in row:
-            raise UserError(f"{pair}: column '{name}' is given twice")
+            raise UserError(f"{pair}: column '{name}' has two values")
         row[name] = value.strip()
-    _check(list(row), columns, " ".join(pairs))
-    return Given(row, " ".join(pairs))
+    require_columns(list(row), columns, " ".join(pairs))
+    return PredictInput(row, " ".join(pairs))
 
 
-def _check(there: Sequence[str], columns: Sequence[str], place: str) -> None:
-    if missing := [name for name in columns if name not in there]:
-        guess = did_you_mean(missing[0], [name for name in there if name not in columns])
-        raise UserError(f"{place}: no column {', '.join(map(repr, missing))}; needed are: {', '.join(columns)}.{guess}")
+def require_columns(names: Sequence[str], columns: Sequence[str], location: str) -> None:
+    """Raises UserError unless `names` has all `columns` of the model."""
+    if missing := [name for name in columns if name not in names]:
+        guess = did_you_mean(missing[0], [name for name in names if name not in columns])
+        required = ", ".join(columns)
+        raise UserError(f"{location}: no column {', '.join(map(repr, missing))}; required: {required}.{guess}")
 
 
-# ---- reading ---------------------------------------------------------------------------------------------------------
+# ---- files -----------------------------------------------------------------------------------------------------------
 
 
-def _rows(argument: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV by the names in its first line, stripped, each with the number of its (last) line."""
-    lines, called = _lines(argument), _called(argument)
+def _read_rows(argument: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV by the names in its first line, stripped, each with the number of its last line."""
+    lines, source = _read_lines(argument), display_name(argument)
     if not any(line.strip() for line in lines):
-        raise UserError(f"{called} is empty; a CSV is needed, with the names of its columns in the first line")
+        raise UserError(f"{source} is empty: a CSV with column names in its first line is needed")
     reader = csv_reader(lines)
     names: list[str] = []
-    number = 0
+    count = 0
     try:
         for values in reader:
             cells = [value.strip() for value in values]
@@ -169,30 +194,45 @@ def _rows(argument: str) -> Iterator[tuple[int, dict[str, str]]]:
                 continue
             if not names:
                 names = cells
-                if twice := sorted({name for name in names if names.count(name) > 1}):
-                    raise UserError(f"{called}: two columns are called {twice[0]!r}")
+                if duplicates := sorted({name for name in names if names.count(name) > 1}):
+                    raise UserError(f"{source}: two columns have the name {duplicates[0]!r}")
             elif len(cells) != len(names):
-                raise UserError(
-                    f"{called}, line {reader.line_num}: {len(cells)} values, and there are {len(names)} columns"
-                )
+                raise UserError(f"{source}, line {reader.line_num}: {len(cells)} values for {len(names)} columns")
             else:
-                number += 1
+                count += 1
                 yield reader.line_num, dict(zip(names, cells, strict=True))
     except csv.Error as error:
-        raise UserError(f"{called}{csv_error_text(reader, error)}") from None
-    if not number:
-        raise UserError(f"{called} has no rows below the names of its columns")
+        raise UserError(f"{source}{csv_error_text(reader, error)}") from None
+    if not count:
+        raise UserError(f"{source} has no rows below the column names")
 
 
-def _lines(argument: str) -> list[str]:
+def _read_lines(argument: str) -> list[str]:
     content = sys.stdin.buffer.read() if argument == STDIN else Path(argument).read_bytes()
     try:
         text = content.decode("utf-8-sig")
-        return list(io.StringIO(text, newline=""))  # lines as files have them; splitlines cuts at U+2028, too
+        return list(io.StringIO(text, newline=""))  # split at line ends only; splitlines also splits at U+2028
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{_called(argument)}, line {line} is not UTF-8: save it as UTF-8") from None
+        raise UserError(f"{display_name(argument)}, line {line} is not UTF-8: save it as UTF-8") from None
 
 
-def _called(argument: str) -> str:
+def display_name(argument: str) -> str:
+    """The argument as messages name it."""
     return "standard input" if argument == STDIN else argument
+
+
+# ---- by kind of model ------------------------------------------------------------------------------------------------
+
+
+READERS = {  # by Predictor.kind
+    "images": InputReader(read_images, "IMAGE_OR_FOLDER", "start"),
+    "autoencoder": InputReader(read_images, "IMAGE_OR_FOLDER --out FOLDER", "start", outputs_images=True),
+    "tabular": InputReader(
+        read_tables, "ROWS.csv", "start", lambda model: [column["name"] for column in model["columns"]], key_values=True
+    ),
+    "text": InputReader(
+        read_texts, "'a text'", "end", lambda model: list(filter(None, [model["transform"].get("text_column")]))
+    ),
+    "sequences": InputReader(read_texts, "'{text}'", "end"),  # it accepts one length and its own characters
+}

@@ -1,71 +1,75 @@
-"""`torchprimer list`: every experiment with its scores, and which model is champion of its dataset."""
+"""`torchprimer list`: all experiments with their scores, their state, and the champion of each dataset."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.filesize import decimal
+
 from torchprimer.cli import formatting
 from torchprimer.errors import UserError, did_you_mean
-from torchprimer.experiment_results import MEASURES, Result, number
+from torchprimer.experiment_results import ExperimentResults
 from torchprimer.params import Params
+from torchprimer.tasks.metrics import METRICS
 from torchprimer.tracking.client import champions
 
 
-def list_experiments(params: Params, datasets: Sequence[str], form: formatting.Form) -> None:
-    """Prints a row for each experiment on one of `datasets`, or on any.
+def list_experiments(params: Params, datasets: Sequence[str], output_format: formatting.OutputFormat) -> None:
+    """Prints a row for each experiment on one of `datasets`; without `datasets`, for each experiment.
 
-    The champion of a dataset was chosen by its validation score (tracking/store.py); test scores are shown, and chose
-    nothing. `state` says which stage is still to run.
+    The champion of a dataset is chosen by its validation score (tracking/registry.py). `state` names the first stage
+    that is still to run.
 
     Raises:
-        UserError: no such dataset.
+        UserError: no such dataset, or a damaged file of an experiment.
     """
-    known = list(dict.fromkeys(experiment.dataset for experiment in params.experiments.values()))
+    names = list(dict.fromkeys(experiment.dataset for experiment in params.experiments.values()))
     for dataset in datasets:
-        if dataset not in known:
-            guess = did_you_mean(dataset, known)
-            raise UserError(f"no experiment on a dataset '{dataset}'; there are: {', '.join(known)}.{guess}")
-    results = [Result(params, name) for name in params.experiments]
+        if dataset not in names:
+            guess = did_you_mean(dataset, names)
+            raise UserError(f"no experiment on a dataset '{dataset}'; one of: {', '.join(names)}.{guess}")
+    results = [ExperimentResults(params, name) for name in params.experiments]
     results = [result for result in results if not datasets or result.dataset in datasets]
     try:
         best = champions()
     except UserError as error:
-        print(f"torchprimer: no champions below: {error}", file=sys.stderr)
+        print(f"torchprimer: champions are not marked: {error}", file=sys.stderr)
         best = {}
     records = [_record(result, result.is_champion(best)) for result in results]
-    if form == "json":
+    if output_format == "json":
         formatting.print_json(records)
-    elif form == "csv":
+    elif output_format == "csv":
         formatting.print_csv(records)
     else:
-        formatting.print_table([_for_people(record) for record in records])
+        formatting.print_table([_cells(record) for record in records])
 
 
-def _record(result: Result, champion: bool) -> dict[str, Any]:
+def _record(result: ExperimentResults, champion: bool) -> dict[str, Any]:
     return {
         "experiment": result.name,
         "dataset": result.dataset,
         "model": result.model,
-        "measure": result.measure,
+        "metric": result.metric.name if result.metric else None,
         "validation": result.validation_score,
         "test": result.test_score,
-        "seconds": result.training.get("seconds"),
+        "seconds": result.timing.get("seconds"),
         "bytes": result.onnx.stat().st_size if result.onnx else None,
         "champion": champion,
         "state": result.state,
     }
 
 
-def _for_people(record: Mapping[str, Any]) -> dict[str, str]:
-    measure, seconds, state = record["measure"], record["seconds"], record["state"]
+def _cells(record: Mapping[str, Any]) -> dict[str, str]:
+    seconds, state = record["seconds"], record["state"]
+    metric = METRICS[record["metric"]] if record["metric"] else None
     return {
         "experiment": record["experiment"],
         "dataset": record["dataset"],
         "model": record["model"],
-        "measure": MEASURES[measure][0] if measure else "",
-        "validation": number(measure, record["validation"]),
-        "test": number(measure, record["test"]),
+        "metric": metric.label if metric else "",
+        "validation": metric.format(record["validation"]) if metric else "",
+        "test": metric.format(record["test"]) if metric else "",
         "seconds": "" if seconds is None else f"{seconds:.0f}" if seconds >= 1 else "<1",
-        "size": "" if record["bytes"] is None else formatting.size(record["bytes"]),
+        "size": "" if record["bytes"] is None else decimal(record["bytes"]),
         "": "champion" if record["champion"] else "" if state == "ready" else state,
     }

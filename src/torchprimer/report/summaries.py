@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from rich.filesize import decimal
+
 from torchprimer import paths
-from torchprimer.cli.formatting import size
 from torchprimer.experiment_results import MEASURES, Result, number
 from torchprimer.params import Params, StrictModel
 from torchprimer.params.experiments import BaseExperiment, GridRange, Supervised
@@ -128,7 +129,7 @@ class Summary(Result):
 
     @property
     def size(self) -> str:
-        return "" if self.exported_bytes is None else size(self.exported_bytes)
+        return "" if self.exported_bytes is None else decimal(self.exported_bytes)
 
     @cached_property
     def settings(self) -> dict[str, str]:
