@@ -4,7 +4,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from torchprimer import params
 from torchprimer.datasets.meta import Meta, parse_meta
+from torchprimer.models import Record, RunSettings
 from torchprimer.params.experiments import AnyExperiment, Experiment
 
 TASKS = {"rnn": "sequence_labelling", "autoencoder": "reconstruction", "gan": "generation"}
@@ -32,6 +34,18 @@ def make_experiment(**keys: Any) -> Experiment:
     common = {"dataset": "any", "task": task, "init_from": "scratch", "scorer": "none", "loop": loop}
     supervised = SUPERVISED | {"loss": LOSSES.get(task, "cross_entropy")} if loop == "supervised" else {}
     return _ADAPTER.validate_python(common | supervised | (MODELS[model] if loop != "grid_search" else {}) | keys)
+
+
+def load_experiment(name: str, **changes: Any) -> Experiment:
+    """An experiment of params.yaml with other values for some of its keys."""
+    return _ADAPTER.validate_python(params.load().resolve(name).model_dump() | changes)
+
+
+def make_record(experiment: Experiment, meta: Meta, **keys: Any) -> Record:
+    """The record of a model, experiment.json, with values for the rest that mean nothing special."""
+    run = RunSettings(seed=0, limit=None, device="cpu", precision="float32", processes=1)
+    defaults: dict[str, Any] = {"experiment": "any", "data_digest": "", "init_from_digest": "", "versions": {}}
+    return Record(params=experiment, data=meta, run=run, **(defaults | keys))
 
 
 def make_meta(**keys: Any) -> Meta:

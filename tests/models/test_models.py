@@ -9,33 +9,21 @@ import pytest
 import torch
 from torch import nn
 
-from torchprimer import models, params
+from tests.objects import load_experiment, make_meta, make_record
+from torchprimer import models
+from torchprimer.datasets.meta import Meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import ParityError, check_parity, export_onnx
-from torchprimer.tasks import figures
-from torchprimer.tasks.metrics import classification_metrics, per_class, roc_points
+from torchprimer.tasks import figures, get_task
+from torchprimer.tasks.classification.metrics import classification_metrics, per_class, roc_points
 
-DIGITS: dict[str, Any] = {
-    "kind": "images",
-    "task": "classification",
-    "shape": [1, 28, 28],
-    "classes": list("0123456789"),
-    "mean": [0.1307],
-    "std": [0.3081],
-}
-PETS: dict[str, Any] = {
-    "kind": "images",
-    "task": "classification",
-    "shape": [3, 32, 32],
-    "classes": ["cat", "dog"],
-    "mean": [0.5, 0.4, 0.3],
-    "std": [0.2, 0.2, 0.3],
-}
+DIGITS = make_meta(kind="images", shape=[1, 28, 28], classes=list("0123456789"), mean=[0.1307], std=[0.3081])
+PETS = make_meta(kind="images", shape=[3, 32, 32], classes=["cat", "dog"], mean=[0.5, 0.4, 0.3], std=[0.2, 0.2, 0.3])
 
 
-def built(name: str, data: dict[str, Any], **changes: Any) -> nn.Module:
+def build(name: str, meta: Meta, **changes: Any) -> nn.Module:
     torch.manual_seed(0)
-    return models.build(params.load().resolve(name).model_dump() | changes, data)
+    return models.build(load_experiment(name, **changes), meta)
 
 
 def layers(model: nn.Module) -> list[tuple[int, ...]]:
@@ -43,17 +31,19 @@ def layers(model: nn.Module) -> list[tuple[int, ...]]:
 
 
 def test_architectures() -> None:
-    assert layers(built("mnist_mlp", DIGITS)) == [(512, 784), (256, 512), (128, 256), (64, 128), (10, 64)]
-    assert layers(built("mnist_cnn", DIGITS)) == [(10, 1, 5, 5), (20, 10, 5, 5), (10, 320)]
-    assert layers(built("dogs_vs_cats_cnn", PETS)) == [
+    assert layers(build("mnist_mlp", DIGITS)) == [(512, 784), (256, 512), (128, 256), (64, 128), (10, 64)]
+    assert layers(build("mnist_cnn", DIGITS)) == [(10, 1, 5, 5), (20, 10, 5, 5), (10, 320)]
+    assert layers(build("dogs_vs_cats_cnn", PETS)) == [
         (32, 3, 3, 3), (64, 32, 3, 3), (128, 64, 3, 3), (512, 2048), (64, 512), (2, 64),
     ]  # fmt: skip
 
 
 def test_normalisation_is_in_the_model() -> None:
     images = torch.randint(256, (5, 3, 32, 32), dtype=torch.uint8)
-    expected = (images.numpy() / 255 - np.array(PETS["mean"])[:, None, None]) / np.array(PETS["std"])[:, None, None]
-    np.testing.assert_allclose(built("dogs_vs_cats_cnn", PETS).normalize(images), expected, atol=1e-5)  # type: ignore[operator]
+    expected = (images.numpy() / 255 - np.array([0.5, 0.4, 0.3])[:, None, None]) / np.array([0.2, 0.2, 0.3])[
+        :, None, None
+    ]
+    np.testing.assert_allclose(build("dogs_vs_cats_cnn", PETS).normalize(images), expected, atol=1e-5)  # type: ignore[operator]
 
 
 def test_pooling_before_relu_changes_nothing() -> None:
@@ -62,7 +52,7 @@ def test_pooling_before_relu_changes_nothing() -> None:
 
 
 def test_batch_norm_in_eval_is_the_formula() -> None:
-    model = built("mnist_mlp", DIGITS, hidden=[6], batch_norm=True)
+    model = build("mnist_mlp", DIGITS, hidden=[6], batch_norm=True)
     norm = next(layer for layer in model.modules() if isinstance(layer, nn.BatchNorm1d))
     model.train()
     model(torch.randint(256, (64, 1, 28, 28), dtype=torch.uint8))
@@ -78,26 +68,28 @@ def test_batch_norm_in_eval_is_the_formula() -> None:
 
 def test_images_too_small_for_the_network() -> None:
     with pytest.raises(UserError, match="images of 8 x 8 pixels are used up after block 2 of 2"):
-        built("mnist_cnn", DIGITS | {"shape": [1, 8, 8]})
+        build("mnist_cnn", DIGITS.model_copy(update={"shape": [1, 8, 8]}))
 
 
-@pytest.mark.parametrize(("name", "data"), [("mnist_mlp", DIGITS), ("dogs_vs_cats_cnn", PETS)])
-def test_saved_and_loaded_is_the_same(tmp_path: Path, name: str, data: dict[str, Any]) -> None:
-    model = built(name, data).eval()
-    given = params.load().resolve(name).model_dump()
-    models.save(model.state_dict(), {"params": given, "data": data}, tmp_path)
-    loaded, record = models.load(tmp_path)
-    images = torch.randint(256, (4, *data["shape"]), dtype=torch.uint8)
+@pytest.mark.parametrize(("name", "meta"), [("mnist_mlp", DIGITS), ("dogs_vs_cats_cnn", PETS)])
+def test_saved_and_loaded_is_the_same(tmp_path: Path, name: str, meta: Meta) -> None:
+    model = build(name, meta).eval()
+    record = make_record(load_experiment(name), meta)
+    models.save(model.state_dict(), record, tmp_path)
+    loaded, loaded_record = models.load(tmp_path)
+    images = torch.randint(256, (4, *meta.shape), dtype=torch.uint8)
     assert torch.equal(model(images), loaded(images))
-    assert record["params"] == given
+    assert loaded_record == record
 
 
-@pytest.mark.parametrize(("name", "data"), [("mnist_cnn", DIGITS), ("dogs_vs_cats_cnn", PETS)])
-def test_export_and_its_proof(tmp_path: Path, name: str, data: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("name", "meta"), [("mnist_cnn", DIGITS), ("dogs_vs_cats_cnn", PETS)])
+def test_export_and_its_proof(tmp_path: Path, name: str, meta: Meta) -> None:
     import onnxruntime
 
-    model = nn.Sequential(built(name, data), models.OutputHead(params.load().resolve(name).model_dump(), data)).eval()
-    images = torch.randint(256, (9, *data["shape"]), dtype=torch.uint8)
+    experiment = load_experiment(name)
+    head = get_task(experiment.task).output_head(experiment, meta)
+    model = nn.Sequential(build(name, meta), head).eval()
+    images = torch.randint(256, (9, *meta.shape), dtype=torch.uint8)
     export_onnx(model, images[:1], tmp_path / "model.onnx", ("images", "probabilities"))
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
     assert b".py" not in (tmp_path / "model.onnx").read_bytes()  # nor where the project lies on this machine

@@ -12,12 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.objects import make_experiment, make_meta, make_record
 from torchprimer import models, paths
+from torchprimer.datasets.meta import FeaturesMeta, Meta
 from torchprimer.datasets.storage import SAMPLES_FILE, load_meta, write_meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models import mlp, torchvision
 from torchprimer.models.efficientnet_lite import EfficientNetLite, SameConv2d, enlarged
+from torchprimer.params import experiments as params
 from torchprimer.stages import extract_features
 from torchprimer.training.transfer import freeze, load_initial_weights
 
@@ -37,30 +40,22 @@ SMALLEST = {  # side in pixels, not much above what each architecture's layers l
 }
 
 
-def pets(side: int, channels: int = 3) -> dict[str, Any]:
-    return {
-        "kind": "images",
-        "task": "classification",
-        "shape": [channels, side, side],
-        "classes": ["cat", "dog", "fox"],
-        "held_out": True,
-        "raw": "zoo",
-        "source": "",
-        "mean": [0.5, 0.4, 0.3][:channels],
-        "std": [0.2, 0.2, 0.3][:channels],
-    }
+def pets(side: int, channels: int = 3) -> Meta:
+    mean, std = [0.5, 0.4, 0.3][:channels], [0.2, 0.2, 0.3][:channels]
+    return make_meta(
+        kind="images", shape=[channels, side, side], classes=["cat", "dog", "fox"], raw="zoo", mean=mean, std=std
+    )
 
 
-def params(architecture: str, **changes: Any) -> dict[str, Any]:
-    own = {"model": "torchvision", "architecture": architecture, "min_input_size": None, "hidden": None, "dropout": 0.0}
-    return own | {"loss": "cross_entropy"} | changes
+def experiment_of(architecture: str, **changes: Any) -> params.Torchvision:
+    experiment = make_experiment(model="torchvision", architecture=architecture, **changes)
+    assert isinstance(experiment, params.Torchvision)
+    return experiment
 
 
-def built(architecture: str, side: int, channels: int = 3, seed: int = 0, **changes: Any) -> nn.Sequential:
+def build(architecture: str, side: int, channels: int = 3, seed: int = 0, **changes: Any) -> nn.Sequential:
     torch.manual_seed(seed)
-    model = models.build(params(architecture, **changes), pets(side, channels))
-    assert isinstance(model, nn.Sequential)
-    return model
+    return models.build(experiment_of(architecture, **changes), pets(side, channels))
 
 
 def pixels(side: int, number: int = 2, channels: int = 3) -> torch.Tensor:
@@ -70,7 +65,7 @@ def pixels(side: int, number: int = 2, channels: int = 3) -> torch.Tensor:
 @pytest.mark.parametrize(("architecture", "side"), SMALLEST.items())
 def test_one_training_step(architecture: str, side: int) -> None:
     """Forward, loss, backward, optimiser: a gradient for every tensor, and both parts move."""
-    model = built(architecture, side, seed=2)  # a seed with which SqueezeNet's last ReLU lets something through
+    model = build(architecture, side, seed=2)  # a seed with which SqueezeNet's last ReLU lets something through
     images, targets = pixels(side), torch.tensor([0, 2])
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     before = {name: tensor.clone() for name, tensor in model.named_parameters()}
@@ -92,7 +87,7 @@ def test_same_answers_as_torchvision() -> None:
     for architecture, side in (("resnet18", 40), ("squeezenet1_0", 40), ("vgg11", 40), ("vit_b_32", 64)):
         settings = {"image_size": side} if architecture.startswith("vit") else {}
         theirs = zoo.get_model(architecture, weights=None, num_classes=3, **settings).eval()
-        net = torchvision.build(params(architecture), pets(side), 3).eval()
+        net = torchvision.build(experiment_of(architecture), pets(side), 3).eval()
         net.load_state_dict({net.map_key(name): tensor for name, tensor in theirs.state_dict().items()})
         images = torch.randn(2, 3, side, side)
         with torch.no_grad():
@@ -101,12 +96,12 @@ def test_same_answers_as_torchvision() -> None:
 
 def test_own_classifier_on_the_features_own_size() -> None:
     """VGG at 32 pixels: 512 features, not 49 times the same; from 224 pixels on, 7 x 7 of them."""
-    small = built("vgg11", 32, hidden=[20], dropout=0.5).net.classifier
+    small = build("vgg11", 32, hidden=[20], dropout=0.5).net.classifier
     assert [tuple(p.shape) for p in small.parameters() if p.ndim > 1] == [(20, 512), (3, 20)]
     assert [layer.p for layer in small if isinstance(layer, nn.Dropout)] == [0.5]
-    large = built("vgg11", 256, hidden=[]).net.classifier
+    large = build("vgg11", 256, hidden=[]).net.classifier
     assert [tuple(p.shape) for p in large.parameters() if p.ndim > 1] == [(3, 512 * 7 * 7)]
-    pooled = built("squeezenet1_0", 64, hidden=[]).net.classifier  # a map of 3 x 3, which torchvision pools at the end
+    pooled = build("squeezenet1_0", 64, hidden=[]).net.classifier  # a map of 3 x 3, which torchvision pools at the end
     assert [tuple(p.shape) for p in pooled.parameters() if p.ndim > 1] == [(3, 512)]
 
 
@@ -122,16 +117,16 @@ def test_image_size_is_checked() -> None:
     with pytest.raises(
         UserError, match="inception_v3: images of 32 x 32 pixels do not suit it; set min_input_size: 80"
     ):
-        built("inception_v3", 32)
+        build("inception_v3", 32)
     with pytest.raises(UserError, match=r"vit_b_16: images of 40 x 40 .* patch size.*set min_input_size: 224"):
-        built("vit_b_16", 40)
+        build("vit_b_16", 40)
     with pytest.raises(UserError, match=r"images of 15 x 15 pixels are too small.* enlarge: 3 or more"):
-        models.build({"model": "efficientnet_lite", "upscale": 2, "dropout": 0.0}, pets(15))
-    assert built("inception_v3", 32, min_input_size=80).eval()(pixels(32)).shape == (2, 3)
+        models.build(make_experiment(model="efficientnet_lite", upscale=2), pets(15))
+    assert build("inception_v3", 32, min_input_size=80).eval()(pixels(32)).shape == (2, 3)
 
 
 def test_grey_images() -> None:
-    model = built("resnet18", 32, channels=1).eval()
+    model = build("resnet18", 32, channels=1).eval()
     grey = pixels(32, channels=1)
     with torch.no_grad():
         normalised = model.normalize(grey)
@@ -140,7 +135,7 @@ def test_grey_images() -> None:
 
 def test_small_images_are_scaled_up() -> None:
     """To `min_input_size`, no further; larger ones (photos, with the same experiment) stay as they are."""
-    net = built("shufflenet_v2_x0_5", 32, min_input_size=48).net
+    net = build("shufflenet_v2_x0_5", 32, min_input_size=48).net
     for side, expected in ((32, 48), (48, 48), (64, 64)):
         assert net.prepared(torch.randn(1, 3, side, side)).shape[-2:] == (expected, expected)
     slope = torch.linspace(0, 1, 32).expand(1, 3, 32, 32)
@@ -151,7 +146,7 @@ def test_small_images_are_scaled_up() -> None:
 @pytest.mark.parametrize("min_input_size", [None, 48])
 def test_onnx(tmp_path: Path, min_input_size: int | None) -> None:
     """Scaling inside the model is exported with it."""
-    model = built("shufflenet_v2_x0_5", 32, min_input_size=min_input_size).eval()
+    model = build("shufflenet_v2_x0_5", 32, min_input_size=min_input_size).eval()
     images = pixels(32, 6)
     export_onnx(model, images[:2], tmp_path / "model.onnx", ("images", "logits"))
     assert check_parity(model, tmp_path / "model.onnx", images, classes=True) < 1e-5
@@ -169,9 +164,7 @@ def test_efficientnet_enlarges_images() -> None:
 
 
 def test_efficientnet_onnx(tmp_path: Path) -> None:
-    model = models.build(
-        {"model": "efficientnet_lite", "loss": "cross_entropy", "upscale": 2, "dropout": 0.2}, pets(32)
-    ).eval()
+    model = models.build(make_experiment(model="efficientnet_lite", upscale=2, dropout=0.2), pets(32)).eval()
     export_onnx(model, pixels(32), tmp_path / "model.onnx", ("images", "logits"))
     assert check_parity(model, tmp_path / "model.onnx", pixels(32, 6), classes=True) < 1e-5
 
@@ -191,8 +184,7 @@ def test_efficientnet_is_the_published_one(real_raw: Callable[[str], Path]) -> N
     expected = torch.tensor([-0.459169, -0.127022, 0.936314, 0.626070, 0.809393])
     torch.testing.assert_close(logits[:5], expected, rtol=0, atol=1e-4)
 
-    given = {"model": "efficientnet_lite", "loss": "cross_entropy", "upscale": 1, "dropout": 0.2}
-    model = models.build(given, pets(32))
+    model = models.build(make_experiment(model="efficientnet_lite", dropout=0.2), pets(32))
     assert load_initial_weights(model, "../data/raw/efficientnet_lite0", folder).fresh == ["_fc.weight", "_fc.bias"]
     torch.testing.assert_close(  # what they expect of pixels: TensorFlow's (x - 127) / 128
         model.normalize(torch.tensor([0, 127, 255], dtype=torch.uint8).view(1, 1, 1, 3).expand(1, 3, 1, 3))[0, 0, 0],
@@ -262,28 +254,29 @@ def test_features_once_are_the_whole_net(tmp_path: Path, monkeypatch: pytest.Mon
     ids = [f"{part}{i}" for part, number in parts.items() for i in range(number)]
     pd.DataFrame({"id": ids, "label": "cat", "split": "train"}).to_csv(source / SAMPLES_FILE, index=False)
     write_meta(source, data)
-    given = params("vgg11", hidden=[30], dropout=0.5)
-    learnt = built("vgg11", 32, hidden=[30], dropout=0.5).eval()
+    experiment = experiment_of("vgg11", hidden=[30], dropout=0.5)
+    learnt = build("vgg11", 32, hidden=[30], dropout=0.5).eval()
     freeze(learnt, ["features"])
     paths.model("pets_vgg").mkdir(parents=True)
-    models.save(learnt.state_dict(), {"params": given, "data": pets(32)}, paths.model("pets_vgg"))
-    model = built("vgg11", size, hidden=[30], dropout=0.5).eval()
+    models.save(learnt.state_dict(), make_record(experiment, pets(32)), paths.model("pets_vgg"))
+    model = build("vgg11", size, hidden=[30], dropout=0.5).eval()
     model.net.features.load_state_dict(learnt.net.features.state_dict())
 
-    class StrictModel:
+    class Section:
         dataset, experiment = "pets", "pets_vgg"
 
     class Params:
         device, precision = "cpu", "float32"
-        features: dict[str, type] = {"pets_features": StrictModel}  # noqa: RUF012
+        features: dict[str, type] = {"pets_features": Section}  # noqa: RUF012
 
     extract_features.run(Params, "pets_features")  # type: ignore[arg-type]
     folder = paths.prepared("pets_features")
     meta = load_meta(folder)
-    assert (meta["kind"], meta["shape"], meta["samples"]) == ("features", [512 if size == 32 else 512 * 2 * 2], parts)
-    assert meta["classes"] == data["classes"]
+    assert isinstance(meta, FeaturesMeta)
+    assert (meta.shape, meta.samples) == ([512 if size == 32 else 512 * 2 * 2], parts)
+    assert (meta.classes, meta.image_shape) == (data.classes, data.shape)
     assert (folder / SAMPLES_FILE).read_bytes() == (source / SAMPLES_FILE).read_bytes()
-    head = mlp.build({"hidden": [30], "activation": "relu", "batch_norm": False, "dropout": 0.5}, meta, 3)
+    head = mlp.build(params.MLP.model_validate(make_experiment(model="mlp", hidden=[30], dropout=0.5)), meta, 3)
     head.load_state_dict(model.net.classifier.state_dict())
     head.eval()
     for part in parts:

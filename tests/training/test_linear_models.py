@@ -10,11 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from torchprimer import models, params
+from tests.objects import load_experiment, make_meta, make_record
+from torchprimer import models
+from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
-from torchprimer.params.experiments import LinearGridSearch
-from torchprimer.tasks import EvaluationContext, decision_boundary, linear_fit
+from torchprimer.models.linear import linear_layer
+from torchprimer.params.experiments import Experiment, GridRange, LinearGridSearch
+from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.classification import decision_boundary
+from torchprimer.tasks.regression import linear_fit
 from torchprimer.training import TrainResult
 from torchprimer.training.initialization import initialize
 from torchprimer.training.loops import gradient_descent, grid_search, supervised
@@ -23,30 +28,25 @@ CPU = torch.device("cpu")
 X = torch.tensor([[1.0], [2.0], [3.0]])
 LINE, LINE_BIAS = SplitArrays(X, 2 * X), SplitArrays(X, 2 * X + 1)
 HOURS = SplitArrays(X, torch.tensor([0, 0, 1]))
-TABLE = {"kind": "tabular", "target": "y", "target_mean": 0.0, "target_std": 1.0, "held_out": False}
-ONE = TABLE | {"task": "regression", "shape": [1], "features": ["x"]}
-BINARY = TABLE | {"task": "classification", "shape": [1], "features": ["hours"], "classes": ["0", "1"]}
+ONE = make_meta(kind="tabular", task="regression", shape=[1], features=["x"], held_out=False)
+BINARY = make_meta(kind="tabular", shape=[1], features=["hours"], classes=["0", "1"], held_out=False)
 LOOPS: dict[str, Any] = {
-    "search": grid_search.train,
+    "grid_search": grid_search.train,
     "gradient_descent": gradient_descent.train,
     "supervised": supervised.train,
 }
 
 
-def settings(name: str, **changes: Any) -> dict[str, Any]:
-    return params.load().resolve(name).model_dump() | changes
-
-
 def fit(
-    given: dict[str, Any], split: SplitArrays, data: dict[str, Any], validation: SplitArrays | None = None, **more: Any
+    experiment: Experiment, split: SplitArrays, meta: Meta, validation: SplitArrays | None = None, **more: Any
 ) -> tuple[TrainResult, nn.Module]:
     """Trains an experiment of params.yaml as the stage does, and puts the weights that are kept into the model."""
     torch.manual_seed(0)
-    model = models.build(given, data)
-    initialize(model, given.get("initialization", "default"))
-    train = LOOPS[given["loop"]]
+    model = models.build(experiment, meta)
+    initialize(model, getattr(experiment, "initialization", "default"))
+    train = LOOPS[experiment.loop]
     more = {"on_epoch": lambda row: None, "watch": seen} | more
-    outcome = train(model, split, validation or split, given, data, device=CPU, precision=torch.float32, **more)
+    outcome = train(model, split, validation or split, experiment, device=CPU, precision=torch.float32, **more)
     model.load_state_dict(outcome.weights)
     return outcome, model.eval()
 
@@ -55,23 +55,23 @@ def seen(model: nn.Module) -> dict[str, float]:
     return {name.rpartition(".")[2]: value.item() for name, value in model.named_parameters() if value.numel() == 1}
 
 
-def trained(name: str, split: SplitArrays, data: dict[str, Any], **changes: Any) -> EvaluationContext:
-    given = settings(name, **changes)
-    outcome, model = fit(given, split, data)
-    history, record = pd.DataFrame(outcome.history), {"params": given, "data": data}
+def trained(name: str, split: SplitArrays, meta: Meta, **changes: Any) -> EvaluationContext:
+    experiment = load_experiment(name, **changes)
+    outcome, model = fit(experiment, split, meta)
+    history, record = pd.DataFrame(outcome.history), make_record(experiment, meta)
     ids = [str(number) for number in range(len(split))]
     return EvaluationContext(name, model, record, history, split, split, ids, {}, None, CPU)
 
 
 @pytest.fixture(scope="module")
-def patients() -> tuple[SplitArrays, dict[str, Any]]:
+def patients() -> tuple[SplitArrays, Meta]:
     """442 patients with diabetes, 10 measurements, the progression a year later (Efron et al. 2004); standardised."""
     from sklearn.datasets import load_diabetes
 
     table = load_diabetes()
     inputs = (table.data / table.data.std(0)).astype(np.float32)
     targets = ((table.target - table.target.mean()) / table.target.std()).astype(np.float32)
-    data = ONE | {"shape": [10], "features": list(table.feature_names)}
+    data = ONE.model_copy(update={"shape": [10], "features": list(table.feature_names)})
     return SplitArrays(torch.from_numpy(inputs), torch.from_numpy(targets[:, None])), data
 
 
@@ -80,7 +80,7 @@ def patients() -> tuple[SplitArrays, dict[str, Any]]:
 
 def test_search_finds_two_exactly() -> None:
     heard: list[Any] = []
-    outcome, model = fit(settings("line_search"), LINE, ONE, on_epoch=heard.append)
+    outcome, model = fit(load_experiment("line_search"), LINE, ONE, on_epoch=heard.append)
     assert {name: value.tolist() for name, value in outcome.weights.items()} == {"net.1.weight": [[2.0]]}
     assert model(X).tolist() == [[2.0], [4.0], [6.0]]
     assert heard == outcome.history
@@ -94,7 +94,7 @@ def test_search_finds_two_exactly() -> None:
 
 
 def test_search_finds_weight_and_bias_exactly() -> None:
-    outcome, _ = fit(settings("line_search_2d"), LINE_BIAS, ONE)
+    outcome, _ = fit(load_experiment("line_search_2d"), LINE_BIAS, ONE)
     assert {name: value.tolist() for name, value in outcome.weights.items()} == {
         "net.1.weight": [[2.0]], "net.1.bias": [1.0],
     }  # fmt: skip
@@ -105,17 +105,17 @@ def test_search_finds_weight_and_bias_exactly() -> None:
 
 def test_search_goes_by_the_training_split() -> None:
     """2 is not among the candidates; the validation samples want a weight of 0, and are not asked."""
-    given = settings("line_search", weight={"start": 0.0, "stop": 3.75, "step": 0.75})
-    outcome, _ = fit(given, LINE, ONE, validation=SplitArrays(X, 0 * X))
+    experiment = load_experiment("line_search", weight={"start": 0.0, "stop": 3.75, "step": 0.75})
+    outcome, _ = fit(experiment, LINE, ONE, validation=SplitArrays(X, 0 * X))
     assert outcome.weights["net.1.weight"].item() == 2.25
     assert outcome.history[0]["validation_loss"] == 0
 
 
-def test_search_is_for_one_feature(patients: tuple[SplitArrays, dict[str, Any]]) -> None:
+def test_search_is_for_one_feature(patients: tuple[SplitArrays, Meta]) -> None:
     with pytest.raises(
-        UserError, match=r"mine: training search finds the weight of one feature, and dataset line has 10"
+        UserError, match=r"mine: loop grid_search finds the weight of one feature, and dataset line has 10"
     ):
-        fit(settings("line_search"), *patients, title="mine")
+        fit(load_experiment("line_search"), *patients, title="mine")
 
 
 @pytest.mark.parametrize(
@@ -130,18 +130,18 @@ def test_search_is_for_one_feature(patients: tuple[SplitArrays, dict[str, Any]])
 )
 def test_grids_that_cannot_be_tried(weight: Any, bias: Any, message: str) -> None:
     keys = ("start", "stop", "step")
-    given = {
-        "dataset": "line", "model": "linear", "loop": "grid_search", "init_from": "scratch", "scorer": "none",
+    grid = {
+        "dataset": "line", "task": "regression", "model": "linear", "loop": "grid_search", "init_from": "scratch", "scorer": "none",
         "weight": dict(zip(keys, weight, strict=True)), "bias": bias and dict(zip(keys, bias, strict=True)),
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
-        LinearGridSearch.model_validate(given)
+        LinearGridSearch.model_validate(grid)
 
 
 def test_grids_are_what_one_would_write() -> None:
-    assert grid_search.span({"start": -0.3, "stop": 0.3, "step": 0.1}) == [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3]
-    assert grid_search.span({"start": 2.0, "stop": 2.0, "step": 0.5}) == [2.0]
-    assert grid_search.span({"start": 0.0, "stop": 3e-05, "step": 1e-05}) == [0.0, 1e-05, 2e-05, 3e-05]
+    assert GridRange(start=-0.3, stop=0.3, step=0.1).values() == [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3]
+    assert GridRange(start=2.0, stop=2.0, step=0.5).values() == [2.0]
+    assert GridRange(start=0.0, stop=3e-05, step=1e-05).values() == [0.0, 1e-05, 2e-05, 3e-05]
 
 
 # ---- descent --------------------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_grids_are_what_one_would_write() -> None:
 
 @pytest.mark.parametrize("name", ["line_gradient_descent", "line_sgd", "line_minibatch", "line_autograd"])
 def test_every_descent_finds_two(name: str) -> None:
-    outcome, _ = fit(settings(name), LINE, ONE)
+    outcome, _ = fit(load_experiment(name), LINE, ONE)
     assert outcome.weights["net.1.weight"].item() == pytest.approx(2, abs=1e-3)
     assert list(outcome.weights) == ["net.1.weight"]
     assert len(outcome.history) == 100
@@ -157,15 +157,15 @@ def test_every_descent_finds_two(name: str) -> None:
 
 def test_full_batch_descent_is_the_closed_form() -> None:
     """Every step shrinks the distance to 2 by the factor 1 - lr x 2 x 14 / 3."""
-    outcome, _ = fit(settings("line_gradient_descent"), LINE, ONE)
+    outcome, _ = fit(load_experiment("line_gradient_descent"), LINE, ONE)
     expected = [2 - (1 - 0.01 * 2 * 14 / 3) ** step for step in range(1, 101)]
     assert [row["weight"] for row in outcome.history] == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 2])
 def test_hand_derived_and_autograd_go_step_by_step_together(batch_size: int | None) -> None:
-    by_hand, _ = fit(settings("line_gradient_descent", bias=True, batch_size=batch_size), LINE_BIAS, ONE)
-    by_torch, _ = fit(settings("line_autograd", bias=True, batch_size=batch_size), LINE_BIAS, ONE)
+    by_hand, _ = fit(load_experiment("line_gradient_descent", bias=True, batch_size=batch_size), LINE_BIAS, ONE)
+    by_torch, _ = fit(load_experiment("line_autograd", bias=True, batch_size=batch_size), LINE_BIAS, ONE)
     for one, other in zip(by_hand.history, by_torch.history, strict=True):
         assert one["weight"] == pytest.approx(other["weight"], abs=1e-6)
         assert one["bias"] == pytest.approx(other["bias"], abs=1e-6)
@@ -174,23 +174,23 @@ def test_hand_derived_and_autograd_go_step_by_step_together(batch_size: int | No
 
 
 @pytest.mark.parametrize("batch_size", [None, 50])
-def test_descent_of_many_features(patients: tuple[SplitArrays, dict[str, Any]], batch_size: int | None) -> None:
+def test_descent_of_many_features(patients: tuple[SplitArrays, Meta], batch_size: int | None) -> None:
     """The same as PyTorch's SGD from the same random weights; with all samples, in the end least squares."""
     split, data = patients
-    given = settings(
+    experiment = load_experiment(
         "line_gradient_descent", bias=True, initialization="xavier", batch_size=batch_size, lr=0.05, epochs=30
     )
-    by_hand, model = fit(given, split, data)
-    _, reference = fit(settings("line_autograd") | given | {"loop": "supervised"}, split, data)
+    by_hand, model = fit(experiment, split, data)
+    _, reference = fit(load_experiment("line_autograd", **experiment.model_dump(exclude={"loop"})), split, data)
     torch.testing.assert_close(dict(model.named_parameters()), dict(reference.named_parameters()), atol=1e-6, rtol=0)
     assert "weight" not in by_hand.history[-1]
     if batch_size is None:
-        _, model = fit(given | {"epochs": 6000, "lr": 0.2}, split, data)
+        _, model = fit(experiment.model_copy(update={"epochs": 6000, "lr": 0.2}), split, data)
         solution = np.linalg.lstsq(np.c_[split.inputs.numpy(), np.ones(442)].astype(float), split.targets.numpy())[0]
-        assert models.linear.linear_layer(model).weight.detach().numpy()[0] == pytest.approx(solution[:10, 0], abs=1e-5)
+        assert linear_layer(model).weight.detach().numpy()[0] == pytest.approx(solution[:10, 0], abs=1e-5)
 
 
-def test_gradient_against_finite_differences(patients: tuple[SplitArrays, dict[str, Any]]) -> None:
+def test_gradient_against_finite_differences(patients: tuple[SplitArrays, Meta]) -> None:
     x, y = patients[0].inputs.double().numpy(), patients[0].targets.double().numpy()[:, 0]
     w, b, small = np.linspace(-1, 1, 10), 0.3, 1e-6
     loss, dw, db = gradient_descent.gradient(w, b, x, y)
@@ -206,7 +206,7 @@ def test_gradient_against_finite_differences(patients: tuple[SplitArrays, dict[s
 
 def test_descent_keeps_the_epoch_with_the_lowest_validation_loss() -> None:
     """On its way from 1 to 2 the weight passes 1.5, where the validation samples want it."""
-    outcome, _ = fit(settings("line_gradient_descent"), LINE, ONE, validation=SplitArrays(X, 1.5 * X))
+    outcome, _ = fit(load_experiment("line_gradient_descent"), LINE, ONE, validation=SplitArrays(X, 1.5 * X))
     losses = [row["validation_loss"] for row in outcome.history]
     assert outcome.best_epoch == np.argmin(losses) + 1 < 20
     assert outcome.weights["net.1.weight"].item() == pytest.approx(outcome.history[outcome.best_epoch - 1]["weight"])
@@ -214,7 +214,7 @@ def test_descent_keeps_the_epoch_with_the_lowest_validation_loss() -> None:
 
 def test_descent_that_diverges_says_so() -> None:
     with pytest.raises(UserError, match=r"mine: the loss is no longer a number after epoch \d+, it diverged; lower lr"):
-        fit(settings("line_gradient_descent", lr=10.0, epochs=1000), LINE, ONE, title="mine")
+        fit(load_experiment("line_gradient_descent", lr=10.0, epochs=1000), LINE, ONE, title="mine")
 
 
 # ---- logistic regression --------------------------------------------------------------------------------------------
@@ -241,11 +241,11 @@ def test_own_sigmoid_and_cross_entropy_are_pytorchs() -> None:
 
 def test_hours_logistic_is_the_formula() -> None:
     """Step by step: w <- w - lr x the sum of (sigmoid(w x + b) - y) x."""
-    given = settings("hours_logistic", epochs=50)
+    experiment = load_experiment("hours_logistic", epochs=50)
     torch.manual_seed(0)
-    layer = models.linear.linear_layer(models.build(given, BINARY))
+    layer = linear_layer(models.build(experiment, BINARY))
     w, b, x, y = layer.weight.item(), layer.bias.item(), X.double().numpy()[:, 0], HOURS.targets.numpy()
-    outcome, _ = fit(given, HOURS, BINARY)
+    outcome, _ = fit(experiment, HOURS, BINARY)
     for row in outcome.history:
         assert row["train_loss"] == pytest.approx(cross_entropies(w * x + b, y).mean(), abs=1e-5)
         error = sigmoid(w * x + b) - y
@@ -278,10 +278,11 @@ def test_figures_of_a_descent(tmp_path: Path) -> None:
 def test_line_is_drawn_in_original_units() -> None:
     """x 10, 20, 30 and y 30, 50, 70, both standardised: y = 2 x + 10."""
     std = 10 * (2 / 3) ** 0.5
-    fitted = {"numeric": {"x": {"mean": 20.0, "std": std}}, "target_mean": 50.0, "target_std": 2 * std}
+    numeric = {"x": {"mean": 20.0, "std": std}}
+    meta = make_meta(**(ONE.model_dump() | {"numeric": numeric, "target_mean": 50.0, "target_std": 2 * std}))
     standardised = (X - 2) * 10 / std
     split = SplitArrays(standardised, standardised)
-    result = trained("line_gradient_descent", split, ONE | fitted, bias=True, lr=0.1, epochs=200)
+    result = trained("line_gradient_descent", split, meta, bias=True, lr=0.1, epochs=200)
     (axes,) = linear_fit.fitted_line(result).axes
     assert axes.get_legend_handles_labels()[1][0] == "y = 2 x + 10"
     points = np.asarray(axes.collections[0].get_offsets())
@@ -307,7 +308,7 @@ def test_probability_of_one_feature(tmp_path: Path) -> None:
 
 def test_plane_is_drawn_in_original_units() -> None:
     """Hours 10, 20, 30, standardised: the next value to ask for is 40."""
-    data = BINARY | {"numeric": {"hours": {"mean": 20.0, "std": 10.0}}}
+    data = make_meta(**(BINARY.model_dump() | {"numeric": {"hours": {"mean": 20.0, "std": 10.0}}}))
     result = trained("hours_logistic", SplitArrays(X - 2, HOURS.targets), data, epochs=20)
     assert decision_boundary.questions(decision_boundary.original(result.train.inputs, data)).tolist() == [
         [10],
@@ -327,7 +328,8 @@ def test_boundary_lies_where_the_answer_changes(tmp_path: Path) -> None:
     flowers = load_iris()
     inputs = torch.from_numpy(flowers.data[:, 2:].astype(np.float32))
     split = SplitArrays(inputs, torch.from_numpy(flowers.target.astype(np.int64)))
-    data = BINARY | {"shape": [2], "features": ["length", "width"], "classes": [str(n) for n in flowers.target_names]}
+    names = [str(name) for name in flowers.target_names]
+    data = BINARY.model_copy(update={"shape": [2], "features": ["length", "width"], "classes": names})
     result = trained("iris_pca_softmax", split, data, epochs=20)
     decision_boundary.plot_plane(result, tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["boundary.png"]

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torchprimer.training.objective import objective
 
 from tests.conftest import PROJECT
-from torchprimer import models, params, paths
+from tests.objects import load_experiment, make_meta, make_record
+from torchprimer import models, paths
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
+from torchprimer.params.experiments import Supervised
 from torchprimer.stages.train import fingerprint
+from torchprimer.tasks import get_task
 from torchprimer.training import Row
 from torchprimer.training.augmentation import augment
 from torchprimer.training.checkpoint import Checkpoint
@@ -23,14 +25,7 @@ from torchprimer.training.loops.supervised import best_epoch, score, stopped_ear
 from torchprimer.training.optimizers import build_optimizer, build_scheduler
 
 CPU = torch.device("cpu")
-DIGITS = {
-    "kind": "images",
-    "task": "classification",
-    "shape": [1, 28, 28],
-    "classes": [str(i) for i in range(10)],
-    "mean": [0.1307],
-    "std": [0.3081],
-}
+DIGITS = make_meta(kind="images", shape=[1, 28, 28], classes=list("0123456789"), mean=[0.1307], std=[0.3081])
 SCHEDULERS: list[dict[str, Any] | None] = [
     None,
     {"name": "StepLR", "step_size": 2, "gamma": 0.1},
@@ -55,20 +50,22 @@ def digits(real_raw: Any) -> tuple[SplitArrays, SplitArrays]:
     return cut[0], cut[1]
 
 
-def settings(name: str = "mnist_mlp", **changes: Any) -> dict[str, Any]:
-    return params.load().resolve(name).model_dump() | {"epochs": 3} | changes
+def settings(name: str = "mnist_mlp", **changes: Any) -> Supervised:
+    experiment = load_experiment(name, **({"epochs": 3} | changes))
+    assert isinstance(experiment, Supervised)
+    return experiment
 
 
 def fit(
     digits: tuple[SplitArrays, SplitArrays],
-    given: dict[str, Any],
+    experiment: Supervised,
     checkpoint: Path | None = None,
     on_epoch: Any = lambda row: None,
 ) -> tuple[dict[str, torch.Tensor], list[Row], nn.Module]:
     seed_everything(0)
-    model = models.build(given, DIGITS)
+    model = models.build(experiment, DIGITS)
     outcome = train(
-        model, *digits, given, DIGITS, device=CPU, precision=torch.float32, on_epoch=on_epoch, checkpoint=checkpoint
+        model, *digits, experiment, device=CPU, precision=torch.float32, on_epoch=on_epoch, checkpoint=checkpoint
     )
     return outcome.weights, outcome.history, model
 
@@ -80,10 +77,10 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def test_one_step_of_sgd_is_the_formula(digits: tuple[SplitArrays, SplitArrays]) -> None:
     """A single full batch: weights minus lr times the gradient of the mean cross-entropy, computed by hand."""
     training = SplitArrays(digits[0].inputs[:50], digits[0].targets[:50])
-    given = settings(hidden=[], batch_size=50, epochs=1, momentum=0.0, lr=0.1)
+    experiment = settings(hidden=[], batch_size=50, epochs=1, momentum=0.0, lr=0.1)
     seed_everything(0)
-    start = models.build(given, DIGITS).state_dict()
-    weights, _, _ = fit((training, digits[1]), given)
+    start = models.build(experiment, DIGITS).state_dict()
+    weights, _, _ = fit((training, digits[1]), experiment)
     x = ((training.inputs.double().flatten(1) / 255 - 0.1307) / 0.3081).numpy()
     w, b = start["net.1.weight"].double().numpy(), start["net.1.bias"].double().numpy()
     z = x @ w.T + b
@@ -100,8 +97,8 @@ def test_history_is_what_happened(digits: tuple[SplitArrays, SplitArrays]) -> No
     assert heard == history
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert history[2]["train_loss"] < history[0]["train_loss"]
-    aim = objective(settings(), DIGITS)
-    loss, accuracy = score(model, digits[1], aim, CPU, torch.float32).values()
+    objective = get_task("classification").objective(settings())
+    loss, accuracy = score(model, digits[1], objective, CPU, torch.float32).values()
     assert (loss, accuracy) == (history[-1]["validation_loss"], history[-1]["validation_accuracy"])
     with torch.no_grad():
         logits = model(digits[1].inputs)
@@ -109,7 +106,7 @@ def test_history_is_what_happened(digits: tuple[SplitArrays, SplitArrays]) -> No
     assert loss == pytest.approx(nn.functional.cross_entropy(logits, digits[1].targets).item(), rel=1e-5)
     model.load_state_dict(weights)
     best = history[best_epoch(history) - 1]
-    assert score(model, digits[1], aim, CPU, torch.float32)["accuracy"] == best["validation_accuracy"]
+    assert score(model, digits[1], objective, CPU, torch.float32)["accuracy"] == best["validation_accuracy"]
 
 
 def test_every_sample_is_seen_once_an_epoch() -> None:
@@ -129,7 +126,7 @@ def test_every_sample_is_seen_once_an_epoch() -> None:
     numbers = torch.arange(257).unsqueeze(1)
     data = SplitArrays(numbers, torch.zeros(257, dtype=torch.int64))
     train(
-        Spy(), data, data, settings(epochs=1, lr=1e-6), DIGITS,
+        Spy(), data, data, settings(epochs=1, lr=1e-6),
         device=CPU, precision=torch.float32, on_epoch=lambda row: None,
     )  # fmt: skip
     assert torch.equal(torch.cat(seen).sort().values, numbers.flatten())
@@ -139,10 +136,10 @@ def test_every_sample_is_seen_once_an_epoch() -> None:
 
 @pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn"])
 def test_same_seed_same_weights(digits: tuple[SplitArrays, SplitArrays], name: str) -> None:
-    given = settings(
+    experiment = settings(
         name, epochs=2, dropout=0.2, batch_norm=True, augment={"horizontal_flip": True, "max_translate": 2}
     )
-    first, second = fit(digits, given)[0], fit(digits, given)[0]
+    first, second = fit(digits, experiment)[0], fit(digits, experiment)[0]
     assert same(first, second)
 
 
@@ -151,11 +148,11 @@ def test_interrupted_training_ends_with_the_same_weights(
     digits: tuple[SplitArrays, SplitArrays], scheduler: dict[str, Any] | None, tmp_path: Path
 ) -> None:
     """Dropout, batch norm, augmentation, momentum and scheduler all go on where they were."""
-    given = settings(
+    experiment = settings(
         "mnist_cnn", epochs=5, lr=0.05, dropout=0.2, hidden=[32], batch_norm=True, scheduler=scheduler,
         augment={"horizontal_flip": True, "max_translate": 2},
     )  # fmt: skip
-    whole, history, _ = fit(digits, given)
+    whole, history, _ = fit(digits, experiment)
 
     def interrupt(row: Row) -> None:
         if row["epoch"] == 2:
@@ -163,9 +160,9 @@ def test_interrupted_training_ends_with_the_same_weights(
 
     file = tmp_path / "state.pt"
     with pytest.raises(KeyboardInterrupt):
-        fit(digits, given, file, interrupt)
+        fit(digits, experiment, file, interrupt)
     heard: list[Row] = []
-    resumed, resumed_history, _ = fit(digits, given, file, heard.append)
+    resumed, resumed_history, _ = fit(digits, experiment, file, heard.append)
     assert [row["epoch"] for row in heard] == [1, 2, 3, 4, 5]  # MLflow gets a run with all of them
     assert same(whole, resumed)
     for one, other in zip(history, resumed_history, strict=True):
@@ -176,15 +173,15 @@ def test_interrupted_training_ends_with_the_same_weights(
 
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop"])
 def test_every_optimizer_learns(digits: tuple[SplitArrays, SplitArrays], optimizer: str) -> None:
-    given = settings(
+    experiment = settings(
         hidden=[64], optimizer=optimizer, lr=0.05 if optimizer == "SGD" else 0.002, momentum=None, epochs=4
     )
-    history = fit(digits, given)[1]
+    history = fit(digits, experiment)[1]
     assert history[-1]["validation_accuracy"] > 0.5
-    assert type(build_optimizer(given, nn.Linear(1, 1))).__name__ == optimizer
+    assert type(build_optimizer(experiment, nn.Linear(1, 1))).__name__ == optimizer
 
 
-def test_frozen_parameters_are_not_given_to_the_optimizer() -> None:
+def test_frozen_parameters_are_not_optimized() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     model[0].requires_grad_(False)
     optimizer = build_optimizer(settings(), model)
@@ -208,9 +205,9 @@ def test_learning_rates_follow_their_schedule(digits: tuple[SplitArrays, SplitAr
 
 
 def test_one_cycle_ends_after_the_last_step() -> None:
-    given = settings(lr=0.1, epochs=3, scheduler={"name": "OneCycleLR"})
-    optimizer = build_optimizer(given, nn.Linear(1, 1))
-    scheduler = build_scheduler(given, optimizer, steps_per_epoch=7)
+    experiment = settings(lr=0.1, epochs=3, scheduler={"name": "OneCycleLR"})
+    optimizer = build_optimizer(experiment, nn.Linear(1, 1))
+    scheduler = build_scheduler(experiment, optimizer, steps_per_epoch=7)
     rates = []
     for _ in range(21):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -241,10 +238,10 @@ def test_diverging_training_says_so(digits: tuple[SplitArrays, SplitArrays]) -> 
 def test_a_training_whose_last_step_diverges_says_so() -> None:
     """The losses of an epoch are summed up before its steps, so the last step shows on the validation split alone."""
     points = SplitArrays(torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0], [4.0]]))
-    given = settings("line_autograd", lr=1e30, epochs=1)
+    experiment = settings("line_autograd", lr=1e30, epochs=1)
     with pytest.raises(UserError, match=r"and inf on the validation split after epoch 1, the training diverged"):
         train(
-            nn.Linear(1, 1), points, points, given, {"task": "regression", "target_std": 1.0, "target_mean": 0.0},
+            nn.Linear(1, 1), points, points, experiment,
             device=CPU, precision=torch.float32, on_epoch=lambda row: None,
         )  # fmt: skip
 
@@ -286,20 +283,19 @@ def test_the_fingerprint_is_of_all_code_that_decides_the_weights(
 ) -> None:
     shutil.copy(PROJECT / "dvc.yaml", tmp_path)
     shutil.copytree(PROJECT / "src", tmp_path / "src")
-    given = settings()
+    record = make_record(settings(), DIGITS)
     monkeypatch.chdir(tmp_path)
     paths.project.cache_clear()
-    record = {"experiment": "mnist_mlp", "params": given, "run": {}, "data_digest": "", "start_digest": ""}
     code = tmp_path / "src" / "torchprimer"
     seen = {fingerprint(record)}
     decisive = (
-        "training/objective.py",
-        "training/augment.py",
+        "tasks/base.py",
+        "training/augmentation.py",
         "training/loops/supervised.py",
         "models/mlp.py",
         "stages/train.py",
     )
-    for number, name in enumerate((*decisive, "models/cnn.py", "tracking/store.py")):
+    for number, name in enumerate((*decisive, "models/cnn.py", "tracking/client.py")):
         with (code / name).open("a") as file:
             file.write("# another line\n")
         seen.add(fingerprint(record))
@@ -328,11 +324,11 @@ def test_augmented_images_are_the_same_images_moved(digits: tuple[SplitArrays, S
 
 
 def test_bfloat16_trains_too(digits: tuple[SplitArrays, SplitArrays]) -> None:
-    given = settings("mnist_cnn", lr=0.05)
+    experiment = settings("mnist_cnn", lr=0.05)
     seed_everything(0)
-    model = models.build(given, DIGITS)
+    model = models.build(experiment, DIGITS)
     outcome = train(
-        model, *digits, given, DIGITS, device=CPU, precision=torch.bfloat16, on_epoch=lambda row: None
+        model, *digits, experiment, device=CPU, precision=torch.bfloat16, on_epoch=lambda row: None
     )  # fmt: skip
     assert outcome.history[-1]["train_loss"] < outcome.history[0]["train_loss"]
     assert outcome.weights["net.1.weight"].dtype == torch.float32

@@ -10,25 +10,24 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
+from tests.objects import make_experiment, make_meta, make_record
 from torchprimer import models
 from torchprimer.errors import UserError
 from torchprimer.models.efficientnet_lite import EfficientNetLite
 from torchprimer.models.torchvision import torchvision_models
+from torchprimer.params.experiments import Supervised
 from torchprimer.training.initialization import initialize
 from torchprimer.training.optimizers import build_optimizer
 from torchprimer.training.transfer import freeze, last_layers, load_initial_weights
 
-Change = dict[str, Any]
-
 
 def model_of(classes: int, seed: int, **changes: Any) -> nn.Sequential:
     """ResNet-18 for images of 32 pixels; its normalisation differs with the seed."""
-    own = {"model": "torchvision", "architecture": "resnet18", "min_input_size": None, "hidden": None, "dropout": 0.0}
-    data = {"kind": "images", "task": "classification", "shape": [3, 32, 32], "classes": list("abcdefgh"[:classes])}
+    experiment = make_experiment(**({"model": "torchvision", "architecture": "resnet18"} | changes))
+    names, mean = list("abcdefgh"[:classes]), [seed / 10] * 3
+    meta = make_meta(kind="images", shape=[3, 32, 32], classes=names, mean=mean, std=[0.2] * 3)
     torch.manual_seed(seed)
-    model = models.build(own | {"loss": "cross_entropy"} | changes, data | {"mean": [seed / 10] * 3, "std": [0.2] * 3})
-    assert isinstance(model, nn.Sequential)
-    return model
+    return models.build(experiment, meta)
 
 
 def images(number: int = 4) -> torch.Tensor:
@@ -90,7 +89,9 @@ def test_ones_and_default() -> None:
 
 def trained(folder: Path, model: nn.Sequential) -> Path:
     folder.mkdir(parents=True)
-    models.save(model.state_dict(), {"params": {}, "data": {}}, folder)
+    experiment = make_experiment(model="torchvision", architecture="resnet18")
+    record = make_record(experiment, make_meta(kind="images", shape=[3, 32, 32]))
+    models.save(model.state_dict(), record, folder)
     return folder
 
 
@@ -213,10 +214,15 @@ def test_last_layers() -> None:
 # ---- frozen layers -------------------------------------------------------------------------------------------------
 
 
+def sgd(**changes: Any) -> Supervised:
+    experiment = make_experiment(model="linear", lr=0.1, **changes)
+    assert isinstance(experiment, Supervised)
+    return experiment
+
+
 def step(model: nn.Sequential) -> None:
     """An optimiser's step as the loop does it, in train mode."""
-    how: Change = {"optimizer": "SGD", "lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}
-    optimizer = build_optimizer(how, model)
+    optimizer = build_optimizer(sgd(momentum=0.9, weight_decay=0.1), model)
     for _ in range(2):
         model.train()
         optimizer.zero_grad()
@@ -233,7 +239,7 @@ def test_frozen_layers_stand_still() -> None:
     step(model)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name]) == name.startswith(frozen), name
-    optimized = build_optimizer({"optimizer": "SGD", "lr": 0.1, "momentum": None, "weight_decay": 0.0}, model)
+    optimized = build_optimizer(sgd(), model)
     given = {id(parameter) for group in optimized.param_groups for parameter in group["params"]}
     assert given == {id(p) for name, p in model.named_parameters() if not name.startswith(frozen)}
 
