@@ -1,4 +1,4 @@
-"""The page to play with: each tab is used as one would, in Chromium, and shows what the Predictors answer."""
+"""The demo page: each tab is used in Chromium and must show the outputs of the Predictors."""
 
 import base64
 import contextlib
@@ -22,25 +22,25 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import Chromium
 from tests.conftest import Clone, clean_environment
-from torchprimer.demo.bikes import choices, day, span
-from torchprimer.demo.digits import centred
-from torchprimer.demo.generators import strongest
-from torchprimer.demo.photos import SHOWN, occlusion, overlaid
-from torchprimer.demo.reviews import effects, pieces
+from torchprimer.demo.bikes import choices, hourly_rows, slider_range
+from torchprimer.demo.digits import centre_digit
+from torchprimer.demo.generators import most_sensitive
+from torchprimer.demo.photos import HEAT_MAP_SIZE, occlusion, overlay
+from torchprimer.demo.reviews import segments, word_effects
 from torchprimer.predictor import Predictor
 
-expect.set_options(timeout=15_000)  # many answers, on a machine that is busy
+expect.set_options(timeout=15_000)  # many predictions on a busy machine
 
-# `torchprimer demo`, run by a Python that says on standard error what it would rather not see
-WATCHED = """
+# `torchprimer demo` in a Python that reports unwanted imports and connections on standard error
+AUDITED_DEMO = """
 import runpy, sys
-def watch(event, given):
-    if event == "import" and given[0] in ("torch", "mlflow", "sklearn"):
-        print("imports", given[0], file=sys.stderr)
-    address = {"socket.connect": 1, "socket.getaddrinfo": 0}.get(event)
-    if address is not None and "127.0.0.1" not in (given[address], given[address][0]):
-        print("goes out to", given[address], file=sys.stderr)
-sys.addaudithook(watch)
+def audit(event, args):
+    if event == "import" and args[0] in ("torch", "mlflow", "sklearn"):
+        print("imports", args[0], file=sys.stderr)
+    index = {"socket.connect": 1, "socket.getaddrinfo": 0}.get(event)
+    if index is not None and "127.0.0.1" not in (args[index], args[index][0]):
+        print("connects to", args[index], file=sys.stderr)
+sys.addaudithook(audit)
 sys.argv[0] = "src/torchprimer"
 runpy.run_path("src/torchprimer", run_name="__main__")
 """
@@ -63,24 +63,24 @@ class Served(NamedTuple):
 
 @contextlib.contextmanager
 def demo(folder: Path, home: Path) -> Iterator[Served]:
-    """Serves the page of the project in `folder`; at the end, by Ctrl-C, it has complained of nothing."""
+    """Serves the page of the project in `folder`; Ctrl-C ends it, and it must have written nothing to standard error."""
     port = free_port()
-    kept = {key: value for key, value in clean_environment().items() if key != "CI"}  # in CI, nobody calls home
+    environment = {key: value for key, value in clean_environment().items() if key != "CI"}  # CI switches off telemetry
     process = subprocess.Popen(
-        [sys.executable, "-c", WATCHED, "demo", "--port", str(port)], cwd=folder, text=True,
-        env=kept | {"HOME": str(home), "XDG_CACHE_HOME": str(home), "TMPDIR": str(home)},
+        [sys.executable, "-c", AUDITED_DEMO, "demo", "--port", str(port)], cwd=folder, text=True,
+        env=environment | {"HOME": str(home), "XDG_CACHE_HOME": str(home), "TMPDIR": str(home)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        line = process.stdout.readline()  # empty, should it end before
+        line = process.stdout.readline()  # empty if the process ended early
         assert f"http://127.0.0.1:{port} " in line, process.communicate(timeout=30)[1]
         yield Served(f"http://127.0.0.1:{port}", folder, home)
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=30)[1] == ""
         assert process.returncode == 0
-        kinds = {place.name for place in home.iterdir()}
-        assert kinds <= {"matplotlib", ".config"}  # Gradio's own: no uploads, no identifier of this machine
+        files = {path.name for path in home.iterdir()}
+        assert files <= {"matplotlib", ".config"}  # of Gradio's imports; no uploads, no identifier of this machine
     finally:
         process.kill()
         process.wait()
@@ -94,7 +94,7 @@ def served(reduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def play(chromium: Chromium, served: Served) -> Iterator[Callable[[str], Page]]:
-    """Opens the page at a tab; afterwards, nothing was asked of other machines and the console has no error."""
+    """Opens the page at a tab; at the end, there were no requests to other machines and no errors in the console."""
     with chromium.visit() as visit:
 
         def at(tab: str) -> Page:
@@ -107,48 +107,48 @@ def play(chromium: Chromium, served: Served) -> Iterator[Callable[[str], Page]]:
         assert visit.errors == []
 
 
-def pictures(page: Page, place: str) -> list[npt.NDArray[np.uint8]]:
-    """The pixels of the pictures there."""
-    sources = page.locator(f"{place} img").evaluate_all("all => all.map(one => one.src)")
+def images(page: Page, selector: str) -> list[npt.NDArray[np.uint8]]:
+    """The pixels of the images inside an element."""
+    sources = page.locator(f"{selector} img").evaluate_all("all => all.map(one => one.src)")
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))) for source in sources]
 
 
-def answers(page: Page, place: str) -> dict[str, dict[str, Any]]:
-    """The table there, as the Predictors answer: prediction and probabilities of each model, rounded to 3 digits."""
-    table = page.locator(place).evaluate("""place => {
+def predictions(page: Page, selector: str) -> dict[str, dict[str, Any]]:
+    """The table inside an element as Predictors return it; probabilities have 3 digits."""
+    table = page.locator(selector).evaluate("""element => {
         const texts = cells => [...cells].map(cell => cell.innerText);
-        const share = cell => Number(cell.style.getPropertyValue("--share"));
-        const rows = [...place.querySelectorAll("tbody tr")];
-        return {head: texts(place.querySelectorAll("thead th")), rows: rows.map(row => [
-            row.children[0].innerText, row.children[1].innerText, [...row.children].slice(2).map(share)])};
+        const probability = cell => Number(cell.style.getPropertyValue("--probability"));
+        const rows = [...element.querySelectorAll("tbody tr")];
+        return {head: texts(element.querySelectorAll("thead th")), rows: rows.map(row => [
+            row.children[0].innerText, row.children[1].innerText, [...row.children].slice(2).map(probability)])};
     }""")
     return {
-        name.split()[0]: {"prediction": says, "probabilities": dict(zip(table["head"][2:], shares, strict=True))}
-        for name, says, shares in table["rows"]
+        name.split()[0]: {"prediction": label, "probabilities": dict(zip(table["head"][2:], values, strict=True))}
+        for name, label, values in table["rows"]
     }
 
 
 def eventually(read: Callable[[], object], expected: object) -> None:
-    """Waits, 15 s at most, until the page shows what is expected."""
-    ends = time.monotonic() + 15
-    while (found := read()) != expected and time.monotonic() < ends:
+    """Waits at most 15 s until `read` returns what is expected."""
+    deadline = time.monotonic() + 15
+    while (value := read()) != expected and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert found == expected
+    assert value == expected
 
 
-def rounded(answer: dict[str, Any]) -> dict[str, Any]:
-    shares = {label: pytest.approx(share, abs=6e-4) for label, share in answer["probabilities"].items()}
-    return {"prediction": answer["prediction"], "probabilities": shares}
+def rounded(prediction: dict[str, Any]) -> dict[str, Any]:
+    probabilities = {label: pytest.approx(p, abs=6e-4) for label, p in prediction["probabilities"].items()}
+    return {"prediction": prediction["prediction"], "probabilities": probabilities}
 
 
 # ---- digits ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_drawing_is_centred_as_mnist_is(reduced: Clone) -> None:
-    assert centred(np.full((280, 280), 255, np.uint8)) is None
+    assert centre_digit(np.full((280, 280), 255, np.uint8)) is None
     drawing = np.full((280, 280), 255, np.uint8)
     drawing[150:250, 200:210] = drawing[240:250, 200:260] = 0  # an L, 100 x 60
-    digit = centred(drawing)
+    digit = centre_digit(drawing)
     assert digit is not None
     rows, columns = np.flatnonzero(digit.any(1)), np.flatnonzero(digit.any(0))
     assert (len(rows), len(columns)) == (20, 12)
@@ -156,22 +156,22 @@ def test_a_drawing_is_centred_as_mnist_is(reduced: Clone) -> None:
     for axis, side in ((1, 28), (0, 28)):
         assert weight.sum(axis) @ np.arange(side) / weight.sum() == pytest.approx(14, abs=0.51)
 
-    # MNIST's own digits, enlarged and put anywhere, come back as they were
+    # digits of MNIST, enlarged and moved, are restored
     originals = np.load(reduced.folder / "data/prepared/mnist/validation_inputs.npy")[:100, 0]
-    alike = []
+    correlations = []
     for i, original in enumerate(originals):
         ink = np.asarray(Image.fromarray(original).resize((150, 150), Image.Resampling.BICUBIC))
         drawing = np.full((280, 280), 255, np.uint8)
         drawing[i : i + 150, 130 - i : 280 - i] = 255 - np.where(ink < 40, 0, ink)
-        again = centred(drawing)
-        assert again is not None
-        alike.append(np.corrcoef(original.ravel(), again.ravel())[0, 1])
-    assert np.mean(alike) > 0.94
+        restored = centre_digit(drawing)
+        assert restored is not None
+        correlations.append(np.corrcoef(original.ravel(), restored.ravel())[0, 1])
+    assert np.mean(correlations) > 0.94
 
 
 def test_digits(play: Callable[[str], Page], served: Served) -> None:
     page = play("Digits")
-    expect(page.locator("#digit-answers")).to_contain_text("Nothing is drawn yet")
+    expect(page.locator("#digit-predictions")).to_contain_text("Nothing is drawn yet")
     box = page.locator("#pad canvas").bounding_box()
     assert box is not None
     corners = [
@@ -182,44 +182,44 @@ def test_digits(play: Callable[[str], Page], served: Served) -> None:
     for corner in corners[1:]:
         page.mouse.move(*corner, steps=5)
     page.mouse.up()  # a seven
-    expect(page.locator("#digit-answers tbody tr")).to_have_count(7)
-    seen, again = pictures(page, "#digit-seen")
+    expect(page.locator("#digit-predictions tbody tr")).to_have_count(7)
+    digit, reconstruction = images(page, "#digit-figures")
     drawn = page.locator("#pad canvas").evaluate("canvas => canvas.toDataURL()")
     drawing = np.asarray(Image.open(io.BytesIO(base64.b64decode(drawn.split(",")[1]))).convert("L"))
-    rows, columns = np.nonzero(drawing < 128)  # where the mouse was, as wide as the pen
-    for found, ends in ((columns, (0.3, 0.7)), (rows, (0.2, 0.9))):
-        assert [found.min(), found.max()] == pytest.approx([280 * ends[0] - 11, 280 * ends[1] + 11], abs=2)
-    np.testing.assert_array_equal(seen, centred(drawing))
-    np.testing.assert_array_equal(again, served["mnist_autoencoder"].predict(seen)[0]["prediction"])
+    rows, columns = np.nonzero(drawing < 128)  # the path of the mouse, as wide as the pen
+    for pixels, ends in ((columns, (0.3, 0.7)), (rows, (0.2, 0.9))):
+        assert [pixels.min(), pixels.max()] == pytest.approx([280 * ends[0] - 11, 280 * ends[1] + 11], abs=2)
+    np.testing.assert_array_equal(digit, centre_digit(drawing))
+    np.testing.assert_array_equal(reconstruction, served["mnist_autoencoder"].predict(digit)[0]["prediction"])
     models = ("mlp", "linear", "relu", "batchnorm", "dropout", "cnn", "lenet5")
-    expected = {f"mnist_{model}": rounded(served[f"mnist_{model}"].predict(seen)[0]) for model in models}
-    assert answers(page, "#digit-answers") == expected
+    expected = {f"mnist_{model}": rounded(served[f"mnist_{model}"].predict(digit)[0]) for model in models}
+    assert predictions(page, "#digit-predictions") == expected
     page.get_by_role("button", name="Clear").click()
-    expect(page.locator("#digit-answers")).to_contain_text("Nothing is drawn yet")
-    assert pictures(page, "#digit-seen") == []
+    expect(page.locator("#digit-predictions")).to_contain_text("Nothing is drawn yet")
+    assert images(page, "#digit-figures") == []
 
 
 # ---- photos ----------------------------------------------------------------------------------------------------------
 
 
-def test_occlusion_finds_the_pixel_that_decides() -> None:
+def test_occlusion_finds_the_decisive_pixel() -> None:
     image = np.zeros((16, 16, 3), np.uint8)
     image[9, 6] = 255
-    seen: list[int] = []
+    batches: list[int] = []
 
     def probability(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        seen.append(len(images))
+        batches.append(len(images))
         return images[:, 9, 6, 0].astype(np.float32) / 255
 
     heat = occlusion(probability, image, patch=4, step=2)
-    assert seen == [9 * 9 + 1]
+    assert batches == [9 * 9 + 1]
     fall = 1 - round(255 / 256) / 255  # the patch has the mean colour
-    # a place of 2 x 2 pixels shares all 4 patches with itself, 2 with a place beside it, 1 with one across its corner
+    # of the 4 patches on a region of 2 x 2 pixels, 2 cover a region beside it and 1 a region across its corner
     expected = np.zeros((8, 8))
     expected[3:6, 2:5] = np.outer([1, 2, 1], [1, 2, 1]) / 4 * fall
     np.testing.assert_allclose(heat, expected, atol=1e-6)
-    assert overlaid(image, heat, 16)[9, 6, 0] > overlaid(image, heat, 16)[9, 6, 2]  # orange
-    assert overlaid(image, -heat, 16)[9, 6, 0] < overlaid(image, -heat, 16)[9, 6, 2]  # blue
+    assert overlay(image, heat, 16)[9, 6, 0] > overlay(image, heat, 16)[9, 6, 2]  # orange
+    assert overlay(image, -heat, 16)[9, 6, 0] < overlay(image, -heat, 16)[9, 6, 2]  # blue
 
 
 def test_photos(play: Callable[[str], Page], served: Served, tmp_path: Path) -> None:
@@ -231,62 +231,62 @@ def test_photos(play: Callable[[str], Page], served: Served, tmp_path: Path) -> 
     names = [path.name.removesuffix(".export") for path in (served.folder / "models").glob("dogs_vs_cats*.export")]
     assert len(names) == 6
 
-    def expected(given: object) -> dict[str, dict[str, Any]]:
-        return {name: rounded(served[name].predict(given)[0]) for name in names}
+    def expected(photo: object) -> dict[str, dict[str, Any]]:
+        return {name: rounded(served[name].predict(photo)[0]) for name in names}
 
     page.locator("#photo input[type=file]").set_input_files(photo)
-    eventually(lambda: answers(page, "#photo-answers"), expected(photo))
+    eventually(lambda: predictions(page, "#photo-predictions"), expected(photo))
 
-    for name in sorted(names):  # sooner than each can answer
+    for name in sorted(names):  # faster than each can predict
         page.locator("#photo-model input").click()
         page.get_by_role("option", name=name, exact=True).click()
     assert name == "dogs_vs_cats_vgg16_features"
-    expect(page.locator("#photo-heat")).to_contain_text("What dogs_vs_cats_vgg16_features sees: 32 x 32 pixels.")
-    seen, heat = pictures(page, "#photo-heat")
+    expect(page.locator("#photo-heat")).to_contain_text("Input of dogs_vs_cats_vgg16_features: 32 x 32 pixels.")
+    pixels, heat = images(page, "#photo-heat")
     model = served["dogs_vs_cats_vgg16_features"]
     assert model.classes is not None
-    said = model.predict(photo)[0]["prediction"]
-    assert model.predict(seen)[0]["prediction"] == said
-    number = model.classes.index(said)
-    again = overlaid(seen, occlusion(lambda images: model.outputs(images)[:, number], seen, 8, 4), SHOWN)
-    np.testing.assert_allclose(heat.astype(int), again.astype(int), atol=2)
+    label = model.predict(photo)[0]["prediction"]
+    assert model.predict(pixels)[0]["prediction"] == label
+    column = model.classes.index(label)
+    falls = occlusion(lambda images: model.outputs(images)[:, column], pixels, 8, 4)
+    np.testing.assert_allclose(heat.astype(int), overlay(pixels, falls, HEAT_MAP_SIZE).astype(int), atol=2)
 
-    pick = page.locator(".picks button").last
-    expect(pick).to_have_text(model.classes[labels[-1]])
-    pick.click()
+    sample = page.locator(".samples button").last
+    expect(sample).to_have_text(model.classes[labels[-1]])
+    sample.click()
     last = images[-1].transpose(1, 2, 0)
-    eventually(lambda: answers(page, "#photo-answers"), expected(last))
-    eventually(lambda: pictures(page, "#photo-heat")[0].tolist(), last.tolist())
+    eventually(lambda: predictions(page, "#photo-predictions"), expected(last))
+    eventually(lambda: images(page, "#photo-heat")[0].tolist(), last.tolist())
 
     page.locator("#photo-model input").click()
     page.get_by_role("option", name="cifar10_cnn", exact=True).click()
     names = ["cifar10_cnn", "cifar10_cnn_tuned"]
-    eventually(lambda: answers(page, "#photo-answers"), expected(last))
+    eventually(lambda: predictions(page, "#photo-predictions"), expected(last))
 
     photo.write_bytes(b"no photo")
     page.get_by_label("Remove Image").click()
     page.locator("#photo input[type=file]").set_input_files(photo)
-    expect(page.locator("#photo-answers")).to_have_text("This file cannot be used: not an image.")
+    expect(page.locator("#photo-predictions")).to_have_text("This file cannot be used: not an image.")
     expect(page.locator("#photo-heat")).to_have_text("")
 
 
 # ---- reviews ---------------------------------------------------------------------------------------------------------
 
 
-def test_words_left_out() -> None:
+def test_effects_of_words() -> None:
     text = "Good, very good: BAD? no"
-    cut = pieces(text, ["good", "very", "good", "bad", "no"])
-    assert "".join(piece for piece, _ in cut) == text
-    assert [piece for piece, is_word in cut if is_word] == ["Good", "very", "good", "BAD", "no"]
+    parts = segments(text, ["good", "very", "good", "bad", "no"])
+    assert "".join(part for part, _ in parts) == text
+    assert [part for part, is_word in parts if is_word] == ["Good", "very", "good", "BAD", "no"]
 
     def probability(texts: list[str]) -> npt.NDArray[np.float32]:
         return np.array([0.5 + 0.1 * text.count("好") - 0.2 * text.count("差") for text in texts], np.float32)
 
-    cut = pieces("好, 很好, 差。", ["好", "很", "好", "差"])
-    assert effects(probability, cut) == pytest.approx({"好": 0.2, "很": 0, "差": -0.2}, abs=1e-6)
-    # what stood on both sides does not become a word
-    assert effects(
-        lambda texts: np.array(["不好" in text for text in texts], np.float32), pieces("不太好", ["不", "太", "好"])
+    parts = segments("好, 很好, 差。", ["好", "很", "好", "差"])
+    assert word_effects(probability, parts) == pytest.approx({"好": 0.2, "很": 0, "差": -0.2}, abs=1e-6)
+    # the text on both sides does not form a word
+    assert word_effects(
+        lambda texts: np.array(["不好" in text for text in texts], np.float32), segments("不太好", ["不", "太", "好"])
     ) == {"不": 0, "太": 0, "好": 0}
 
 
@@ -297,10 +297,10 @@ def test_reviews(play: Callable[[str], Page], served: Served) -> None:
     text = "房间很干净，服务也不错，就是早餐太差了。"  # noqa: RUF001
     words = ["房间", "很", "干净", "服务", "也", "不错", "就是", "早餐", "太差", "了"]
     page.get_by_label("review", exact=True).fill(text)
-    eventually(lambda: answers(page, "#review-answer"), {"reviews_bow": rounded(model.predict(text)[0])})
-    number = model.classes.index(model.predict(text)[0]["prediction"])
+    eventually(lambda: predictions(page, "#review-predictions"), {"reviews_bow": rounded(model.predict(text)[0])})
+    column = model.classes.index(model.predict(text)[0]["prediction"])
     falls = {
-        word: float(model.outputs(text)[0, number] - model.outputs(text.replace(word, " "))[0, number])
+        word: float(model.outputs(text)[0, column] - model.outputs(text.replace(word, " "))[0, column])
         for word in words
     }
     expect(page.locator("#review-words .words")).to_have_text(text)
@@ -309,27 +309,27 @@ def test_reviews(play: Callable[[str], Page], served: Served) -> None:
     shown = marks.evaluate_all("all => all.map(one => parseFloat(one.title) / 100)")
     assert shown == pytest.approx(list(falls.values()), abs=1e-4)
     first = max(falls, key=lambda word: abs(falls[word]))
-    expect(page.locator("#review-words .note")).to_contain_text(f"without them: {first} {100 * falls[first]:+.1f}")
+    expect(page.locator("#review-words .note")).to_contain_text(f"without the word: {first} {100 * falls[first]:+.1f}")
 
-    pick = page.locator("#review-samples tbody tr").last
-    expect(pick).not_to_have_text("")
-    picked = pick.inner_text().strip()
+    sample = page.locator("#review-samples tbody tr").last
+    expect(sample).not_to_have_text("")
+    review = sample.inner_text().strip()
     rows = pd.read_csv(served.folder / "data/splits/reviews.csv", dtype=str)
     lines = (served.folder / "data/raw/reviews/pos.txt").read_text("utf-8").split("\n")
     test = rows["id"][(rows["split"] == "test") & (rows["label"] == "pos")]
-    assert picked in {lines[int(name.removeprefix("pos/")) - 1].strip() for name in test}
-    pick.click()
-    expect(page.get_by_label("review", exact=True)).to_have_value(picked)
-    eventually(lambda: answers(page, "#review-answer"), {"reviews_bow": rounded(model.predict(picked)[0])})
+    assert review in {lines[int(name.removeprefix("pos/")) - 1].strip() for name in test}
+    sample.click()
+    expect(page.get_by_label("review", exact=True)).to_have_value(review)
+    eventually(lambda: predictions(page, "#review-predictions"), {"reviews_bow": rounded(model.predict(review)[0])})
 
 
 # ---- bike riders -----------------------------------------------------------------------------------------------------
 
 
-def test_a_day_of_hours(real_raw: Callable[[str], Path]) -> None:
+def test_rows_for_the_hours_of_a_day(real_raw: Callable[[str], Path]) -> None:
     table = pd.read_csv(real_raw("bike_sharing") / "Bikeshare.csv", dtype=str)
     for _, row in table[["weekday", "holiday", "workingday"]].drop_duplicates().iterrows():
-        hours = day({"weekday": row["weekday"], "holiday": row["holiday"]}, ["0", "23"])
+        hours = hourly_rows({"weekday": row["weekday"], "holiday": row["holiday"]}, ["0", "23"])
         assert [hour["workingday"] for hour in hours] == [row["workingday"]] * 2
         assert [hour["hr"] for hour in hours] == ["0", "23"]
     assert choices("mnth", ["April", "Feb", "Smarch"]) == [
@@ -338,11 +338,11 @@ def test_a_day_of_hours(real_raw: Callable[[str], Path]) -> None:
         ("Smarch", "Smarch"),
     ]
     assert choices("unknown", ["b", "a"]) == [("b", "b"), ("a", "a")]
-    assert span({"mean": 0.5, "std": 0.1}) == (0.3, 0.7)
-    assert span({"mean": 0.5, "std": 1}) == (0, 1)
+    assert slider_range({"mean": 0.5, "std": 0.1}) == (0.3, 0.7)
+    assert slider_range({"mean": 0.5, "std": 1}) == (0, 1)
 
 
-def only(transform: dict[str, Any], name: str) -> str:
+def only_category(transform: dict[str, Any], name: str) -> str:
     (category,) = transform["categorical"][name]
     return str(category)
 
@@ -357,8 +357,10 @@ def test_bike_riders(play: Callable[[str], Page], served: Served) -> None:
     def expected(**changed: object) -> tuple[list[list[str]], list[list[float]]]:
         common = {name: round(numbers["median"], 2) for name, numbers in transform["numeric"].items()}
         common |= {"season": "2", "mnth": "May", "holiday": 0, "weekday": 3, "workingday": 1, "weathersit": "clear"}
-        for name in ("season", "mnth"):  # the first rows of the year, which the reduced pipeline has, know one of each
-            common[name] = common[name] if common[name] in transform["categorical"][name] else only(transform, name)
+        for name in ("season", "mnth"):  # the reduced pipeline has rows of one season and month only
+            common[name] = (
+                common[name] if common[name] in transform["categorical"][name] else only_category(transform, name)
+            )
         hours = [{**common, "hr": hour, **changed} for hour in range(24)]
         lines = [[answer["prediction"] for answer in served[f"bike_sharing_{name}"].predict(hours)]
                  for name in ("mlp", "tuned")]  # fmt: skip
@@ -372,12 +374,12 @@ def test_bike_riders(play: Callable[[str], Page], served: Served) -> None:
     paths = curves.evaluate_all("all => all.map(one => one.getAttribute('d'))")
     for path, riders in zip(paths, lines, strict=True):
         heights = [float(y) for y in re.findall(r"[ML][-\d.]+,([-\d.]+)", path)]
-        assert np.corrcoef(heights, riders)[0, 1] < -0.9999  # the higher, the more
+        assert np.corrcoef(heights, riders)[0, 1] < -0.9999  # y points down
 
     page.get_by_label("day", exact=True).click()
     page.get_by_role("option", name="Sunday").click()
     eventually(summary, expected(weekday=0, workingday=0)[0])
-    warm = span(transform["numeric"]["temp"])[1]
+    warm = slider_range(transform["numeric"]["temp"])[1]
     page.get_by_label("number input for temperature").fill(str(warm))
     page.keyboard.press("Enter")
     eventually(summary, expected(weekday=0, workingday=0, temp=warm)[0])
@@ -386,13 +388,13 @@ def test_bike_riders(play: Callable[[str], Page], served: Served) -> None:
 # ---- generators ------------------------------------------------------------------------------------------------------
 
 
-def test_the_strongest_numbers_of_a_noise() -> None:
+def test_the_most_sensitive_components_of_a_noise() -> None:
     weights = np.array([1, 5, 0, -9, 3], np.float32)
 
     def generate(noise: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
         return np.repeat((128 + noise @ weights).astype(np.uint8), 4).reshape(-1, 2, 2)
 
-    assert strongest(generate, np.full(5, 0.5, np.float32), 3) == [3, 1, 4]
+    assert most_sensitive(generate, np.full(5, 0.5, np.float32), 3) == [3, 1, 4]
 
 
 def test_generators(play: Callable[[str], Page], served: Served) -> None:
@@ -401,11 +403,11 @@ def test_generators(play: Callable[[str], Page], served: Served) -> None:
     page.get_by_label("seed").fill("3")
     expect(page.locator("#generator-grid")).to_contain_text("64 images of mnist_dcgan, seed 3")
     model = served["mnist_dcgan"]
-    images = model.generate(64, seed=3)
-    (grid,) = pictures(page, "#generator-grid")
+    samples = model.generate(64, seed=3)
+    (grid,) = images(page, "#generator-grid")
     tiles = grid.reshape(8, 28, 8, 28).swapaxes(1, 2).reshape(64, 28, 28)
-    np.testing.assert_allclose(tiles.astype(int), images.astype(int), atol=1)
-    np.testing.assert_array_equal(pictures(page, "#generator-picture")[0], tiles[0])
+    np.testing.assert_allclose(tiles.astype(int), samples.astype(int), atol=1)
+    np.testing.assert_array_equal(images(page, "#generator-image")[0], tiles[0])
 
     noise = np.random.default_rng(3).standard_normal((64, model.noise_size), np.float32)[:1]
     numbers = [
@@ -413,37 +415,37 @@ def test_generators(play: Callable[[str], Page], served: Served) -> None:
     ]
     assert len(set(numbers)) == 6
     page.get_by_label(f"number input for noise {numbers[2]}", exact=True).fill("-2.5")
-    expect(page.locator("#generator-picture")).to_contain_text("moved")
+    expect(page.locator("#generator-image")).to_contain_text("changed")
     noise[0, numbers] = noise[0, numbers].round(2)
     noise[0, numbers[2]] = -2.5
-    moved = pictures(page, "#generator-picture")[0].astype(int)
-    np.testing.assert_allclose(moved, model.generate_from(noise)[0].astype(int), atol=1)
-    assert (moved != tiles[0]).any()
+    changed = images(page, "#generator-image")[0].astype(int)
+    np.testing.assert_allclose(changed, model.generate_from(noise)[0].astype(int), atol=1)
+    assert (changed != tiles[0]).any()
     page.get_by_role("button", name="Another seed").click()
     expect(page.locator("#generator-grid")).not_to_contain_text(re.compile(r"seed 3\b"))
 
 
-# ---- what is not there -----------------------------------------------------------------------------------------------
+# ---- missing exports -------------------------------------------------------------------------------------------------
 
 
-def test_what_is_not_exported(chromium: Chromium, served: Served, reduced: Clone, tmp_path: Path) -> None:
+def test_missing_exports(chromium: Chromium, served: Served, reduced: Clone, tmp_path: Path) -> None:
     port = served.url.rpartition(":")[2]
-    taken = reduced(f"python src/torchprimer demo --port {port}", fails=True).stderr
-    assert taken.startswith(f"torchprimer: port {port} cannot be used")
-    assert taken.count("\n") == 1
+    error = reduced(f"python src/torchprimer demo --port {port}", fails=True).stderr
+    assert error.startswith(f"torchprimer: port {port} cannot be used")
+    assert error.count("\n") == 1
 
     project = tmp_path / "project"
     for part in ("dvc.yaml", "params.yaml", "src"):
         project.mkdir(exist_ok=True)
         (project / part).symlink_to(reduced.folder / part)
     (project / "models").mkdir()
-    nothing = subprocess.run(
+    without_exports = subprocess.run(
         [sys.executable, "src/torchprimer", "demo"], cwd=project, capture_output=True, text=True, check=False,
         env=clean_environment(),
     )  # fmt: skip
-    assert nothing.returncode == 1
-    assert nothing.stderr == (
-        "torchprimer: no exported model in models/: `dvc repro` makes all of them, `dvc repro export@mnist_cnn` one\n"
+    assert without_exports.returncode == 1
+    assert without_exports.stderr == (
+        "torchprimer: no exported model in models/: `dvc repro` exports all, `dvc repro export@mnist_cnn` only this one\n"
     )
 
     (project / "models/mnist_cnn.export").symlink_to(reduced.folder / "models/mnist_cnn.export")
@@ -451,10 +453,10 @@ def test_what_is_not_exported(chromium: Chromium, served: Served, reduced: Clone
     with demo(project, tmp_path / "home") as small, chromium.visit(width=390) as visit:
         page = visit.open(small.url)
         digits = page.get_by_role("tabpanel")
-        expect(digits).to_contain_text("Not exported, and so not here: mnist_mlp, mnist_linear, mnist_relu")
+        expect(digits).to_contain_text("Not exported yet: mnist_mlp, mnist_linear, mnist_relu")
         expect(digits).to_contain_text("dvc repro export@mnist_mlp export@mnist_linear")
         page.locator("#pad canvas").click()
-        expect(page.locator("#digit-answers tbody th")).to_contain_text("mnist_cnn")
+        expect(page.locator("#digit-predictions tbody th")).to_contain_text("mnist_cnn")
         page.get_by_role("tab", name="Photos").click()
         expect(page.get_by_role("tabpanel")).to_contain_text("No model of this tab is exported yet: cifar10_cnn")
         assert visit.outward() == visit.errors == []

@@ -8,14 +8,14 @@ import pytest
 
 from torchprimer import params
 from torchprimer.errors import UserError
-from torchprimer.experiment_results import read
+from torchprimer.experiment_results import read_json
 from torchprimer.report import markdown
 from torchprimer.report.summaries import Summary, summarize
 
 
 @pytest.fixture
 def summaries(committed: Path) -> list[Summary]:
-    return summarize(params.load(), read(committed / "docs" / "timings.json"))
+    return summarize(params.load(), read_json(committed / "docs" / "timings.json"))
 
 
 def test_committed_docs_have_the_committed_numbers(summaries: list[Summary]) -> None:

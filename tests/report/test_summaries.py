@@ -34,7 +34,7 @@ def test_every_experiment_is_described() -> None:
     for summary in every.values():
         assert summary.description, summary.name
         assert summary.heading
-        assert not {"dataset", "model", "loop"} & set(summary.settings)
+        assert not {"dataset", "task", "model", "loop"} & set(summary.settings)
     settings = {name: summary.settings for name, summary in every.items()}
     assert settings["mnist_dropout"]["dropout"] == "0.2"
     assert "dropout" not in settings["mnist_relu"]  # the default of the schema

@@ -1,7 +1,7 @@
-"""The page to play with: the exported models, and what they make of what one draws, drops, types or moves.
+"""`torchprimer demo`: a local web page to try the exported models on drawings, photos, texts and tables.
 
-A file per tab; the models answer through their Predictors alone, so nothing here needs PyTorch. The page asks for
-nothing that is not on this machine.
+One module per tab. The models run through their Predictors only, so nothing here needs PyTorch. The page makes no
+request to other machines.
 """
 
 import os
@@ -26,37 +26,39 @@ def serve(port: int) -> None:
     """Serves the page on 127.0.0.1 until Ctrl-C.
 
     Raises:
-        UserError: nothing is exported, the port is taken, or Gradio is not installed.
+        UserError: nothing is exported, the port is in use, or Gradio is not installed.
     """
     exports = Exports(params.load())
     if not exports.names:
-        raise UserError("no exported model in models/: `dvc repro` makes all of them, `dvc repro export@mnist_cnn` one")
+        raise UserError(
+            "no exported model in models/: `dvc repro` exports all, `dvc repro export@mnist_cnn` only this one"
+        )
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what has just ended is no obstacle
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignores connections that are still closing
         try:
             probe.bind((HOST, port))
         except OSError as error:
             raise UserError(
-                f"port {port} cannot be used ({error.strerror}): take another one, --port {port + 1}"
+                f"port {port} cannot be used ({error.strerror}): choose another one, --port {port + 1}"
             ) from None
     with tempfile.TemporaryDirectory() as uploads:
         os.environ |= {
             "GRADIO_ANALYTICS_ENABLED": "False",
             "HF_HUB_OFFLINE": "1",
             "GRADIO_TEMP_DIR": uploads,
-            "NO_PROXY": HOST,  # Gradio asks itself once whether it is there
+            "NO_PROXY": HOST,  # Gradio checks its own address once
         }
         try:
             import gradio as gr
         except ModuleNotFoundError:
-            raise UserError("Gradio is not installed: make demo installs it, or pip install -e '.[demo]'") from None
+            raise UserError("Gradio is not installed: run `make demo`, or pip install -e '.[demo]'") from None
         page = build(exports)
         page.launch(
             server_name=HOST, server_port=port, share=False, quiet=True, prevent_thread_lock=True, ssr_mode=False,
             theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
             css_paths=Path(__file__).with_name("page.css"), footer_links=[], max_file_size="50mb",
         )  # fmt: skip
-        print(f"The page to play with: http://{HOST}:{port}   (Ctrl-C ends it)", flush=True)
+        print(f"Demo of the exported models: http://{HOST}:{port}   (Ctrl-C stops it)", flush=True)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
@@ -73,20 +75,20 @@ def build(exports: Exports) -> "gr.Blocks":
 
     page = gr.Blocks(title="torchprimer", analytics_enabled=False)
     with page:
-        gr.Markdown("# torchprimer\nThe trained models of this project, to play with.")
+        gr.Markdown("# torchprimer\nTry the trained models of this project.")
         for tab in (digits, photos, reviews, bikes, generators):
             with gr.Tab(tab.TITLE) as selected:
-                names = [name for name in exports.names if tab.wanted(exports.known[name])]
-                missing = [name for name in exports.missing if tab.wanted(exports.known[name])]
+                names = [name for name in exports.names if tab.handles(exports.infos[name])]
+                missing = [name for name in exports.missing if tab.handles(exports.infos[name])]
                 if names:
                     tab.build(exports, names, selected)
                 if missing:
-                    gr.Markdown(how_to_export(missing, some=bool(names)))
+                    gr.Markdown(export_hint(missing, some_exported=bool(names)))
     return page
 
 
-def how_to_export(missing: Sequence[str], *, some: bool) -> str:
-    """Markdown: which models a tab lacks, and the commands that make them."""
+def export_hint(missing: Sequence[str], *, some_exported: bool) -> str:
+    """Markdown: the models that a tab lacks and the command that exports them."""
     command = f"dvc repro {' '.join(f'export@{name}' for name in missing)}"
-    what = "Not exported, and so not here" if some else "No model of this tab is exported yet"
-    return f"{what}: {', '.join(missing)}. This makes them:\n```\n{command}\n```"
+    title = "Not exported yet" if some_exported else "No model of this tab is exported yet"
+    return f"{title}: {', '.join(missing)}. To export:\n```\n{command}\n```"

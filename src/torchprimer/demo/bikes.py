@@ -1,19 +1,19 @@
-"""A day of one's own making, and how many people rent a bike in each of its hours, as the models have it."""
+"""Tab "Bike riders": predicted bike rentals for each hour of a day that the user describes."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from torchprimer.demo import components
-from torchprimer.demo.models import Exports, Known
+from torchprimer.demo.models import Exports, ModelInfo
 
 if TYPE_CHECKING:
     import gradio as gr
 
 TITLE = "Bike riders"
-HOUR = "hr"  # the column that the curve runs over
-DERIVED = "workingday"  # follows from the day of the week and the holiday
-MEANINGS = {  # of columns and categories; what is not here is shown as the data has it
+HOUR = "hr"  # the column of the x axis
+DERIVED = "workingday"  # computed from weekday and holiday
+LABELS = {  # of columns and their categories; without an entry the name in the data is shown
     "season": ("season", {"1": "winter", "2": "spring", "3": "summer", "4": "autumn"}),
     "mnth": (
         "month",
@@ -38,44 +38,45 @@ MEANINGS = {  # of columns and categories; what is not here is shown as the data
     "windspeed": ("wind", {}),
 }  # fmt: skip
 
-TYPICAL = {"season": "2", "mnth": "May", "weekday": "3"}  # what the page begins with; of other columns the first
+DEFAULTS = {"season": "2", "mnth": "May", "weekday": "3"}  # initial categories; for other columns the first one
 
 
-def wanted(known: Known) -> bool:
-    return known.dataset == "bike_sharing"
+def handles(model_info: ModelInfo) -> bool:
+    return model_info.dataset == "bike_sharing"
 
 
 def choices(column: str, categories: Sequence[str]) -> list[tuple[str, str]]:
-    """What is shown for each category, and the category; in the order of the calendar, where that is known."""
-    meanings = MEANINGS.get(column, ("", {}))[1]
-    known = [category for category in meanings if category in categories]
-    return [(meanings.get(category, category), category) for category in dict.fromkeys([*known, *categories])]
+    """Label and category, in the order of LABELS, then the other categories."""
+    labels = LABELS.get(column, ("", {}))[1]
+    ordered = [category for category in labels if category in categories]
+    return [(labels.get(category, category), category) for category in dict.fromkeys([*ordered, *categories])]
 
 
-def span(numbers: Mapping[str, float]) -> tuple[float, float]:
-    """Where most training rows are: two deviations about the mean, within 0..1, to which the data is scaled."""
-    low, high = numbers["mean"] - 2 * numbers["std"], numbers["mean"] + 2 * numbers["std"]
+def slider_range(fitted: Mapping[str, float]) -> tuple[float, float]:
+    """Two standard deviations around the mean, within 0..1, the range of these columns."""
+    low, high = fitted["mean"] - 2 * fitted["std"], fitted["mean"] + 2 * fitted["std"]
     return round(max(low, 0.0), 2), round(min(high, 1.0), 2)
 
 
-def day(values: Mapping[str, Any], hours: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of the table for one day, an hour each; whether it is a working day follows from the other columns."""
-    working = values.get("weekday") in ("1", "2", "3", "4", "5") and values.get("holiday") == "0"
-    return [{**values, DERIVED: str(int(working)), HOUR: hour} for hour in hours]
+def hourly_rows(values: Mapping[str, Any], hours: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of the table for one day, one for each hour; DERIVED is computed from the other columns."""
+    is_working_day = values.get("weekday") in ("1", "2", "3", "4", "5") and values.get("holiday") == "0"
+    return [{**values, DERIVED: str(int(is_working_day)), HOUR: hour} for hour in hours]
 
 
-def curves(exports: Exports, names: Sequence[str], values: Mapping[str, Any]) -> dict[str, dict[int, float]]:
-    """What the models say of the day: for each its riders by hour, in the order of the hours."""
-    found = {}
+def hourly_riders(exports: Exports, names: Sequence[str], values: Mapping[str, Any]) -> dict[str, dict[int, float]]:
+    """Model -> hour -> predicted riders."""
+    riders = {}
     for name in names:
         hours = sorted(exports.descriptions[name]["transform"]["categorical"][HOUR], key=int)
-        riders = (answer["prediction"] for answer in exports[name].predict(day(values, hours)))
-        found[name] = dict(zip(map(int, hours), riders, strict=True))
-    return found
+        predictions = exports[name].predict(hourly_rows(values, hours))
+        counts = [prediction["prediction"] for prediction in predictions]
+        riders[name] = dict(zip(map(int, hours), counts, strict=True))
+    return riders
 
 
 def summary(exports: Exports, riders: Mapping[str, Mapping[int, float]]) -> str:
-    """HTML: the day's riders and its busiest hour, for each model."""
+    """HTML: riders of the day and the busiest hour, for each model."""
     rows = []
     for name, by_hour in riders.items():
         busiest = max(by_hour, key=lambda hour: by_hour[hour])
@@ -85,8 +86,8 @@ def summary(exports: Exports, riders: Mapping[str, Mapping[int, float]]) -> str:
             f"<td>{busiest}:00</td><td>{by_hour[busiest]:,.0f}</td></tr>"
         )
     return (
-        '<table class="answers"><thead><tr><th>model <small>on the test split</small></th><th>riders of the day</th>'
-        f"<th>busiest hour</th><th>riders then</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        '<table class="predictions"><thead><tr><th>model <small>on the test split</small></th><th>riders of the day</th>'
+        f"<th>busiest hour</th><th>riders in that hour</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 
@@ -94,26 +95,28 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
     import gradio as gr
     import pandas as pd
 
-    transform = exports.descriptions[names[0]]["transform"]  # the same for all: it is the dataset's
-    categorical = {name: of for name, of in transform["categorical"].items() if name not in (HOUR, DERIVED)}
+    transform = exports.descriptions[names[0]]["transform"]  # fitted to the dataset, so equal for all models
+    categorical = {
+        name: categories for name, categories in transform["categorical"].items() if name not in (HOUR, DERIVED)
+    }
     gr.Markdown(
-        "Make up a day; the curve shows how many people rent a bike in each of its hours. Temperatures, humidity and "
-        "wind are scaled to 0..1, as in the data."
+        "Describe a day: the chart shows how many people rent a bike in each hour. Temperatures, humidity and wind are "
+        "scaled to 0..1, as in the data."
     )
     controls: dict[str, gr.Dropdown | gr.Slider] = {}
     with gr.Row():
         with gr.Column(scale=2, min_width=280):
             with gr.Row():
                 for name, categories in categorical.items():
-                    offered, typical = choices(name, categories), TYPICAL.get(name)
+                    options, default = choices(name, categories), DEFAULTS.get(name)
                     controls[name] = gr.Dropdown(
-                        offered, value=typical if typical in categories else offered[0][1],
-                        label=MEANINGS.get(name, (name,))[0], elem_id=f"bikes-{name}", min_width=130,
+                        options, value=default if default in categories else options[0][1],
+                        label=LABELS.get(name, (name,))[0], elem_id=f"bikes-{name}", min_width=130,
                     )  # fmt: skip
-            for name, numbers in transform["numeric"].items():
-                low, high = span(numbers)
+            for name, fitted in transform["numeric"].items():
+                low, high = slider_range(fitted)
                 controls[name] = gr.Slider(
-                    low, high, value=round(numbers["median"], 2), step=0.01, label=MEANINGS.get(name, (name,))[0],
+                    low, high, value=round(fitted["median"], 2), step=0.01, label=LABELS.get(name, (name,))[0],
                     elem_id=f"bikes-{name}", buttons=[],
                 )  # fmt: skip
         with gr.Column(scale=3, min_width=320):
@@ -121,13 +124,13 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
                 x="hour", y="riders", color="model", x_lim=[0, 23], height=340, elem_id="bikes-chart", buttons=[],
                 color_map=dict(zip(names, ("#f58214", "#3c82f5"), strict=False)),
             )  # fmt: skip
-            told = gr.HTML(elem_id="bikes-summary", apply_default_css=False)
+            table = gr.HTML(elem_id="bikes-summary", apply_default_css=False)
 
-    @components.said
-    def look(*values: object) -> tuple[pd.DataFrame, str]:
-        riders = curves(exports, names, dict(zip(controls, values, strict=True)))
+    @components.report_errors
+    def predict(*values: object) -> tuple[pd.DataFrame, str]:
+        riders = hourly_riders(exports, names, dict(zip(controls, values, strict=True)))
         rows = [(hour, count, name) for name, by_hour in riders.items() for hour, count in by_hour.items()]
         return pd.DataFrame(rows, columns=["hour", "riders", "model"]), summary(exports, riders)
 
     changes = [control.change for control in controls.values()]
-    gr.on([selected.select, *changes], look, list(controls.values()), [chart, told], **components.LISTENER)
+    gr.on([selected.select, *changes], predict, list(controls.values()), [chart, table], **components.LISTENER)

@@ -1,4 +1,4 @@
-"""Pieces of the page as HTML: pictures, and what several models answer, one below the other."""
+"""HTML components of the page: images, highlighted text, tables of predictions; and how listeners report errors."""
 
 import base64
 import functools
@@ -17,14 +17,13 @@ from torchprimer.predictor import Answer
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# of every listener: who moves on while an answer is being made gets the one to where they are by then (Gradio's default
-# may leave out what happens meanwhile)
+# options of every listener. always_last: an event during a computation is handled afterwards; Gradio's default may drop it
 LISTENER: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
-FOR, AGAINST = (245, 130, 20), (60, 130, 245)  # red, green, blue of what speaks for an answer, and against it
+POSITIVE, NEGATIVE = (245, 130, 20), (60, 130, 245)  # RGB: evidence for the prediction (orange), against it (blue)
 
 
-def said(handler: Callable[P, R]) -> Callable[P, R]:
-    """A handler of the page whose UserErrors are shown there, as a message, rather than as a traceback here."""
+def report_errors(handler: Callable[P, R]) -> Callable[P, R]:
+    """Decorates a handler: the page shows its UserErrors as messages, and the terminal no traceback."""
 
     @functools.wraps(handler)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -33,13 +32,18 @@ def said(handler: Callable[P, R]) -> Callable[P, R]:
         try:
             return handler(*args, **kwargs)
         except UserError as error:
-            raise gr.Error(escape(str(error)), title="That did not work", print_exception=False) from None
+            raise gr.Error(escape(str(error)), title="Error", print_exception=False) from None
 
     return call
 
 
-def picture(pixels: npt.NDArray[np.uint8], caption: str, *, smooth: bool = False) -> str:
-    """A figure of H x W or H x W x 3 pixels, as wide as its place; `caption`: HTML."""
+def figure(pixels: npt.NDArray[np.uint8], caption: str, *, smooth: bool = False) -> str:
+    """HTML of an image of H x W or H x W x 3 pixels, as wide as its container.
+
+    Args:
+        caption: HTML.
+        smooth: whether the browser interpolates when it enlarges the image.
+    """
     from PIL import Image
 
     file = io.BytesIO()
@@ -51,43 +55,43 @@ def picture(pixels: npt.NDArray[np.uint8], caption: str, *, smooth: bool = False
     )
 
 
-def figures(pictures: Sequence[str]) -> str:
-    """`picture`s side by side."""
-    return f'<div class="figures">{"".join(pictures)}</div>'
+def figure_row(figures: Sequence[str]) -> str:
+    """`figure`s side by side."""
+    return f'<div class="figures">{"".join(figures)}</div>'
 
 
-def mark(text: str, strength: float, title: str = "") -> str:
-    """Text in the colour FOR, or AGAINST where `strength` (-1..1) is below 0; the fainter the nearer it is to 0."""
-    colour = "{}, {}, {}".format(*(FOR if strength > 0 else AGAINST))
+def highlight(text: str, strength: float, title: str = "") -> str:
+    """HTML of a text on a background: POSITIVE, or NEGATIVE if `strength` (-1..1) is below 0; transparent at 0."""
+    colour = "{}, {}, {}".format(*(POSITIVE if strength > 0 else NEGATIVE))
     style = f"background: rgba({colour}, {abs(strength):.2f})"
     return f'<mark style="{style}" title="{escape(title)}">{escape(text)}</mark>'
 
 
-def answers(exports: Exports, of: Mapping[str, Answer]) -> str:
-    """A table: for each classifier its name, its score, what it says, and how probable it takes each class to be.
+def prediction_table(exports: Exports, predictions: Mapping[str, Answer]) -> str:
+    """HTML: for each classifier its name, test accuracy, prediction and probability of each class.
 
     Args:
-        of: what the Predictor answered, by the experiment's name; all of the same classes.
+        predictions: by experiment; all classifiers have the same classes.
     """
-    if not of:
+    if not predictions:
         return ""
-    classes = exports.descriptions[next(iter(of))]["classes"]
+    classes = exports.descriptions[next(iter(predictions))]["classes"]
     rows = []
-    for name, answer in of.items():
-        score = exports.descriptions[name]["scores"]["test"]["accuracy"]
+    for name, prediction in predictions.items():
+        accuracy = exports.descriptions[name]["scores"]["test"]["accuracy"]
         cells = "".join(
-            f'<td class="share" style="--share: {share:.3f}">{f"{100 * share:.0f}" if share >= 0.005 else ""}</td>'
-            for share in answer["probabilities"].values()
+            f'<td class="probability" style="--probability: {p:.3f}">{f"{100 * p:.0f}" if p >= 0.005 else ""}</td>'
+            for p in prediction["probabilities"].values()
         )
         rows.append(
-            f"<tr><th>{escape(name)} <small>{score:.1%}</small></th>"
-            f'<td class="says">{escape(answer["prediction"])}</td>{cells}</tr>'
+            f"<tr><th>{escape(name)} <small>{accuracy:.1%}</small></th>"
+            f'<td class="prediction">{escape(prediction["prediction"])}</td>{cells}</tr>'
         )
     head = "".join(f"<th>{escape(label)}</th>" for label in classes)
-    upright = len(classes) > 4 and max(map(len, classes)) > 3  # names too long to stand side by side
+    upright = len(classes) > 4 and max(map(len, classes)) > 3  # horizontal labels would be wider than the columns
     return (
-        f'<table class="answers{" upright" if upright else ""}"><thead><tr>'
-        f"<th>model <small>test accuracy</small></th><th>says</th>{head}</tr></thead>"
+        f'<table class="predictions{" upright" if upright else ""}"><thead><tr>'
+        f"<th>model <small>test accuracy</small></th><th>prediction</th>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>"
-        '<p class="note">Probabilities in percent; where none is shown, below 0.5.</p>'
+        '<p class="note">Probabilities in percent; an empty cell is below 0.5.</p>'
     )

@@ -1,4 +1,4 @@
-"""A digit that one draws, brought into the form of MNIST's, and what every model of MNIST says to it."""
+"""Tab "Digits": every MNIST model on a digit that the user draws, preprocessed as MNIST was."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchprimer.demo import components
-from torchprimer.demo.models import Exports, Known
+from torchprimer.demo.models import Exports, ModelInfo
 from torchprimer.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 TITLE = "Digits"
 EMPTY = '<p class="note">Nothing is drawn yet.</p>'
-SIZE, BOX = 28, 20  # pixels: MNIST's images, and the square in them that the digit is scaled to
+SIZE, BOX = 28, 20  # pixels: side of MNIST's images, and of the square that the digit is scaled to
 
 
-def wanted(known: Known) -> bool:
-    return known.dataset == "mnist" and known.kind in ("images", "autoencoder")
+def handles(model_info: ModelInfo) -> bool:
+    return model_info.dataset == "mnist" and model_info.task in ("classification", "reconstruction")
 
 
-def centred(drawing: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
-    """A drawing as MNIST has its digits (LeCun, Cortes, Burges 1998).
+def centre_digit(drawing: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
+    """A drawing in the form of MNIST's digits (LeCun, Cortes, Burges 1998).
 
-    What is drawn is scaled, its proportions kept, to fit into 20 x 20 pixels, and moved so that its centre of mass is
-    the centre of 28 x 28.
+    It is scaled, with its aspect ratio, to fit into 20 x 20 pixels, and moved so that its centre of mass is the centre
+    of 28 x 28 pixels.
 
     Args:
         drawing: uint8, H x W, black (0) on white (255).
 
     Returns:
-        uint8, 28 x 28, white on black; None if nothing is drawn.
+        uint8, 28 x 28, white on black; None if the drawing is empty.
     """
     from PIL import Image
 
@@ -46,48 +46,50 @@ def centred(drawing: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
         return None
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = (max(1, round(BOX * side / max(ink.shape))) for side in ink.shape)
-    small = np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BICUBIC))
-    weights = small / small.sum()
-    middle = weights.sum(1) @ np.arange(height), weights.sum(0) @ np.arange(width)
+    scaled = np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BICUBIC))
+    mass = scaled / scaled.sum()
+    centres = mass.sum(1) @ np.arange(height), mass.sum(0) @ np.arange(width)
     top, left = (
-        int(np.clip(round(SIZE / 2 - centre), 0, SIZE - side)) for centre, side in zip(middle, small.shape, strict=True)
+        int(np.clip(round(SIZE / 2 - centre), 0, SIZE - side))
+        for centre, side in zip(centres, scaled.shape, strict=True)
     )
     digit = np.zeros((SIZE, SIZE), np.uint8)
-    digit[top : top + height, left : left + width] = small
+    digit[top : top + height, left : left + width] = scaled
     return digit
 
 
-def decoded(drawing: str) -> npt.NDArray[np.uint8]:
-    """The pixels, uint8 H x W, of what pad.js sends: a data URL of a PNG."""
+def decode_data_url(drawing: str) -> npt.NDArray[np.uint8]:
+    """The pixels, uint8 H x W, of the data URL of a PNG, which pad.js sends."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         content = base64.b64decode(drawing.partition(",")[2], validate=True)
         return np.asarray(Image.open(io.BytesIO(content)).convert("L"))
     except (binascii.Error, UnidentifiedImageError):
-        raise UserError("the drawing did not arrive as a picture: reload the page") from None
+        raise UserError("the drawing could not be decoded: reload the page") from None
 
 
 def build(exports: Exports, names: Sequence[str], _selected: "gr.Tab") -> None:
     import gradio as gr
 
-    classifiers = [name for name in names if exports.known[name].kind == "images"]
-    autoencoders = [name for name in names if exports.known[name].kind == "autoencoder"]
+    tasks = {name: exports.infos[name].task for name in names}
+    classifiers = [name for name in names if tasks[name] == "classification"]
+    autoencoders = [name for name in names if tasks[name] == "reconstruction"]
 
-    @components.said
-    def look(event: gr.EventData) -> tuple[str, str]:
-        digit = centred(decoded(event.drawing))
+    @components.report_errors
+    def predict(event: gr.EventData) -> tuple[str, str]:
+        digit = centre_digit(decode_data_url(event.drawing))
         if digit is None:
             return "", EMPTY
-        figures = [components.picture(digit, "what the models see")]
+        figures = [components.figure(digit, "input of the models")]
         for name in autoencoders:
-            again = exports[name].predict(digit)[0]["prediction"]
-            figures.append(components.picture(again, f"what {name} makes of it"))
-        answers = {name: exports[name].predict(digit)[0] for name in classifiers}
-        return components.figures(figures), components.answers(exports, answers)
+            reconstruction = exports[name].predict(digit)[0]["prediction"]
+            figures.append(components.figure(reconstruction, f"reconstruction by {name}"))
+        predictions = {name: exports[name].predict(digit)[0] for name in classifiers}
+        return components.figure_row(figures), components.prediction_table(exports, predictions)
 
     gr.Markdown(
-        "Draw a digit. It is scaled and centred as MNIST's digits are, and every model answers as you lift the pen."
+        "Draw a digit. It is scaled and centred like MNIST's digits; every model predicts when you lift the pen."
     )
     with gr.Row():
         with gr.Column(scale=2, min_width=280):
@@ -98,7 +100,7 @@ def build(exports: Exports, names: Sequence[str], _selected: "gr.Tab") -> None:
                 elem_id="pad",
                 apply_default_css=False,
             )
-            seen = gr.HTML(elem_id="digit-seen", apply_default_css=False)
+            figures = gr.HTML(elem_id="digit-figures", apply_default_css=False)
         with gr.Column(scale=3, min_width=320):
-            said = gr.HTML(EMPTY, elem_id="digit-answers", apply_default_css=False)
-    pad.input(look, None, [seen, said], **components.LISTENER)
+            predictions = gr.HTML(EMPTY, elem_id="digit-predictions", apply_default_css=False)
+    pad.input(predict, None, [figures, predictions], **components.LISTENER)

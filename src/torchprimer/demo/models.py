@@ -1,21 +1,28 @@
-"""Which models are exported, and which could be. Each is opened when it is first asked for, and then stays open."""
+"""The exported models of the project. A model is loaded on first use and stays loaded."""
 
-import json
 import threading
 from dataclasses import dataclass
 from typing import Any
 
 from torchprimer import paths
+from torchprimer.experiment_results import ExperimentResults, read_json
 from torchprimer.params import Params
 from torchprimer.predictor import Predictor
 
 
 @dataclass(frozen=True)
-class Known:
-    """What decides in which tab a model is: the dataset it was trained on and the kind of its Predictor."""
+class ModelInfo:
+    """What decides which tab shows a model.
+
+    Attributes:
+        dataset: whose raw data the model takes; for precomputed features, the dataset of images.
+        data_kind: of that dataset: images, tabular, text, ...
+        task: classification, regression, reconstruction, generation, ...
+    """
 
     dataset: str
-    kind: str
+    data_kind: str
+    task: str
 
 
 class Exports:
@@ -23,34 +30,30 @@ class Exports:
 
     Attributes:
         names: experiments with an export, in the order of params.yaml.
-        missing: those without one.
-        known: dataset and kind of each.
-        descriptions: model.json of each that is exported.
+        missing: experiments without one.
+        infos: of all experiments.
+        descriptions: experiment -> model.json of its export.
     """
 
     def __init__(self, params: Params) -> None:
         self.params = params
-        self._open, self._lock = dict[str, Predictor](), threading.Lock()
-        self.known = {name: _known(params, name) for name in params.experiments}
-        self.descriptions: dict[str, dict[str, Any]] = {}
-        for name in self.known:
-            file = paths.export(name) / "model.json"
-            if file.is_file() and "kind" in (description := json.loads(file.read_text("utf-8"))):
-                self.descriptions[name] = description
+        self._predictors, self._lock = dict[str, Predictor](), threading.Lock()
+        self.infos = {name: model_info(params, name) for name in params.experiments}
+        descriptions = {name: read_json(paths.export(name) / "model.json") for name in params.experiments}
+        self.descriptions: dict[str, dict[str, Any]] = {
+            name: json for name, json in descriptions.items() if "kind" in json
+        }
         self.names = list(self.descriptions)
-        self.missing = [name for name in self.known if name not in self.descriptions]
+        self.missing = [name for name in params.experiments if name not in self.descriptions]
 
     def __getitem__(self, name: str) -> Predictor:
         """The Predictor of an experiment; raises UserError if its export is damaged."""
         with self._lock:
-            if name not in self._open:
-                self._open[name] = Predictor(paths.export(name))
-            return self._open[name]
+            if name not in self._predictors:
+                self._predictors[name] = Predictor(paths.export(name))
+            return self._predictors[name]
 
 
-def _known(params: Params, name: str) -> Known:
-    experiment = params.experiments[name]
-    dataset, kind = experiment.dataset, params.kind_and_task(experiment.dataset)[0]
-    if kind == "features":  # its export takes the images that the features are of
-        dataset, kind = params.features[dataset].dataset, "images"
-    return Known(dataset, {"gan": "generator", "autoencoder": "autoencoder"}.get(experiment.model, kind))
+def model_info(params: Params, name: str) -> ModelInfo:
+    dataset = ExperimentResults(params, name).raw_dataset
+    return ModelInfo(dataset, params.datasets[dataset].kind, params.experiments[name].task)

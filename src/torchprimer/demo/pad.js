@@ -1,4 +1,4 @@
-// The canvas of the tab Digits: black on white; what is drawn goes to the models each time the pen is lifted.
+// The canvas of the tab Digits: black on white; each time the pen is lifted, the drawing is sent to the models.
 const canvas = element.querySelector("canvas");
 const pen = canvas.getContext("2d", { willReadFrequently: true });
 
@@ -7,11 +7,11 @@ function clear() {
   pen.fillRect(0, 0, canvas.width, canvas.height);
 }
 
-function drawTo(event, aside = 0) {
+function drawTo(event, dx = 0) {
   const box = canvas.getBoundingClientRect();
   const x = ((event.clientX - box.left) * canvas.width) / box.width;
   const y = ((event.clientY - box.top) * canvas.height) / box.height;
-  pen.lineTo(x + aside, y);
+  pen.lineTo(x + dx, y);
   pen.stroke();
 }
 
@@ -26,7 +26,7 @@ canvas.addEventListener("pointerdown", (event) => {
   canvas.setPointerCapture(event.pointerId);
   pen.beginPath();
   drawTo(event);
-  drawTo(event, 0.1); // a dot, if the pen does not move: a line without length is not drawn
+  drawTo(event, 0.1); // a click without movement draws a dot: lines of length 0 are not drawn
 });
 canvas.addEventListener("pointermove", (event) => event.buttons && drawTo(event));
 canvas.addEventListener("pointerup", send);

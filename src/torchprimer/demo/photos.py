@@ -1,7 +1,7 @@
-"""A photo, what the models of photos take it for, and which parts of it they go by.
+"""Tab "Photos": image classifiers on a photo, with an occlusion heat map (Zeiler, Fergus 2014).
 
-The heat map is that of Zeiler, Fergus 2014: a patch covers one place after the other, and where the answer falters,
-there the model has looked.
+A patch covers one region of the photo after another; regions that lower the probability when covered are evidence for
+the prediction.
 """
 
 import functools
@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from torchprimer import paths
 from torchprimer.demo import components
-from torchprimer.demo.components import AGAINST, FOR
-from torchprimer.demo.models import Exports, Known
+from torchprimer.demo.components import NEGATIVE, POSITIVE
+from torchprimer.demo.models import Exports, ModelInfo
 from torchprimer.predictor import Answer, InvalidInput
 
 if TYPE_CHECKING:
@@ -26,64 +26,64 @@ Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 TITLE = "Photos"
-SAMPLES_FILE = 12  # photos to pick from
-SHOWN = 320  # pixels, side of the picture with the heat map
-PATCH, STEP = 4, 8  # the patch that covers is a 4th of the image's side, and moves by an 8th
+NUM_SAMPLES = 12  # photos to choose from
+HEAT_MAP_SIZE = 320  # pixels
+PATCH, STEP = 4, 8  # the patch is 1/4 as wide as the image and moves by 1/8
 
 
-def wanted(known: Known) -> bool:
-    return known.kind == "images" and known.dataset != "mnist"
+def handles(model_info: ModelInfo) -> bool:
+    return (model_info.data_kind, model_info.task) == ("images", "classification") and model_info.dataset != "mnist"
 
 
 def occlusion(probability: Callable[[Bytes], Floats], image: Bytes, patch: int, step: int) -> Floats:
-    """How much the probability of an answer falls when a place is covered.
+    """How much the probability of the prediction falls when a region is covered.
 
-    The patch has the mean colour of the image. It starts and ends beyond the border, so that, with a patch of twice the
-    step, each pixel is covered as often as any other.
+    The patch has the mean colour of the image. Its positions start and end beyond the border, so that, with a patch of
+    two steps, every pixel is covered equally often.
 
     Args:
         probability: N x H x W x C -> (N,).
         image: uint8, H x W x C.
 
     Returns:
-        (H / step) x (W / step): the fall at a place of step x step pixels, averaged over the patches that cover it;
-        negative where covering makes the probability rise.
+        (H / step) x (W / step): the fall for a region of step x step pixels, averaged over the patches that cover it;
+        negative where covering raises the probability.
     """
     height, width = image.shape[:2]
     colour = image.mean((0, 1)).round().astype(np.uint8)
-    places = [
+    regions = [
         (slice(max(0, top), top + patch), slice(max(0, left), left + patch))
         for top in range(step - patch, height, step)
         for left in range(step - patch, width, step)
     ]
-    covered = np.repeat(image[None], len(places) + 1, 0)
-    for picture, place in zip(covered, places, strict=False):  # the last one stays as it is
-        picture[place] = colour
-    probabilities = probability(covered)
-    falls, times = np.zeros((2, height, width), np.float32)
-    for place, fall in zip(places, probabilities[-1] - probabilities, strict=False):
-        falls[place] += fall
-        times[place] += 1
-    return (falls / times)[::step, ::step]
+    images = np.repeat(image[None], len(regions) + 1, 0)
+    for covered, region in zip(images, regions, strict=False):  # the last image stays uncovered
+        covered[region] = colour
+    probabilities = probability(images)
+    falls, counts = np.zeros((2, height, width), np.float32)
+    for region, fall in zip(regions, probabilities[-1] - probabilities, strict=False):
+        falls[region] += fall
+        counts[region] += 1
+    return (falls / counts)[::step, ::step]
 
 
-def overlaid(image: Bytes, heat: Floats, size: int) -> Bytes:
-    """The image in grey, size x size x 3, coloured where `heat` is not 0: FOR where above."""
+def overlay(image: Bytes, heat: Floats, size: int) -> Bytes:
+    """The image in gray, size x size x 3, coloured POSITIVE where `heat` is above 0 and NEGATIVE where it is below."""
     from PIL import Image
 
-    def scaled(array: npt.NDArray[Any]) -> Floats:
+    def resize(array: npt.NDArray[Any]) -> Floats:
         return np.asarray(Image.fromarray(array).resize((size, size), Image.Resampling.BICUBIC), np.float32)
 
-    grey = scaled(np.asarray(Image.fromarray(image).convert("L")))[..., None]
-    heat = scaled(heat / max(np.abs(heat).max(), 1e-12))[..., None]
+    gray = resize(np.asarray(Image.fromarray(image).convert("L")))[..., None]
+    heat = resize(heat / max(np.abs(heat).max(), 1e-12))[..., None]
     opacity = 0.8 * np.abs(heat).clip(0, 1)
-    colours = np.where(heat > 0, np.array(FOR, np.float32), np.array(AGAINST, np.float32))
-    mixed: Bytes = (grey * (1 - opacity) + colours * opacity).clip(0, 255).astype(np.uint8)
-    return mixed
+    colours = np.where(heat > 0, np.array(POSITIVE, np.float32), np.array(NEGATIVE, np.float32))
+    blended: Bytes = (gray * (1 - opacity) + colours * opacity).clip(0, 255).astype(np.uint8)
+    return blended
 
 
 def samples(dataset: str) -> list[tuple[Bytes, str]]:
-    """Photos of the test split, H x W x C, with their labels, from all of it; none if it is not prepared."""
+    """Photos, H x W x C, and labels, evenly spaced over the test split; empty if the dataset is not prepared."""
     from torchprimer.datasets.storage import load_meta
 
     folder = paths.prepared(dataset)
@@ -92,17 +92,17 @@ def samples(dataset: str) -> list[tuple[Bytes, str]]:
     classes: list[str] = load_meta(folder).classes
     images = np.load(folder / "test_inputs.npy", mmap_mode="r")
     labels = np.load(folder / "test_targets.npy")
-    chosen = np.linspace(0, len(images) - 1, min(SAMPLES_FILE, len(images))).astype(int)
+    chosen = np.linspace(0, len(images) - 1, min(NUM_SAMPLES, len(images))).astype(int)
     return [(np.ascontiguousarray(images[i].transpose(1, 2, 0)), classes[labels[i]]) for i in chosen]
 
 
-def found(answer: Answer, heat: Floats) -> str:
-    """HTML: what the answer was, and how much of it the heat map explains."""
-    label = answer["prediction"]
+def explanation(prediction: Answer, heat: Floats) -> str:
+    """HTML: the prediction and the range of the heat map."""
+    label = prediction["prediction"]
     return (
-        f"<b>{escape(label)}</b>, {answer['probabilities'][label]:.1%}. Covering the "
-        f"{components.mark('orange', 1)} places lowers that by up to {100 * max(heat.max(), 0):.1f} points, covering the "
-        f"{components.mark('blue', -1)} ones raises it by up to {100 * max(-heat.min(), 0):.1f}."
+        f"<b>{escape(label)}</b>, {prediction['probabilities'][label]:.1%}. Covering "
+        f"{components.highlight('orange', 1)} regions lowers this by up to {100 * max(heat.max(), 0):.1f} points; covering "
+        f"{components.highlight('blue', -1)} regions raises it by up to {100 * max(-heat.min(), 0):.1f}."
     )
 
 
@@ -112,61 +112,61 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
 
     from torchprimer.predictor.preprocessing import image_pixels
 
-    def path_of(upload: Any) -> str | None:
-        """In place of Gradio's own reading of the file: the Predictor knows what to say if it cannot be read."""
+    def upload_path(upload: Any) -> str | None:
+        """Replaces Gradio's decoding of the file: the Predictor has the error messages for unreadable files."""
         return upload and str(upload.path)
 
     @functools.cache
     def samples_of(name: str) -> list[tuple[Bytes, str]]:
-        return samples(exports.known[name].dataset)
+        return samples(exports.infos[name].dataset)
 
-    def offer(name: str) -> str:
+    def show_samples(name: str) -> str:
         buttons = (
-            f'<button type="button" data-number="{number}">{components.picture(image, escape(label), smooth=True)}</button>'
-            for number, (image, label) in enumerate(samples_of(name))
+            f'<button type="button" data-number="{i}">{components.figure(image, escape(label), smooth=True)}</button>'
+            for i, (image, label) in enumerate(samples_of(name))
         )
-        return f'<div class="picks">{"".join(buttons)}</div>'
+        return f'<div class="samples">{"".join(buttons)}</div>'
 
-    def pick(name: str, event: gr.EventData) -> Image.Image:
+    def choose_sample(name: str, event: gr.EventData) -> Image.Image:
         return Image.fromarray(samples_of(name)[event.number][0])
 
-    @components.said
-    def answer(name: str, file: str | None) -> str:
+    @components.report_errors
+    def predict(name: str, file: str | None) -> str:
         if file is None:
             return ""
-        content = Path(file).read_bytes()
-        alike = [other for other in names if exports.known[other].dataset == exports.known[name].dataset]
+        content, dataset = Path(file).read_bytes(), exports.infos[name].dataset
+        group = [member for member in names if exports.infos[member].dataset == dataset]
         try:
-            return components.answers(exports, {other: exports[other].predict(content)[0] for other in alike})
+            predictions = {member: exports[member].predict(content)[0] for member in group}
         except InvalidInput as error:
             return f'<p class="note">This file cannot be used: {escape(str(error))}.</p>'
+        return components.prediction_table(exports, predictions)
 
-    @components.said
+    @components.report_errors
     def explain(name: str, file: str | None) -> str:
         if file is None:
             return ""
         model = exports[name]
         try:
-            seen = image_pixels(Path(file).read_bytes(), model.description["input"]["shape"][1:]).transpose(1, 2, 0)
+            pixels = image_pixels(Path(file).read_bytes(), model.description["input"]["shape"][1:]).transpose(1, 2, 0)
         except InvalidInput:
             return ""
-        said, side = model.predict(seen)[0], seen.shape[0]
-        number = model.description["classes"].index(said["prediction"])
-        heat = occlusion(lambda images: model.outputs(images)[:, number], seen, side // PATCH, side // STEP)
-        return components.figures(
+        prediction, side = model.predict(pixels)[0], pixels.shape[0]
+        label = model.description["classes"].index(prediction["prediction"])
+        heat = occlusion(lambda images: model.outputs(images)[:, label], pixels, side // PATCH, side // STEP)
+        return components.figure_row(
             [
-                components.picture(seen, f"What {escape(name)} sees: {side} x {side} pixels.", smooth=True),
-                components.picture(overlaid(seen, heat, SHOWN), found(said, heat), smooth=True),
+                components.figure(pixels, f"Input of {escape(name)}: {side} x {side} pixels.", smooth=True),
+                components.figure(overlay(pixels, heat, HEAT_MAP_SIZE), explanation(prediction, heat), smooth=True),
             ]
         )
 
     gr.Markdown(
-        "Drop a photo, or pick one of the test split. All models of the same dataset answer; the heat map shows what "
-        "the chosen one goes by: a plain patch covers one place after the other, and where the answer falters, there "
-        "it has looked."
+        "Drop a photo, or choose one of the test split. All models of the same dataset predict. The heat map shows the "
+        "regions that lower the probability of the chosen model's prediction when a plain patch covers them."
     )
-    pets = [name for name in names if exports.known[name].dataset == "dogs_vs_cats"] or names
-    best = max(pets, key=lambda name: exports.descriptions[name]["validation_score"])
+    default_names = [name for name in names if exports.infos[name].dataset == "dogs_vs_cats"] or names
+    best = max(default_names, key=lambda name: exports.descriptions[name]["validation_score"])
     with gr.Row():
         with gr.Column(scale=2, min_width=280):
             model = gr.Dropdown(list(names), value=best, label="model", elem_id="photo-model")
@@ -174,8 +174,8 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
                 label="photo", sources=["upload", "clipboard"], type="filepath", image_mode=None, format="png",
                 height=280, elem_id="photo", buttons=[],
             )  # fmt: skip
-            photo.preprocess = path_of  # type: ignore[method-assign, assignment]
-            picks = gr.HTML(
+            photo.preprocess = upload_path  # type: ignore[method-assign, assignment]
+            sample_buttons = gr.HTML(
                 js_on_load="""element.addEventListener("click", (event) => {
                   const button = event.target.closest("button");
                   if (button) trigger("select", { number: Number(button.dataset.number) });
@@ -184,9 +184,9 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
             )  # fmt: skip
         with gr.Column(scale=3, min_width=320):
             heat = gr.HTML(elem_id="photo-heat", apply_default_css=False)
-            answers = gr.HTML(elem_id="photo-answers", apply_default_css=False)
-    gr.on([selected.select, model.change], offer, model, picks, **components.LISTENER)
-    picks.select(pick, model, photo, **components.LISTENER)
-    # one after the other: a large model needs a second for its heat map
-    answered = gr.on([photo.change, model.change], answer, [model, photo], answers, **components.LISTENER)
-    answered.then(explain, [model, photo], heat, **components.LISTENER)
+            predictions = gr.HTML(elem_id="photo-predictions", apply_default_css=False)
+    gr.on([selected.select, model.change], show_samples, model, sample_buttons, **components.LISTENER)
+    sample_buttons.select(choose_sample, model, photo, **components.LISTENER)
+    # the predictions first: the heat map of a large model takes a second
+    predicted = gr.on([photo.change, model.change], predict, [model, photo], predictions, **components.LISTENER)
+    predicted.then(explain, [model, photo], heat, **components.LISTENER)

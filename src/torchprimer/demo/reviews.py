@@ -1,4 +1,4 @@
-"""A review, what the models of texts take it for, and the words that decided."""
+"""Tab "Reviews": text classifiers on a review, with the effect of each word on the prediction."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from torchprimer import paths
 from torchprimer.demo import components
-from torchprimer.demo.models import Exports, Known
+from torchprimer.demo.models import Exports, ModelInfo
 from torchprimer.params import Texts
 
 if TYPE_CHECKING:
@@ -19,71 +19,74 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 TITLE = "Reviews"
-SAMPLES_FILE, LENGTHS = 8, (12, 60)  # reviews to pick from, and how many characters they have
-DECISIVE = 8  # words that are listed
+NUM_SAMPLES, LENGTHS = 8, (12, 60)  # reviews to choose from, and their minimal and maximal number of characters
+TOP_WORDS = 8  # words in the list
 
 
-def wanted(known: Known) -> bool:
-    return known.kind == "text"
+def handles(model_info: ModelInfo) -> bool:
+    return model_info.data_kind == "text"
 
 
-def pieces(text: str, words: Sequence[str]) -> list[tuple[str, bool]]:
-    """The text cut into its `words`, True, and what stands between them, False. Joined, they are the text again.
+def segments(text: str, words: Sequence[str]) -> list[tuple[str, bool]]:
+    """Splits a text into its words (True) and the text between them (False); joined, they are the text again.
 
     Args:
-        words: in their order, as a tokenizer found them: perhaps in lower case.
+        words: in their order, as a tokenizer returns them, possibly in lower case.
     """
-    found, done, low = [], 0, text.lower()
+    parts, end, lowercase = [], 0, text.lower()
     for word in words:
-        start = low.find(word.lower(), done)
-        if start > done:
-            found.append((text[done:start], False))
+        start = lowercase.find(word.lower(), end)
+        if start > end:
+            parts.append((text[end:start], False))
         if start >= 0:
-            done = start + len(word)
-            found.append((text[start:done], True))
-    return [*found, (text[done:], False)] if done < len(text) else found
+            end = start + len(word)
+            parts.append((text[start:end], True))
+    return [*parts, (text[end:], False)] if end < len(text) else parts
 
 
-def effects(probability: Callable[[list[str]], Floats], cut: Sequence[tuple[str, bool]]) -> dict[str, float]:
-    """How much the probability of an answer falls when a word is left out, wherever it stands; for each word.
+def word_effects(probability: Callable[[list[str]], Floats], parts: Sequence[tuple[str, bool]]) -> dict[str, float]:
+    """Word -> how much the probability of the prediction falls when all its occurrences are removed.
 
     Args:
         probability: texts -> (N,).
-        cut: `pieces` of the text. A space takes the place of a word, so that its neighbours do not become one.
+        parts: `segments` of the text. A space replaces the word, so that its neighbours do not form a new one.
     """
-    words = list(dict.fromkeys(piece for piece, is_word in cut if is_word))
-    without = ["".join(" " if piece == word else piece for piece, _ in cut) for word in words]
-    probabilities = probability(["".join(piece for piece, _ in cut), *without])
+    words = list(dict.fromkeys(part for part, is_word in parts if is_word))
+    reduced = ["".join(" " if part == word else part for part, _ in parts) for word in words]
+    probabilities = probability(["".join(part for part, _ in parts), *reduced])
     return dict(zip(words, (probabilities[0] - probabilities[1:]).tolist(), strict=True))
 
 
-def highlighted(cut: Sequence[tuple[str, bool]], falls: dict[str, float]) -> str:
-    """HTML: the text, its words the stronger in colour the more they matter."""
-    most = max([1e-12, *map(abs, falls.values())])
-    parts = [
-        components.mark(piece, falls[piece] / most, f"{100 * falls[piece]:+.2f} points") if is_word else escape(piece)
-        for piece, is_word in cut
+def highlighted_text(parts: Sequence[tuple[str, bool]], effects: dict[str, float]) -> str:
+    """HTML: the text, each word coloured in proportion to its effect."""
+    largest = max([1e-12, *map(abs, effects.values())])
+    html = [
+        components.highlight(part, effects[part] / largest, f"{100 * effects[part]:+.2f} points")
+        if is_word
+        else escape(part)
+        for part, is_word in parts
     ]
-    return f'<p class="words">{"".join(parts)}</p>'
+    return f'<p class="words">{"".join(html)}</p>'
 
 
-def decisive(label: str, falls: dict[str, float]) -> str:
-    """HTML: the words that matter most, and how much."""
-    words = sorted(falls, key=lambda word: -abs(falls[word]))[:DECISIVE]
-    listed = ", ".join(f"{escape(word)} <small>{100 * falls[word]:+.1f}</small>" for word in words)
+def top_words(label: str, effects: dict[str, float]) -> str:
+    """HTML: the words with the largest effects."""
+    words = sorted(effects, key=lambda word: -abs(effects[word]))[:TOP_WORDS]
+    listed = ", ".join(f"{escape(word)} <small>{100 * effects[word]:+.1f}</small>" for word in words)
     return (
-        f"<p class='note'>{components.mark('Orange', 1)} words speak for <b>{escape(label)}</b>, "
-        f"{components.mark('blue', -1)} ones against it. By so many points its probability falls without them: {listed}.</p>"
+        f"<p class='note'>{components.highlight('Orange', 1)} words are evidence for <b>{escape(label)}</b>, "
+        f"{components.highlight('blue', -1)} words against it. Percentage points that its probability falls without the "
+        f"word: {listed}.</p>"
     )
 
 
 def samples(exports: Exports, name: str) -> list[str]:
-    """Short texts of the test split, evenly from all of it; none if the raw data is not here."""
+    """Short texts, evenly spaced over the test split; empty if the raw data or the split is missing."""
     import pandas as pd
 
     from torchprimer.datasets.text import read_texts
 
-    dataset_name = exports.known[name].dataset
+    dataset_name = exports.infos[name].dataset
     dataset = exports.params.datasets[dataset_name]
     assert isinstance(dataset, Texts)
     if not paths.split(dataset_name).is_file() or not paths.raw(dataset.raw).is_dir():
@@ -92,7 +95,7 @@ def samples(exports: Exports, name: str) -> list[str]:
     texts = read_texts(paths.raw(dataset.raw), dataset).set_index("id")["text"]
     texts = texts.loc[rows["id"][rows["split"] == "test"]]
     texts = texts[texts.str.len().between(*LENGTHS)]
-    return [texts.iloc[i] for i in np.linspace(0, len(texts) - 1, min(SAMPLES_FILE, len(texts))).astype(int)]
+    return [texts.iloc[i] for i in np.linspace(0, len(texts) - 1, min(NUM_SAMPLES, len(texts))).astype(int)]
 
 
 def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
@@ -100,22 +103,22 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
 
     from torchprimer.predictor.preprocessing import tokenizer
 
-    @components.said
-    def look(name: str, text: str) -> tuple[str, str]:
+    @components.report_errors
+    def predict(name: str, text: str) -> tuple[str, str]:
         if not text.strip():
             return "", ""
         model, description = exports[name], exports.descriptions[name]
-        cut = pieces(text, tokenizer(model.description["transform"]["tokenizer"])(text))
-        answer = model.predict(text)[0]
-        number = description["classes"].index(answer["prediction"])
-        falls = effects(lambda texts: model.outputs(texts)[:, number], cut)
-        return components.answers(exports, {name: answer}), highlighted(cut, falls) + decisive(
-            answer["prediction"], falls
-        )
+        parts = segments(text, tokenizer(model.description["transform"]["tokenizer"])(text))
+        prediction = model.predict(text)[0]
+        label = prediction["prediction"]
+        column = description["classes"].index(label)
+        effects = word_effects(lambda texts: model.outputs(texts)[:, column], parts)
+        table = components.prediction_table(exports, {name: prediction})
+        return table, highlighted_text(parts, effects) + top_words(label, effects)
 
     gr.Markdown(
-        "Type a review, or pick one of the test split. Each word is left out once: the more the answer falls without "
-        "it, the more it decided."
+        "Type a review, or choose one of the test split. Each word is removed once; its effect is how much the "
+        "probability of the prediction falls."
     )
     with gr.Row():
         with gr.Column(scale=2, min_width=280):
@@ -124,19 +127,19 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
             )
             text = gr.Textbox(label="review", lines=5, max_lines=12, elem_id="review")
         with gr.Column(scale=3, min_width=320):
-            answer = gr.HTML(elem_id="review-answer", apply_default_css=False)
+            predictions = gr.HTML(elem_id="review-predictions", apply_default_css=False)
             words = gr.HTML(elem_id="review-words", apply_default_css=False)
-    picks = gr.Dataset(
+    sample_list = gr.Dataset(
         label="from the test split", components=[gr.Textbox(visible=False)], samples=[], layout="table",
-        samples_per_page=SAMPLES_FILE, elem_id="review-samples", visible=False,
+        samples_per_page=NUM_SAMPLES, elem_id="review-samples", visible=False,
     )  # fmt: skip
 
     samples_of = functools.cache(samples)
 
-    def offer(name: str) -> gr.Dataset:
-        there = samples_of(exports, name)
-        return gr.Dataset(samples=[[sample] for sample in there], visible=bool(there))
+    def show_samples(name: str) -> gr.Dataset:
+        texts = samples_of(exports, name)
+        return gr.Dataset(samples=[[sample] for sample in texts], visible=bool(texts))
 
-    gr.on([selected.select, model.change], offer, model, picks, **components.LISTENER)
-    picks.click(lambda picked: picked[0], picks, text, **components.LISTENER)
-    gr.on([text.change, model.change], look, [model, text], [answer, words], **components.LISTENER)
+    gr.on([selected.select, model.change], show_samples, model, sample_list, **components.LISTENER)
+    sample_list.click(lambda sample: sample[0], sample_list, text, **components.LISTENER)
+    gr.on([text.change, model.change], predict, [model, text], [predictions, words], **components.LISTENER)

@@ -66,7 +66,7 @@ def curves(summaries: Iterable[Summary]) -> list[Curves]:
     def with_column(column: str, candidates: Iterable[Summary] = trained) -> tuple[Summary, ...]:
         return tuple(summary for summary in candidates if column in columns[summary.name])
 
-    split = "the validation split" if all(summary.has_test_split for summary in trained) else "training rows"
+    split = "the validation split" if all(summary.held_out for summary in trained) else "training rows"
     charts = [
         Curves(f"{title} on {split}", title, with_column(f"validation_{metric}"), {f"validation_{metric}": ""})
         for metric, title in (("accuracy", "Accuracy"), ("r2", "R²"))

@@ -47,7 +47,7 @@ def majority_class(summaries: Sequence[Summary]) -> Iterator[str]:
     stuck = [
         summary
         for summary in summaries
-        if summary.measure == "accuracy" and summary.score == summary.baselines.get("dummy")
+        if "accuracy" in summary.test and summary.score == summary.baselines.get("dummy")
     ]
     if not stuck:
         return
@@ -92,7 +92,7 @@ def pretrained(summaries: Sequence[Summary]) -> Iterator[str]:
                 experiment.init_from != "scratch" == reference.init_from
                 and experiment.model_copy(update={"init_from": "scratch"}) == reference
             )
-            if comparable and summary.score and summary.measure == scratch.measure == "accuracy":
+            if comparable and summary.score and "accuracy" in summary.test and "accuracy" in scratch.test:
                 points = 100 * (float(summary.score) - float(scratch.score))
                 yield (
                     f"`{summary.name}`, initialised with the weights of `{experiment.init_from}`, reaches "
@@ -108,8 +108,8 @@ def precomputed_features(summaries: Sequence[Summary]) -> Iterator[str]:
         for slow in summaries:
             if features is None or slow.params.experiments[slow.name].init_from != features.experiment:
                 continue
-            if quick.seconds and slow.seconds and quick.training and slow.training:
-                short, long = (summary.seconds / summary.training["epochs"] for summary in (quick, slow))
+            if quick.seconds and slow.seconds and quick.train and slow.train:
+                short, long = (summary.seconds / summary.train["epochs"] for summary in (quick, slow))
                 yield (
                     f"An epoch of `{quick.name}` on precomputed features takes {short:.2f} s on average; an epoch of "
                     f"`{slow.name}`, which runs the frozen layers each time, {long:.1f} s: {long / short:.0f} times as "

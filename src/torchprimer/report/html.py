@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from torchprimer import paths
-from torchprimer.experiment_results import read
+from torchprimer.experiment_results import ExperimentResults
 from torchprimer.params import Params
 from torchprimer.report import charts, vega
 from torchprimer.report.findings import find, generator_scores
@@ -59,7 +59,7 @@ def render(params: Params) -> str:
 
 def training_seconds(params: Params) -> dict[str, float]:
     """Experiment -> seconds of its training, where metrics/E/timing.json exists."""
-    timings = {name: read(paths.metrics(name) / "timing.json") for name in params.experiments}
+    timings = {name: ExperimentResults(params, name).timing for name in params.experiments}
     return {name: timing["seconds"] for name, timing in timings.items() if timing}
 
 

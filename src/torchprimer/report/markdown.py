@@ -15,7 +15,7 @@ import pandas as pd
 from torchprimer import params, paths
 from torchprimer.atomic import atomic_write
 from torchprimer.errors import UserError
-from torchprimer.experiment_results import read
+from torchprimer.experiment_results import read_json
 from torchprimer.params import Params
 from torchprimer.report import charts
 from torchprimer.report.findings import find, generator_scores
@@ -44,7 +44,7 @@ TITLES = {
     "zh-CN": ("实验", "数据集", "说明", "测试集得分", "基线"),
 }
 CHINESE_TERMS = {  # words in the cells of the table
-    "below its baseline": "低于基线", "mean squared error": "均方误差", "Fréchet distance": "Fréchet 距离",
+    "below its baseline": "低于基线", "MSE": "均方误差", "Fréchet distance": "Fréchet 距离",
     "accuracy": "准确率", "linear regression": "线性回归", "logistic regression": "逻辑回归",
     "gradient boosting": "梯度提升", "naive bayes": "朴素贝叶斯", "nearest neighbours": "最近邻",
     "most frequent per character": "逐字符最高频", " (training rows)": "（训练集）",
@@ -75,7 +75,7 @@ def table(rows: Iterable[Sequence[str]], titles: Sequence[str]) -> list[str]:
 
 
 def score_cell(summary: Summary) -> str:
-    score = f"{summary.metric_label} {summary.score}{'' if summary.has_test_split else ' (training rows)'}"
+    score = f"{summary.metric_label} {summary.score}{'' if summary.held_out else ' (training rows)'}"
     below = "**below its baseline**" if summary.below_baseline else ""
     return "; ".join(filter(None, [summary.fitted_line, score, summary.cross_validation, below]))
 
@@ -199,8 +199,8 @@ def word_table(words: pd.DataFrame) -> list[str]:
 
 def doc_curves(summaries: Sequence[Summary]) -> dict[str, charts.Curves]:
     """File -> curves of one dataset: the first two charts with several experiments; no scores on training rows."""
-    has_test_split = summaries[0].has_test_split
-    scored = [curves for curves in charts.curves(summaries) if has_test_split or curves.title.startswith("Loss")]
+    held_out = summaries[0].held_out
+    scored = [curves for curves in charts.curves(summaries) if held_out or curves.title.startswith("Loss")]
     comparisons = [curves for curves in scored if len(curves.summaries) > 1][:2]
     return {f"{summaries[0].raw_dataset}_curves_{number}.png": each for number, each in enumerate(comparisons, 1)}
 
@@ -229,7 +229,7 @@ def draw(summaries: Sequence[Summary]) -> None:
         if words.is_file():
             rows = pd.read_csv(words, keep_default_na=False).groupby("class", sort=False).head(TOP_WORDS)
             rows.to_csv(figures_folder() / f"{summary.name}_words.csv", index=False)
-    trained = [summary for summary in summaries if summary.training]
+    trained = [summary for summary in summaries if summary.train]
     for dataset in dict.fromkeys(summary.raw_dataset for summary in trained):
         for name, curves in doc_curves([summary for summary in trained if summary.raw_dataset == dataset]).items():
             png = vl_convert.vegalite_to_png(charts.chart(curves, charts.colours([curves]), page=False), scale=1.5)
@@ -240,7 +240,7 @@ def draw(summaries: Sequence[Summary]) -> None:
 
 def renew_timings(params: Params) -> dict[str, float]:
     """docs/timings.json, renewed from the metrics/E/timing.json that exist: experiment -> seconds of its training."""
-    seconds = read(timings_file()) | training_seconds(params)
+    seconds = read_json(timings_file()) | training_seconds(params)
     seconds = {name: round(seconds[name], 1) for name in params.experiments if name in seconds}
     with atomic_write(timings_file()) as file:
         file.write_text(json.dumps(seconds, indent=1) + "\n", "utf-8")

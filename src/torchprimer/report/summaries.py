@@ -10,18 +10,16 @@ from typing import Any
 from rich.filesize import decimal
 
 from torchprimer import paths
-from torchprimer.experiment_results import MEASURES, Result, number
+from torchprimer.experiment_results import ExperimentResults
 from torchprimer.params import Params, StrictModel
 from torchprimer.params.experiments import BaseExperiment, GridRange, Supervised
 
-HIGHER_IS_BETTER = ("accuracy", "r2")
-LONG_LABELS = {"frechet_distance": "Fréchet distance", "mse": "mean squared error"}  # where a table has room for them
 UNUSED = {"init_from": "scratch", "scorer": "none"}  # values that switch an option off
 Z_95 = 1.96  # quantile of the normal distribution for a two-sided 95 % interval
 
 
 @dataclass(frozen=True)
-class Summary(Result):
+class Summary(ExperimentResults):
     """The results of an experiment with the texts and numbers that tables show beside them.
 
     Attributes:
@@ -35,34 +33,30 @@ class Summary(Result):
     seconds: float | None
 
     @property
-    def has_test_split(self) -> bool:
-        """Whether the score is on held-out rows. Datasets of a few rows have none: training rows are scored."""
-        return self.params.datasets[self.raw_dataset].held_out
-
-    @property
     def score(self) -> str:
-        return number(self.measure, self.test_score)
+        return self.metric.format(self.test_score) if self.metric else ""
 
     @property
     def metric_label(self) -> str:
-        return LONG_LABELS.get(self.measure, MEASURES[self.measure][0]) if self.measure else ""
+        return self.metric.label if self.metric else ""
 
     @property
     def rank(self) -> float:
         """Sort key of the score: higher is better; errors and distances rank below all accuracies and R²."""
-        if self.test_score is None:
+        if self.metric is None or self.test_score is None:
             return float("-inf")
-        return self.test_score if self.measure in HIGHER_IS_BETTER else -1000 - self.test_score
+        return self.test_score if self.metric.higher_is_better else -1000 - self.test_score
 
     @property
     def baselines(self) -> dict[str, str]:
         """Name of each scikit-learn baseline -> its score, by the same metric on the same rows."""
-        if self.measure not in HIGHER_IS_BETTER:
+        metric = self.metric
+        if metric is None or not metric.higher_is_better:
             return {}
         return {
-            display_name(name): number(self.measure, scores[self.measure])
+            name.replace("_", " "): metric.format(scores[metric.name])
             for name, scores in self.baseline.items()
-            if self.measure in scores
+            if metric.name in scores
         }
 
     @property
@@ -82,7 +76,7 @@ class Summary(Result):
             return None if None in interval else interval  # type: ignore[return-value]
         scores = max(self.baseline.values(), key=lambda scores: scores.get("accuracy", 0.0), default={})
         accuracy, rows = self.test.get("accuracy"), scores.get("samples")
-        if accuracy is None or rows is None or not self.has_test_split:
+        if accuracy is None or rows is None or not self.held_out:
             return None
         proportions = accuracy, scores["accuracy"]
         margin = Z_95 * math.sqrt(sum(p * (1 - p) for p in proportions) / rows)
@@ -97,10 +91,8 @@ class Summary(Result):
     @property
     def fitted_line(self) -> str:
         """Weight and bias of a fitted line; empty for other models."""
-        if self.measure != "r2" or "weight_best" not in self.training:
-            return ""
         names = {"weight_best": "w", "bias_best": "b"}
-        return ", ".join(f"{name} = {self.training[key]:.4f}" for key, name in names.items() if key in self.training)
+        return ", ".join(f"{name} = {self.train[key]:.4f}" for key, name in names.items() if key in self.train)
 
     @property
     def cross_validation(self) -> str:
@@ -118,7 +110,7 @@ class Summary(Result):
 
     @property
     def parameters(self) -> str:
-        return f"{self.training['parameters']:,}" if self.training else ""
+        return f"{self.train['parameters']:,}" if self.train else ""
 
     @property
     def exported_bytes(self) -> int | None:
@@ -147,10 +139,6 @@ class Summary(Result):
             if not usual and value is not None and (field.is_required() or value != field.default):
                 settings[key] = param_text(value)
         return settings
-
-
-def display_name(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def over_folds(folds: Mapping[str, float], metric: str) -> str:
