@@ -91,6 +91,8 @@ class Summary(ExperimentResults):
     @property
     def fitted_line(self) -> str:
         """Weight and bias of a fitted line; empty for other models."""
+        if "r2" not in self.test:
+            return ""
         names = {"weight_best": "w", "bias_best": "b"}
         return ", ".join(f"{name} = {self.train[key]:.4f}" for key, name in names.items() if key in self.train)
 

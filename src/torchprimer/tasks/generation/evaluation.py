@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
 from torchprimer.errors import UserError
+from torchprimer.image_grid import enlarge, image_grid
 from torchprimer.models.gan import GAN
 from torchprimer.tasks import figures
 from torchprimer.tasks.base import EvaluationContext
@@ -130,26 +131,16 @@ def entropy(shares: npt.NDArray[np.float64]) -> float:
 
 
 def tiles(images: Bytes, columns: int) -> Bytes:
-    """Images (N, C, H, W) in rows of `columns`, a thin gap between them: shape (height, width, C); N fills all rows.
-
-    Grey images turn into ink on paper, like everywhere in the project's pictures.
-    """
-    number, channels, height, width = images.shape
-    if channels == 1:
-        images = 255 - images
-    framed = np.pad(images, ((0, 0), (0, 0), (1, 0), (1, 0)), constant_values=200)
-    rows = framed.reshape(number // columns, columns, channels, height + 1, width + 1)
-    whole = rows.transpose(0, 3, 1, 4, 2).reshape(number // columns * (height + 1), columns * (width + 1), channels)
-    return np.pad(whole, ((0, 1), (0, 1), (0, 0)), constant_values=200)
+    """Images (N, C, H, W) in rows of `columns`, as one image (height, width, C); gray images as black on white."""
+    return image_grid((255 - images if images.shape[1] == 1 else images).transpose(0, 2, 3, 1), columns)
 
 
 def grid(images: Bytes, width: int = WIDTH) -> Image.Image:
-    """Images (64, C, H, W) as 8 rows of 8, enlarged a whole number of times or made smaller, to fit `width` pixels."""
-    picture = Image.fromarray(tiles(images, 8).squeeze())
-    if picture.width > width:
-        return picture.resize((width, width * picture.height // picture.width), Image.Resampling.LANCZOS)
-    times = width // picture.width
-    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+    """Images (64, C, H, W) in 8 rows, enlarged by an integer factor or reduced to fit `width` pixels."""
+    image = enlarge(tiles(images, 8).squeeze(), width)
+    if image.width > width:
+        return image.resize((width, width * image.height // image.width), Image.Resampling.LANCZOS)
+    return image
 
 
 def write_gif(samples: Bytes, file: Path, frames: int = 30) -> None:
