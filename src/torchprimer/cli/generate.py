@@ -4,13 +4,11 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from torchprimer import paths
 from torchprimer.atomic import atomic_write
 from torchprimer.cli.predict import open_model
 from torchprimer.errors import UserError
+from torchprimer.image_grid import Bytes, enlarge, image_grid
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,7 +19,6 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix -> Pillow's format,
     ".jpeg": ("JPEG", {"quality": 95}),
     ".webp": ("WEBP", {"lossless": True}),
 }
-GAP = 128  # gray level of the lines between images
 WIDTH = 700  # pixels; a narrower grid is enlarged
 
 
@@ -42,7 +39,7 @@ def generate(experiment: str, count: int, seed: int, out: Path) -> None:
     model = open_model(experiment)
     if model.noise_size is None:
         raise UserError(f"{experiment} is not a generator{_generators()}")
-    image = image_grid(model.generate(count, seed))
+    image = arrange(model.generate(count, seed))
     image_format, options = FORMATS[out.suffix.lower()]
     with atomic_write(out) as file:
         image.save(file, image_format, **options)
@@ -50,22 +47,11 @@ def generate(experiment: str, count: int, seed: int, out: Path) -> None:
     print(f"{out}: {number} from {model.description['experiment']}, seed {seed}, {image.width} x {image.height} pixels")
 
 
-def image_grid(images: npt.NDArray[np.uint8]) -> "Image.Image":
+def arrange(images: Bytes) -> "Image.Image":
     """Images (N, H, W) or (N, H, W, 3) in about as many rows as columns, enlarged by an integer factor."""
-    from PIL import Image
-
     if len(images) == 1:
-        return Image.fromarray(images[0])
-    columns = math.ceil(math.sqrt(len(images)))
-    rows = math.ceil(len(images) / columns)
-    height, width = (side + 1 for side in images.shape[1:3])
-    pixels = np.full((rows * height + 1, columns * width + 1, *images.shape[3:]), GAP, np.uint8)
-    for i, image in enumerate(images):
-        top, left = i // columns * height + 1, i % columns * width + 1
-        pixels[top : top + height - 1, left : left + width - 1] = image
-    grid = Image.fromarray(pixels)
-    factor = max(1, WIDTH // grid.width)
-    return grid.resize((grid.width * factor, grid.height * factor), Image.Resampling.NEAREST)
+        return enlarge(images[0], width=0)
+    return enlarge(image_grid(images, math.ceil(math.sqrt(len(images))), gray=128), WIDTH)
 
 
 def _generators() -> str:
@@ -76,4 +62,4 @@ def _generators() -> str:
         paths.project()
     except UserError:
         return ""
-    return f"; generators are: {', '.join(name for name, of in load().experiments.items() if of.model == 'gan')}"
+    return f"; generators are: {', '.join(name for name, experiment in load().experiments.items() if experiment.task == 'generation')}"
