@@ -226,11 +226,11 @@ def test_cats_and_dogs(project: Project) -> None:
 
     meta = load_meta(folder)
     training = np.load(folder / "train_inputs.npy") / 255
-    assert meta["mean"] == pytest.approx(training.mean((0, 2, 3)).tolist(), abs=5.1e-7)
-    assert meta["std"] == pytest.approx(training.std((0, 2, 3)).tolist(), abs=5.1e-7)
-    assert (meta["kind"], meta["shape"], meta["classes"]) == ("images", [3, 32, 32], ["cat", "dog"])
-    assert meta["samples"] == {"train": 8000, "validation": 2000, "test": 2000}
-    for array, sha in meta["sha256"].items():
+    assert meta.mean == pytest.approx(training.mean((0, 2, 3)).tolist(), abs=5.1e-7)
+    assert meta.std == pytest.approx(training.std((0, 2, 3)).tolist(), abs=5.1e-7)
+    assert (meta.kind, meta.shape, meta.classes) == ("images", [3, 32, 32], ["cat", "dog"])
+    assert meta.samples == {"train": 8000, "validation": 2000, "test": 2000}
+    for array, sha in meta.sha256.items():
         assert hashlib.sha256((folder / f"{array}.npy").read_bytes()).hexdigest() == sha
 
     loaded = load_split(folder, "test")
@@ -251,7 +251,7 @@ def test_mnist_limited(project: Project, mnist: RawImages, capsys: pytest.Captur
         assert found.index.tolist() == list("0123456789")
         assert np.abs(found.to_numpy() - share).max() < 2
     meta = load_meta(project.preprocess("mnist"))
-    assert (meta["shape"], meta["samples"]) == ([1, 28, 28], dict.fromkeys(PARTS, 200))
+    assert (meta.shape, meta.samples) == ([1, 28, 28], dict.fromkeys(PARTS, 200))
     for part in PARTS:
         targets = np.load(paths.prepared("mnist") / f"{part}_targets.npy")
         assert targets.tolist() == rows[rows["split"] == part]["label"].astype(int).tolist()
@@ -340,7 +340,7 @@ def test_up_to_one_percent_may_be_broken(
         "dogs_vs_cats: 6 left out, see data/splits/dogs_vs_cats.rejected.csv:\n  train/cat.0.jpg: empty file\n" in said
     )
     meta = load_meta(project.preprocess("dogs_vs_cats"))
-    assert (meta["classes"], meta["shape"]) == (["cat", "dog"], [3, 32, 32])
+    assert (meta.classes, meta.shape) == (["cat", "dog"], [3, 32, 32])
 
 
 def test_duplicates_are_never_in_two_splits(project: Project, real_raw: Callable[[str], Path]) -> None:
@@ -377,7 +377,7 @@ def test_photos_in_step_with_the_csv(project: Project, real_raw: Callable[[str],
     project.edit("image_size: 32", "image_size: 24")
     rows = project.split("dogs_vs_cats")
     folder = project.preprocess("dogs_vs_cats")
-    assert load_meta(folder)["classes"] == ["cats", "dogs"]
+    assert load_meta(folder).classes == ["cats", "dogs"]
     for part in PARTS:
         members = rows[rows["split"] == part]
         inputs, targets = np.load(folder / f"{part}_inputs.npy"), np.load(folder / f"{part}_targets.npy")

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from torchprimer import params
+from torchprimer.datasets.meta import TabularMeta
 from torchprimer.datasets.tabular import fit, prepare, read_table, split_rows, transform, transform_target
 from torchprimer.errors import UserError
 from torchprimer.params import Tabular
@@ -68,10 +69,10 @@ def split(raw: Path, described: Tabular, **changed: Any) -> pd.DataFrame:
     return split_rows(raw, described, **{"name": "own", "seed": 0, "limit": None} | changed)[0]
 
 
-def prepared(raw: Path, described: Tabular, rows: pd.DataFrame, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def prepared(raw: Path, described: Tabular, rows: pd.DataFrame, folder: Path) -> tuple[TabularMeta, dict[str, Any]]:
     """The meta as JSON gives it back, and the arrays."""
     folder.mkdir(exist_ok=True)
-    meta = json.loads(json.dumps(prepare(raw, described, rows, folder)))
+    meta = TabularMeta.model_validate_json(prepare(raw, described, rows, folder).model_dump_json())
     return meta, {file.stem: np.load(file) for file in folder.glob("*.npy")}
 
 
@@ -95,8 +96,8 @@ def test_diabetes(real_raw: Raw, tmp_path: Path) -> None:
     for _, members in rows.groupby("split"):
         assert (members["label"] == "tested_positive").mean() == pytest.approx(268 / 768, abs=0.01)
     meta, arrays = prepared(real_raw("diabetes"), described, rows, tmp_path / "out")
-    assert meta["classes"] == ["tested_negative", "tested_positive"]
-    assert (meta["shape"], meta["held_out"]) == ([8], True)
+    assert meta.classes == ["tested_negative", "tested_positive"]
+    assert (meta.shape, meta.held_out) == ([8], True)
     assert (arrays["train_inputs"].dtype, arrays["train_inputs"].shape) == (np.float32, (538, 8))
     assert (arrays["test_targets"].dtype, arrays["test_targets"].shape) == (np.int64, (115,))
 
@@ -117,11 +118,11 @@ def test_bike_sharing_is_split_by_time(real_raw: Raw, tmp_path: Path) -> None:
     assert len(rows) == 8645
     meta, arrays = prepared(real_raw("bike_sharing"), described, rows, tmp_path / "out")
     riders = rows.loc[rows["split"] == "train", "label"].astype(float)
-    assert meta["target_mean"] == pytest.approx(riders.mean())
-    assert meta["target_std"] == pytest.approx(riders.std(ddof=0))
+    assert meta.target_mean == pytest.approx(riders.mean())
+    assert meta.target_std == pytest.approx(riders.std(ddof=0))
     test = rows.loc[rows["split"] == "test", "label"].astype(float).to_numpy()[:, None]
     assert arrays["test_targets"].dtype == np.float32
-    assert np.allclose(arrays["test_targets"] * meta["target_std"] + meta["target_mean"], test, atol=1e-3)
+    assert np.allclose(arrays["test_targets"] * meta.target_std + meta.target_mean, test, atol=1e-3)
 
 
 def test_iris_keeps_the_flower_that_is_in_it_twice_in_one_split(real_raw: Raw) -> None:
@@ -143,10 +144,10 @@ def test_hours_and_lines_hold_nothing_back(real_raw: Raw, tmp_path: Path) -> Non
     rows = split(real_raw("hours"), dataset("hours"))
     assert rows.to_dict("list") == {"id": ["1", "2", "3"], "label": ["0", "0", "1"], "split": ["all"] * 3}
     meta, arrays = prepared(real_raw("hours"), dataset("hours"), rows, tmp_path / "hours")
-    assert (meta["held_out"], meta["classes"]) == (False, ["0", "1"])
+    assert (meta.held_out, meta.classes) == (False, ["0", "1"])
     rows = split(real_raw("line_bias"), dataset("line_bias"))
     meta, lines = prepared(real_raw("line_bias"), dataset("line_bias"), rows, tmp_path / "line_bias")
-    assert (meta["target_mean"], meta["target_std"]) == (0, 1)
+    assert (meta.target_mean, meta.target_std) == (0, 1)
     for part in ("train", "validation", "test"):
         assert arrays[f"{part}_inputs"].tolist() == lines[f"{part}_inputs"].tolist() == [[1], [2], [3]]
         assert arrays[f"{part}_targets"].tolist() == [0, 0, 1]
@@ -220,16 +221,16 @@ def test_agrees_with_scikit_learn(real_raw: Raw, tmp_path: Path, name: str, pca:
     rows = split(raw, described)
     meta, arrays = prepared(raw, described, rows, tmp_path / "out")
     table = read_table(raw).astype(dict.fromkeys(described.numeric, float))
-    first, last = ("train", "test") if meta["held_out"] else ("all", "all")
+    first, last = ("train", "test") if meta.held_out else ("all", "all")
     parts = {part: table.loc[rows.loc[rows["split"] == part, "id"]] for part in (first, last)}
     theirs = pipeline(described).fit(parts[first])
     for part in (first, last):
         expected = theirs.transform(parts[part])
         found = arrays[f"{'train' if part == first else part}_inputs"]
-        assert found.shape == (len(parts[part]), len(meta["features"]))
+        assert found.shape == (len(parts[part]), len(meta.features))
         assert np.allclose(found, expected, atol=1e-5), part
     if described.pca:
-        assert np.allclose(meta["explained_variance"], theirs[-1].explained_variance_ratio_)
+        assert np.allclose(meta.explained_variance, theirs[-1].explained_variance_ratio_)
 
 
 def test_pca_is_the_svd(real_raw: Raw, tmp_path: Path) -> None:
@@ -242,10 +243,11 @@ def test_pca_is_the_svd(real_raw: Raw, tmp_path: Path) -> None:
     found = arrays["train_inputs"]
     signs = np.sign((found * u[:, :2]).sum(0))
     assert np.allclose(found, u[:, :2] * s[:2] * signs, atol=1e-5)
-    assert np.allclose(meta["pca"]["components"], vt[:2] * signs[:, None])
-    assert np.allclose(meta["explained_variance"], s[:2] ** 2 / (s**2).sum())
-    assert (meta["features"], meta["shape"]) == (["pc1", "pc2"], [2])
-    assert sum(meta["explained_variance"]) > 0.95
+    assert meta.pca is not None
+    assert np.allclose(meta.pca.components, vt[:2] * signs[:, None])
+    assert np.allclose(meta.explained_variance, s[:2] ** 2 / (s**2).sum())
+    assert (meta.features, meta.shape) == (["pc1", "pc2"], [2])
+    assert sum(meta.explained_variance) > 0.95
 
 
 def test_only_training_rows_are_fitted(write: Callable[..., Path], tmp_path: Path) -> None:
@@ -254,7 +256,7 @@ def test_only_training_rows_are_fitted(write: Callable[..., Path], tmp_path: Pat
     rows = split(write(own_csv=OWN), described)
     before, _ = prepared(write(), described, rows, tmp_path / "before")
 
-    def with_another(part: str) -> dict[str, Any]:
+    def with_another(part: str) -> TabularMeta:
         table = pd.read_csv(tmp_path / "own" / "own.csv", sep=";", dtype=str, keep_default_na=False)
         members = rows.loc[rows["split"] == part, "id"].astype(int) - 1
         table.loc[members, ["size", "weight", "price"]] = [[f"{9 + i}99", f"-{i}99", f"9{i}99"] for i in members]
@@ -273,11 +275,12 @@ def test_by_hand(write: Callable[..., Path]) -> None:
     """Medians of what is there: sizes 1.5, 2.5, 4.5; weights 10, 30, for an empty one and a 0 are missing."""
     table = read_table(write(own_csv=OWN))
     meta = fit(table[:4], own())
-    assert meta["numeric"]["size"] == {"median": 2.5, "mean": 2.75, "std": pytest.approx(np.std([1.5, 2.5, 2.5, 4.5]))}
-    assert meta["numeric"]["weight"]["median"] == 20
-    assert meta["categorical"] == {"colour": ["blue", "green", "red"]}
-    assert meta["features"] == ["size", "weight", "colour=blue", "colour=green", "colour=red"]
-    assert (meta["target_mean"], meta["target_std"]) == (250, pytest.approx(np.std([100, 200, 300, 400])))
+    size = meta.numeric["size"]
+    assert (size.median, size.mean, size.std) == (2.5, 2.75, pytest.approx(np.std([1.5, 2.5, 2.5, 4.5])))
+    assert meta.numeric["weight"].median == 20
+    assert meta.categorical == {"colour": ["blue", "green", "red"]}
+    assert meta.features == ["size", "weight", "colour=blue", "colour=green", "colour=red"]
+    assert (meta.target_mean, meta.target_std) == (250, pytest.approx(np.std([100, 200, 300, 400])))
     plain = fit(table[:4], own(standardize=False))
     assert transform(plain, table[:4]).tolist() == [
         [1.5, 10, 0, 0, 1],
@@ -291,14 +294,14 @@ def test_by_hand(write: Callable[..., Path]) -> None:
 def test_category_that_training_did_not_have(write: Callable[..., Path]) -> None:
     table = read_table(write(own_csv=OWN))
     meta = fit(table[:3], own(standardize=False))
-    assert meta["features"][2:] == ["colour=blue", "colour=red"]
+    assert meta.features[2:] == ["colour=blue", "colour=red"]
     assert transform(meta, table[3:5])[:, 2:].tolist() == [[0, 0], [1, 0]]
 
 
 def test_rows_from_elsewhere(write: Callable[..., Path]) -> None:
     """Numbers instead of text, nothing instead of empty, columns in another order and without the target."""
     table = read_table(write(own_csv=OWN))
-    meta = json.loads(json.dumps(fit(table, own(categorical=["colour", "name"]))))
+    meta = fit(table, own(categorical=["colour", "name"]))
     given = pd.DataFrame({"weight": [10, None], "size": [1.5, np.nan], "name": ["a", 3.0], "colour": ["red", None]})
     text = pd.DataFrame({"weight": ["10", ""], "size": ["1.5", "NaN"], "name": ["a", "3"], "colour": ["red", ""]})
     assert np.array_equal(transform(meta, given), transform(meta, text))
@@ -310,11 +313,11 @@ def test_classes_in_order(write: Callable[..., Path]) -> None:
     described = own(task="classification", target="y", numeric=["x"], categorical=[], zero_as_missing=[], split="none", validation=None, test=None)  # fmt: skip
     table = read_table(write(own_csv="x,y\n1,10\n2,9\n3,9\n"))
     meta = fit(table, described)
-    assert meta["classes"] == ["9", "10"]
+    assert meta.classes == ["9", "10"]
     assert transform_target(meta, table).tolist() == [1, 0, 0]
-    assert fit(read_table(write(own_csv="x,y\n1,b\n2,10\n3,a\n")), described)["classes"] == ["10", "a", "b"]
+    assert fit(read_table(write(own_csv="x,y\n1,b\n2,10\n3,a\n")), described).classes == ["10", "a", "b"]
     with pytest.raises(UserError, match=r"^row 2: no training row is of class 'c'$"):
-        transform_target(meta | {"classes": ["9", "10"]}, read_table(write(own_csv="x,y\n1,10\n2,c\n")))
+        transform_target(meta, read_table(write(own_csv="x,y\n1,10\n2,c\n")))
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------
@@ -421,7 +424,7 @@ def test_own_table(write: Callable[..., Path], tmp_path: Path) -> None:
     assert counts(rows) == {"train": 4, "validation": 2, "test": 2}
     assert rows["label"].tolist() == [str(100 * number) for number in range(1, 9)]
     meta, arrays = prepared(write(), own(), rows, tmp_path / "out")
-    assert arrays["train_inputs"].shape == (4, len(meta["features"]))
+    assert arrays["train_inputs"].shape == (4, len(meta.features))
     assert arrays["test_targets"].shape == (2, 1)
     assert all(np.isfinite(array).all() for array in arrays.values())
 

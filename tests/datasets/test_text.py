@@ -12,16 +12,19 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
-from torchprimer.tasks.word_importance import strongest, word_pulls
 
+from tests.objects import make_meta
 from torchprimer import models, params
 from torchprimer.datasets import text
+from torchprimer.datasets.meta import Meta, TextMeta
 from torchprimer.datasets.storage import load_split
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models.bag_of_words import BagOfWords, frequencies
 from torchprimer.params import Texts
 from torchprimer.predictor.preprocessing import encode_texts, tokenizer
+from torchprimer.tasks import get_task
+from torchprimer.tasks.classification.word_importance import strongest, word_pulls
 
 
 def described(**changed: Any) -> Texts:
@@ -50,17 +53,16 @@ def split_up(raw: Path, dataset: Texts, limit: int | None = None) -> tuple[pd.Da
     return text.split_rows(raw, dataset, name="texts", seed=0, limit=limit)
 
 
-def prepared(raw: Path, dataset: Texts, folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+def prepared(raw: Path, dataset: Texts, folder: Path) -> tuple[pd.DataFrame, TextMeta]:
     rows, _ = split_up(raw, dataset)
     folder.mkdir(exist_ok=True)
-    meta: dict[str, Any] = text.prepare(raw, dataset, rows, folder)
-    return rows, meta
+    return rows, text.prepare(raw, dataset, rows, folder)
 
 
 @pytest.fixture(scope="module")
 def reviews(
     real_raw: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, pd.DataFrame, dict[str, Any], Path]:
+) -> tuple[Path, pd.DataFrame, TextMeta, Path]:
     """Raw folder, rows, meta and prepared arrays of the Chinese reviews."""
     folder = tmp_path_factory.mktemp("reviews")
     raw = real_raw("reviews")
@@ -110,10 +112,10 @@ def test_words_are_those_of_count_vectorizer(reviews: Any) -> None:
     texts = {part: content(raw, rows["id"][rows["split"] == part]) for part in ("train", "test")}
     counter = CountVectorizer(analyzer=tokenizer("chinese"), min_df=2)
     in_training = counter.fit_transform(texts["train"])
-    assert set(meta["words"]) == set(counter.get_feature_names_out())
-    place = [counter.vocabulary_[word] for word in meta["words"]]
-    assert meta["documents"] == np.asarray((in_training > 0).sum(0)).ravel()[place].tolist()
-    assert meta["documents"] == sorted(meta["documents"], reverse=True)
+    assert set(meta.words) == set(counter.get_feature_names_out())
+    place = [counter.vocabulary_[word] for word in meta.words]
+    assert meta.documents == np.asarray((in_training > 0).sum(0)).ravel()[place].tolist()
+    assert meta.documents == sorted(meta.documents, reverse=True)
     expected = counter.transform(texts["test"][::5])[:, place].toarray()
     test = load_split(folder, "test").inputs[::5]
     assert test.dtype == torch.int32
@@ -127,14 +129,14 @@ def test_numbers_are_in_the_order_of_the_text(reviews: Any) -> None:
     raw, rows, meta, folder = reviews
     members = rows[rows["split"] == "validation"]
     inputs = load_split(folder, "validation")
-    assert meta["classes"] == ["neg", "pos"]
-    assert inputs.targets.tolist() == [meta["classes"].index(label) for label in members["label"]]
+    assert meta.classes == ["neg", "pos"]
+    assert inputs.targets.tolist() == [meta.classes.index(label) for label in members["label"]]
     longest = max(int((load_split(folder, part).inputs > 0).sum(1).max()) for part in ("train", "validation", "test"))
-    assert meta["shape"] == [longest] == [inputs.inputs.shape[1]]
+    assert meta.shape == [longest] == [inputs.inputs.shape[1]]
     for row, review in list(zip(inputs.inputs.tolist(), content(raw, members["id"]), strict=True))[::200]:
-        words = [word for word in tokenizer("chinese")(review) if word in set(meta["words"])]
-        assert [meta["words"][number - 1] for number in row if number] == words
-        assert row == encode_texts([review], meta)[0].tolist() + [0] * (longest - len(words))
+        words = [word for word in tokenizer("chinese")(review) if word in set(meta.words)]
+        assert [meta.words[number - 1] for number in row if number] == words
+        assert row == encode_texts([review], meta.model_dump())[0].tolist() + [0] * (longest - len(words))
 
 
 def test_each_of_four_words_is_a_quarter() -> None:
@@ -179,7 +181,7 @@ def two_files(folder: Path) -> Path:
 def test_vocabulary_comes_from_the_training_rows_alone(tmp_path: Path) -> None:
     raw = two_files(tmp_path / "raw")
     rows, meta = prepared(raw, described(), tmp_path / "one")
-    own = set(meta["words"]) - {"text", "of", "class", "fine", "poor"}
+    own = set(meta.words) - {"text", "of", "class", "fine", "poor"}
     assert own == {tokenizer("words")(line)[2] for line in content_of(raw, rows[rows["split"] == "train"])}
     held_back = rows[rows["split"] != "train"]["id"].tolist()
     for name in ("good", "bad"):
@@ -188,7 +190,7 @@ def test_vocabulary_comes_from_the_training_rows_alone(tmp_path: Path) -> None:
         (raw / f"{name}.txt").write_text("\n".join(lines))
     (tmp_path / "two").mkdir()
     again = text.prepare(raw, described(), rows, tmp_path / "two")
-    assert (again["words"], again["documents"]) == (meta["words"], meta["documents"])
+    assert (again.words, again.documents) == (meta.words, meta.documents)
 
 
 def content_of(raw: Path, rows: pd.DataFrame) -> list[str]:
@@ -211,7 +213,7 @@ def test_a_csv_gives_what_files_give(tmp_path: Path, separator: str) -> None:
     from_table, other = prepared(folder, described(text="body", label="kind"), tmp_path / "two")
     assert from_table["id"].tolist() == [f"mails/{i:05d}" for i in range(1, 41)]
     assert from_table[["label", "split"]].equals(from_files[["label", "split"]])
-    assert other == meta | {"text_column": "body"}
+    assert other == meta.model_copy(update={"text_column": "body"})
     for part in ("train", "validation", "test"):
         one, two = (load_split(tmp_path / name, part) for name in ("one", "two"))
         assert torch.equal(one.inputs, two.inputs)
@@ -360,15 +362,21 @@ def test_architecture(reviews: Any) -> None:
     meta = reviews[2]
     shapes = [tuple(p.shape) for p in bow(meta).parameters() if p.ndim > 1]
     (width,) = params.load().resolve("reviews_bow").model_dump()["hidden"]
-    assert shapes == [(len(meta["words"]) + 1, width), (2, width)]
+    assert shapes == [(len(meta.words) + 1, width), (2, width)]
     deeper = bow(meta, hidden=[7, 5], loss="cross_entropy", dropout=0.0)
     assert [type(layer) for layer in deeper.net] == [BagOfWords, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]  # type: ignore[union-attr, arg-type]
     torch.testing.assert_close(bow(meta).eval()(some_texts()).exp().sum(1), torch.ones(6))
 
 
-def bow(meta: dict[str, Any], **changed: Any) -> nn.Module:
+def bow(meta: Meta, **changed: Any) -> nn.Module:
     torch.manual_seed(0)
-    return models.build(params.load().resolve("reviews_bow").model_dump() | changed, meta)
+    return models.build(params.load().resolve("reviews_bow").model_copy(update=changed), meta)
+
+
+def text_meta(**keys: Any) -> TextMeta:
+    meta = make_meta(kind="text", shape=[12], **keys)
+    assert isinstance(meta, TextMeta)
+    return meta
 
 
 def test_it_learns_the_reviews(reviews: Any) -> None:
@@ -394,8 +402,8 @@ def test_it_learns_the_reviews(reviews: Any) -> None:
 @pytest.mark.parametrize(("loss", "outputs"), [("nll_loss", 2), ("binary_cross_entropy_with_logits", 1)])
 def test_the_pull_of_a_word_is_its_weight(loss: str, outputs: int) -> None:
     """Of a model without a hidden layer the pulls are known: differences of weights and biases."""
-    meta = {"kind": "text", "task": "classification", "classes": ["neg", "pos"], "words": [f"w{i}" for i in range(50)]}
-    meta |= {"documents": list(range(50, 0, -1))}
+    words = [f"w{i}" for i in range(50)]
+    meta = text_meta(classes=["neg", "pos"], words=words, documents=list(range(50, 0, -1)))
     model = bow(meta, hidden=[], loss=loss).eval()
     layer = model.net[0]  # type: ignore[index]
     values = (layer.weight[1:] + layer.bias).detach()  # type: ignore[operator, index]
@@ -409,7 +417,7 @@ def test_the_pull_of_a_word_is_its_weight(loss: str, outputs: int) -> None:
 
 
 def test_three_classes_pull_against_the_mean_of_the_others() -> None:
-    meta = {"kind": "text", "task": "classification", "classes": ["a", "b", "c"], "words": ["x", "y"]}
+    meta = text_meta(classes=["a", "b", "c"], words=["x", "y"])
     model = bow(meta, hidden=[], loss="cross_entropy").eval()
     logits = model(torch.tensor([[1], [2]], dtype=torch.int32)).detach()
     pulls = word_pulls(model, meta, torch.device("cpu"))
@@ -421,7 +429,7 @@ def test_export_answers_as_the_model_does(reviews: Any, tmp_path: Path) -> None:
     model = bow(meta)
     with torch.no_grad():
         model.net[0].weight.mul_(1000)  # type: ignore[index, operator]  # so that the words decide
-    answers = models.OutputHead({"model": "text"}, meta)
+    answers = get_task("classification").output_head(params.load().resolve("reviews_bow"), meta)
     whole = nn.Sequential(model, answers).eval()
     inputs = load_split(folder, "validation").inputs[:300].clone()
     inputs[7] = 0

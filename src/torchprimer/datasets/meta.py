@@ -84,7 +84,7 @@ class TabularMeta(BaseMeta):
     target_mean: float = 0.0
     target_std: float = 1.0
     time_column: str | None = None
-    time: list[float | str] = []
+    time: list[int | float | str] = []
 
 
 class TextMeta(BaseMeta):
