@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,24 +10,23 @@ import pytest
 import torch
 from torch import nn
 
+from tests.objects import make_experiment, make_meta, make_record
 from torchprimer import models
+from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models.autoencoder import Autoencoder
-from torchprimer.tasks import EvaluationContext, reconstruction
+from torchprimer.params import Experiment
+from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.reconstruction import evaluation as reconstruction
 from torchprimer.training.device import seed_everything
 from torchprimer.training.loops.supervised import train
 
 CPU = torch.device("cpu")
-DIGITS: dict[str, Any] = {
-    "kind": "images", "task": "classification", "shape": [1, 28, 28], "classes": list("0123456789"), "mean": [0.1307],
-    "std": [0.3081], "held_out": True,
-}  # fmt: skip
-GIVEN: dict[str, Any] = {
-    "model": "autoencoder", "hidden": [128, 64, 12, 3], "loop": "supervised", "loss": "mse_loss",
-    "reduction": "mean", "optimizer": "Adam", "lr": 0.002, "momentum": None, "weight_decay": 0.0, "scheduler": None,
-    "batch_size": 64, "epochs": 6, "early_stopping": None, "samples_per_epoch": None, "augment": None,
-}  # fmt: skip
+DIGITS = make_meta(kind="images", shape=[1, 28, 28], classes=list("0123456789"), mean=[0.1307], std=[0.3081])
+AUTOENCODER = make_experiment(
+    model="autoencoder", hidden=[128, 64, 12, 3], optimizer="Adam", lr=0.002, batch_size=64, epochs=6
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,21 +42,23 @@ def digits(real_raw: Callable[[str], Path]) -> tuple[SplitArrays, SplitArrays]:
     return cut[0], cut[1]
 
 
-def built(given: dict[str, Any] = GIVEN, data: dict[str, Any] = DIGITS) -> nn.Module:
+def build(experiment: Experiment = AUTOENCODER, meta: Meta = DIGITS) -> nn.Module:
     seed_everything(0)
-    return models.build(given, data).eval()
+    return models.build(experiment, meta).eval()
 
 
-def trained(model: nn.Module, digits: tuple[SplitArrays, SplitArrays], loss: str = "mse_loss") -> EvaluationContext:
+def make_context(
+    model: nn.Module, digits: tuple[SplitArrays, SplitArrays], loss: str = "mse_loss"
+) -> EvaluationContext:
     return EvaluationContext(
         name="digits",
         model=model,
-        record={"params": {"loss": loss}, "data": DIGITS},
+        record=make_record(AUTOENCODER.model_copy(update={"loss": loss}), DIGITS),
         history=pd.DataFrame(),
         train=digits[0],
         test=digits[1],
         ids=[f"train/{i}" for i in range(len(digits[1]))],
-        extras={},
+        artifacts={},
         scorer=None,
         device=CPU,
     )
@@ -66,11 +66,11 @@ def trained(model: nn.Module, digits: tuple[SplitArrays, SplitArrays], loss: str
 
 @pytest.fixture(scope="module")
 def model(digits: tuple[SplitArrays, SplitArrays]) -> nn.Module:
-    """EvaluationContext a little."""
+    """Trained for six epochs."""
     seed_everything(0)
-    model = models.build(GIVEN, DIGITS)
-    own = [SplitArrays(split.inputs, split.inputs) for split in digits]
-    outcome = train(model, *own, GIVEN, DIGITS, device=CPU, precision=torch.float32, on_epoch=lambda row: None)
+    model = models.build(AUTOENCODER, DIGITS)
+    splits = [SplitArrays(split.inputs, split.inputs) for split in digits]
+    outcome = train(model, *splits, AUTOENCODER, device=CPU, precision=torch.float32, on_epoch=lambda row: None)
     losses = [float(row["validation_loss"]) for row in outcome.history]
     assert losses == sorted(losses, reverse=True)
     model.load_state_dict(outcome.weights)
@@ -78,16 +78,15 @@ def model(digits: tuple[SplitArrays, SplitArrays]) -> nn.Module:
 
 
 def test_architecture() -> None:
-    weights = [tuple(weight.shape) for weight in built().parameters() if weight.ndim > 1]
+    weights = [tuple(weight.shape) for weight in build().parameters() if weight.ndim > 1]
     assert weights == [(128, 784), (64, 128), (12, 64), (3, 12), (12, 3), (64, 12), (128, 64), (784, 128)]
 
 
 @pytest.mark.parametrize(("shape", "hidden"), [([1, 28, 28], [128, 64, 3]), ([3, 16, 20], [8]), ([1, 8, 8], [5, 1])])
 def test_images_in_codes_between_images_out(shape: list[int], hidden: list[int]) -> None:
     """The formula, layer by layer: no ReLU at the code, a sigmoid at the end."""
-    net = built(
-        GIVEN | {"hidden": hidden}, DIGITS | {"shape": shape, "mean": [0.5] * shape[0], "std": [0.3] * shape[0]}
-    )
+    meta = make_meta(kind="images", shape=shape, mean=[0.5] * shape[0], std=[0.3] * shape[0])
+    net = build(AUTOENCODER.model_copy(update={"hidden": hidden}), meta)
     inside = net.get_submodule("net")
     assert isinstance(inside, Autoencoder)
     x = torch.randn(7, *shape)
@@ -115,7 +114,7 @@ def test_exported_autoencoder_gives_the_same(
 
 
 def test_scores_and_codes(model: nn.Module, digits: tuple[SplitArrays, SplitArrays], tmp_path: Path) -> None:
-    scores = reconstruction.evaluate(trained(model, digits, "l1_loss"), tmp_path)
+    scores = reconstruction.evaluate(make_context(model, digits, "l1_loss"), tmp_path)
     images = digits[1].inputs.double().numpy() / 255
     with torch.no_grad():
         made = model(digits[1].inputs).double().numpy()
@@ -123,8 +122,8 @@ def test_scores_and_codes(model: nn.Module, digits: tuple[SplitArrays, SplitArra
     assert scores["mse"] == pytest.approx(((made - images) ** 2).mean(), rel=1e-5)
     assert scores["loss"] == pytest.approx(np.abs(made - images).mean(), rel=1e-5)
     table = pd.read_csv(tmp_path / "latents.csv", dtype={"label": str})
-    assert list(table.columns) == ["id", "label", "latent_1", "latent_2", "code_3", "mse"]
-    np.testing.assert_allclose(table[["latent_1", "latent_2", "code_3"]], codes, atol=1e-4)
+    assert list(table.columns) == ["id", "label", "latent_1", "latent_2", "latent_3", "mse"]
+    np.testing.assert_allclose(table[["latent_1", "latent_2", "latent_3"]], codes, atol=1e-4)
     np.testing.assert_allclose(table["mse"], ((made - images) ** 2).mean((1, 2, 3)), atol=1e-5)
     assert table["label"].tolist() == [str(number) for number in digits[1].targets.tolist()]
     assert table["id"][1] == "train/1"
@@ -155,7 +154,9 @@ def test_pictures_are_drawn(
     few = (digits[0], SplitArrays(digits[1].inputs[:count], digits[1].targets[:count]))
     for attempt in ("one", "two"):
         (tmp_path / attempt).mkdir()
-        reconstruction.evaluate(trained(built(GIVEN | {"hidden": hidden}), few), tmp_path / attempt)
+        reconstruction.evaluate(
+            make_context(build(AUTOENCODER.model_copy(update={"hidden": hidden})), few), tmp_path / attempt
+        )
     assert {file.name for file in (tmp_path / "one").iterdir()} == {"latents.csv", "latents.png", "reconstructions.png"}
     for file in (tmp_path / "one").iterdir():
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
@@ -165,4 +166,4 @@ def test_perfect_autoencoder_has_no_error(digits: tuple[SplitArrays, SplitArrays
     net = Autoencoder([784, 784], (1, 28, 28))
     net.encoder, net.decoder = nn.Flatten(), nn.Unflatten(1, (1, 28, 28))  # type: ignore[assignment]
     model = nn.Sequential(OrderedDict(normalize=models.Normalize([0.0], [1.0]), net=net))
-    assert reconstruction.evaluate(trained(model, digits), tmp_path)["mse"] == pytest.approx(0, abs=1e-12)
+    assert reconstruction.evaluate(make_context(model, digits), tmp_path)["mse"] == pytest.approx(0, abs=1e-12)

@@ -15,15 +15,20 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
+from tests.objects import make_meta
 from torchprimer import params, paths
+from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.storage import SAMPLES_FILE, SplitArrays, write_meta
 from torchprimer.errors import UserError
 from torchprimer.stages import baseline as stage
 from torchprimer.tasks import baselines
 from torchprimer.tasks.baselines import fit_baselines
 
-TABLE = {"kind": "tabular", "task": "classification"}
-NUMBER = {"kind": "tabular", "task": "regression", "target_mean": 0.0, "target_std": 1.0}
+NUMBER = make_meta(kind="tabular", task="regression", shape=[1])
+
+
+def make_table(*classes: str) -> Meta:
+    return make_meta(kind="tabular", shape=[1], classes=list(classes))
 
 
 def halves(x: Any, y: Any) -> tuple[SplitArrays, SplitArrays]:
@@ -39,7 +44,7 @@ def cancer() -> tuple[SplitArrays, SplitArrays]:
 
 
 def test_dummy_is_the_majority_share(cancer: tuple[SplitArrays, SplitArrays]) -> None:
-    scores = fit_baselines(*cancer, TABLE | {"classes": ["malignant", "benign"]}, "logistic_regression", 0)["dummy"]
+    scores = fit_baselines(*cancer, make_table("malignant", "benign"), "logistic_regression", 0)["dummy"]
     share, seen = (split.targets.double().mean().item() for split in (cancer[1], cancer[0]))
     assert seen > 0.5
     assert scores["accuracy"] == pytest.approx(share)
@@ -52,7 +57,7 @@ def test_logistic_regression_is_scikit_learns(cancer: tuple[SplitArrays, SplitAr
     (x, y), (asked, truth) = ((split.inputs.numpy(), split.targets.numpy()) for split in cancer)
     scaler = StandardScaler().fit(x)
     probabilities = LogisticRegression(max_iter=1000).fit(scaler.transform(x), y).predict_proba(scaler.transform(asked))
-    scores = fit_baselines(*cancer, TABLE | {"classes": ["0", "1"]}, "logistic_regression", 0)["logistic_regression"]
+    scores = fit_baselines(*cancer, make_table("0", "1"), "logistic_regression", 0)["logistic_regression"]
     assert scores["accuracy"] == metrics.accuracy_score(truth, probabilities.argmax(1)) > 0.95
     assert scores["loss"] == pytest.approx(metrics.log_loss(truth, probabilities), rel=1e-4)
     assert scores["f1_macro"] == pytest.approx(metrics.f1_score(truth, probabilities.argmax(1), average="macro"))
@@ -62,7 +67,7 @@ def test_logistic_regression_is_scikit_learns(cancer: tuple[SplitArrays, SplitAr
 def test_gradient_boosting_is_scikit_learns_in_original_units() -> None:
     table = datasets.load_diabetes()
     training, test = halves(table.data.astype(np.float32), ((table.target - 150) / 77).astype(np.float32)[:, None])
-    data = NUMBER | {"target_mean": 150.0, "target_std": 77.0}
+    data = NUMBER.model_copy(update={"target_mean": 150.0, "target_std": 77.0})
     scores = fit_baselines(training, test, data, "gradient_boosting", 3)
     by_hand = HistGradientBoostingRegressor(random_state=3).fit(training.inputs.numpy(), training.targets.numpy()[:, 0])
     predictions, truth = by_hand.predict(test.inputs.numpy()) * 77 + 150, test.targets.double().numpy()[:, 0] * 77 + 150
@@ -84,7 +89,7 @@ def test_gradient_boosting_is_scikit_learns_in_original_units() -> None:
 def test_nearest_neighbours_are_scikit_learns() -> None:
     digits = datasets.load_digits()
     images = (digits.images * 15).astype(np.uint8)[:, None]
-    data = {"kind": "images", "task": "classification", "classes": [*"0123456789"], "mean": [0.3], "std": [0.4]}
+    data = make_meta(kind="images", shape=[1, 8, 8], classes=[*"0123456789"], mean=[0.3], std=[0.4])
     training, test = halves(images, digits.target.astype(np.int64))
     scores = fit_baselines(training, test, data, "nearest_neighbours", 0)["nearest_neighbours"]
     mean, std = np.float32([0.3, 0.4])  # float32 all along: another rounding would decide ties between neighbours
@@ -100,7 +105,7 @@ def test_nearest_neighbours_are_scikit_learns() -> None:
 def test_linear_model_of_pixels_is_scikit_learns() -> None:
     digits = datasets.load_digits()
     images = (digits.images * 15).astype(np.uint8)[:, None]
-    data = {"kind": "images", "task": "classification", "classes": [*"0123456789"], "mean": [0.3], "std": [0.4]}
+    data = make_meta(kind="images", shape=[1, 8, 8], classes=[*"0123456789"], mean=[0.3], std=[0.4])
     training, test = halves(images, digits.target.astype(np.int64))
     rows = ((images / 255 - 0.3) / 0.4).reshape(-1, 64)
     by_hand = LogisticRegression(C=1e-3, max_iter=50).fit(rows[::2], digits.target[::2])
@@ -143,7 +148,7 @@ def test_texts_are_counted_as_count_vectorizer_does(baseline: str, model: Any) -
         for position, word in enumerate(text.split()):
             numbers[row, position] = words.index(word) + 1
     assert (baselines.word_counts(numbers, len(words)) != counts).nnz == 0
-    data = {"kind": "text", "task": "classification", "classes": ["bad", "good"], "words": words}
+    data = make_meta(kind="text", shape=[6], classes=["bad", "good"], words=words)
     split = SplitArrays(torch.from_numpy(numbers), torch.from_numpy(y))
     scores = fit_baselines(split, split, data, baseline, 0)[baseline]
     assert scores["loss"] == pytest.approx(metrics.log_loss(y, model.fit(counts, y).predict_proba(counts)), rel=1e-5)
@@ -154,7 +159,7 @@ def test_characters_by_what_they_mostly_become() -> None:
     alphabet = [*"ehlo"]
     inputs, targets = (torch.tensor([[alphabet.index(c) for c in word]]) for word in ("hello", "ohlol"))
     split = SplitArrays(inputs, targets)
-    data = {"kind": "sequences", "task": "sequence_labelling", "classes": alphabet}
+    data = make_meta(kind="sequences", shape=[5], classes=alphabet)
     assert fit_baselines(split, split, data, "most_frequent_per_character", 0) == {
         "dummy": {"accuracy": pytest.approx(2 / 5)}, "most_frequent_per_character": {"accuracy": pytest.approx(4 / 5)},
     }  # fmt: skip
@@ -172,7 +177,7 @@ def test_three_points_are_enough() -> None:
     assert scores["linear_regression"] == pytest.approx({"loss": 0, "mse": 0, "rmse": 0, "mae": 0, "r2": 1}, abs=1e-5)
     assert scores["dummy"]["mse"] == pytest.approx(8 / 3)
     assert fit_baselines(line, line, NUMBER, "gradient_boosting", 0)["gradient_boosting"]["r2"] == 0
-    data = TABLE | {"classes": ["0", "1"]}
+    data = make_table("0", "1")
     assert fit_baselines(hours, hours, data, "logistic_regression", 0)["dummy"]["accuracy"] == pytest.approx(2 / 3)
     assert fit_baselines(hours, hours, data, "gradient_boosting", 0)["gradient_boosting"]["accuracy"] == pytest.approx(
         2 / 3
@@ -184,12 +189,12 @@ def test_three_points_are_enough() -> None:
 def test_class_that_is_not_in_the_training_rows(cancer: tuple[SplitArrays, SplitArrays]) -> None:
     """Classes a, b, c, of which b has no training row: it is given no probability, and c keeps its own number."""
     training, test = (SplitArrays(split.inputs, split.targets * 2) for split in cancer)
-    scores = fit_baselines(training, test, TABLE | {"classes": ["a", "b", "c"]}, "logistic_regression", 0)
+    scores = fit_baselines(training, test, make_table("a", "b", "c"), "logistic_regression", 0)
     assert scores["logistic_regression"]["accuracy"] > 0.95
 
 
 def test_one_class_only(cancer: tuple[SplitArrays, SplitArrays]) -> None:
-    data = TABLE | {"classes": ["malignant", "benign"]}
+    data = make_table("malignant", "benign")
     single = SplitArrays(cancer[0].inputs, torch.ones_like(cancer[0].targets))
     with pytest.raises(UserError, match="all training rows are of class 'benign'"):
         fit_baselines(single, cancer[1], data, "logistic_regression", 0)
@@ -206,7 +211,7 @@ def test_stage_writes_both_and_tells_the_tracker(tmp_path: Path, monkeypatch: py
         np.save(folder / f"{part}_inputs.npy", np.array([[1], [2], [3]], np.float32))
         np.save(folder / f"{part}_targets.npy", np.array([0, 0, 1]))
     (folder / SAMPLES_FILE).write_text("id,label,split\n1,0,all\n2,0,all\n3,1,all\n")
-    write_meta(folder, TABLE | {"classes": ["0", "1"], "shape": [1]})
+    write_meta(folder, make_table("0", "1"))
     heard: list[Any] = []
 
     class Ear:

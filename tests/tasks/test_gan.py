@@ -12,27 +12,34 @@ import torch
 from PIL import Image
 from torch import nn
 
+from tests.objects import make_experiment, make_meta, make_record
 from torchprimer import models
+from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models.gan import GAN, scaled
-from torchprimer.tasks import EvaluationContext, generation
+from torchprimer.params import Experiment, experiments
+from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.generation import evaluation as generation
 from torchprimer.training import Row, TrainResult
 from torchprimer.training.device import seed_everything
 from torchprimer.training.loops.adversarial import train
 
 CPU = torch.device("cpu")
-DIGITS: dict[str, Any] = {
-    "kind": "images", "task": "classification", "shape": [1, 28, 28], "classes": list("0123456789"), "mean": [0.1307],
-    "std": [0.3081], "held_out": True,
+DIGITS = make_meta(kind="images", shape=[1, 28, 28], classes=list("0123456789"), mean=[0.1307], std=[0.3081])
+KEYS: dict[str, Any] = {
+    "model": "gan", "architecture": "dense", "latent_dim": 16, "generator": [32], "discriminator": [24],
+    "loss": "binary_cross_entropy_with_logits", "lr": 0.001, "beta1": 0.5, "batch_size": 64, "epochs": 4,
 }  # fmt: skip
-DENSE: dict[str, Any] = {
-    "model": "gan", "loop": "adversarial", "architecture": "dense", "latent_dim": 16, "generator": [32],
-    "discriminator": [24], "loss": "binary_cross_entropy_with_logits", "lr": 0.001, "beta1": 0.5, "batch_size": 64,
-    "epochs": 4,
-}  # fmt: skip
-CONVOLUTIONAL = DENSE | {"architecture": "convolutional", "generator": [16, 8], "discriminator": [8, 16]}
+DENSE = make_experiment(**KEYS)
+CONVOLUTIONAL = make_experiment(
+    **KEYS | {"architecture": "convolutional", "generator": [16, 8], "discriminator": [8, 16]}
+)
+
+
+def change(experiment: Experiment, **keys: Any) -> Experiment:
+    return experiment.model_copy(update=keys)
 
 
 @pytest.fixture(scope="module")
@@ -48,21 +55,22 @@ def some(split: SplitArrays, count: int) -> SplitArrays:
     return SplitArrays(split.inputs[:count], split.targets[:count])
 
 
-def built(given: dict[str, Any], data: dict[str, Any] = DIGITS) -> GAN:
+def build(experiment: Experiment, meta: Meta = DIGITS) -> GAN:
     seed_everything(0)
-    gan = models.build(given, data).get_submodule("net")
+    gan = models.build(experiment, meta).get_submodule("net")
     assert isinstance(gan, GAN)
     return gan
 
 
 def fit(
-    training: SplitArrays, given: dict[str, Any], checkpoint: Path | None = None, on_epoch: Any = lambda row: None,
-    data: dict[str, Any] = DIGITS, precision: torch.dtype = torch.float32,
+    training: SplitArrays, experiment: Experiment, checkpoint: Path | None = None, on_epoch: Any = lambda row: None,
+    precision: torch.dtype = torch.float32,
 ) -> tuple[TrainResult, nn.Module]:  # fmt: skip
     seed_everything(0)
-    model = models.build(given, data)
+    model = models.build(experiment, DIGITS)
+    assert isinstance(experiment, experiments.GAN)
     outcome = train(
-        model, training, training, given, data, device=CPU, precision=precision, on_epoch=on_epoch,
+        model, training, training, experiment, device=CPU, precision=precision, on_epoch=on_epoch,
         checkpoint=checkpoint,
     )  # fmt: skip
     return outcome, model
@@ -75,10 +83,10 @@ def test_architectures() -> None:
     def weights(network: nn.Module) -> list[tuple[int, ...]]:
         return [tuple(weight.shape) for weight in network.parameters() if weight.ndim > 1]
 
-    dense = built(DENSE | {"latent_dim": 96, "generator": [1024, 1024], "discriminator": [256, 256]})
+    dense = build(change(DENSE, latent_dim=96, generator=[1024, 1024], discriminator=[256, 256]))
     assert weights(dense.generator) == [(1024, 96), (1024, 1024), (784, 1024)]
     assert weights(dense.discriminator) == [(256, 784), (256, 256), (1, 256)]
-    convolutional = built(CONVOLUTIONAL | {"latent_dim": 96, "generator": [64, 32], "discriminator": [32, 64]})
+    convolutional = build(change(CONVOLUTIONAL, latent_dim=96, generator=[64, 32], discriminator=[32, 64]))
     assert weights(convolutional.generator) == [(64 * 7 * 7, 96), (64, 32, 4, 4), (32, 1, 4, 4)]
     assert weights(convolutional.discriminator) == [(32, 1, 4, 4), (64, 32, 4, 4), (1, 64 * 7 * 7)]
     norms = [[type(layer).__name__ for layer in network].count("BatchNorm2d")  # type: ignore[attr-defined]
@@ -88,10 +96,10 @@ def test_architectures() -> None:
     assert deviations == pytest.approx([0.02] * 4, rel=0.1)
 
 
-@pytest.mark.parametrize("given", [DENSE, CONVOLUTIONAL], ids=lambda given: given["architecture"])
+@pytest.mark.parametrize("experiment", [DENSE, CONVOLUTIONAL], ids=lambda experiment: experiment.architecture)
 @pytest.mark.parametrize("shape", [[1, 28, 28], [3, 32, 32], [3, 12, 20]])
-def test_any_size_and_colour(given: dict[str, Any], shape: list[int]) -> None:
-    gan = built(given, DIGITS | {"shape": shape})
+def test_any_size_and_colour(experiment: Experiment, shape: list[int]) -> None:
+    gan = build(experiment, make_meta(kind="images", shape=shape))
     images = gan(torch.randn(5, 16))
     assert images.shape == (5, *shape)
     assert 0 <= images.min() < images.max() <= 1
@@ -100,9 +108,9 @@ def test_any_size_and_colour(given: dict[str, Any], shape: list[int]) -> None:
 
 def test_images_that_cannot_be_halved() -> None:
     with pytest.raises(UserError, match="30 x 28 pixels cannot be halved 2 times; fewer numbers under generator"):
-        built(CONVOLUTIONAL, DIGITS | {"shape": [1, 30, 28]})
+        build(CONVOLUTIONAL, make_meta(kind="images", shape=[1, 30, 28]))
     with pytest.raises(UserError, match="cannot be halved 3 times; fewer numbers under discriminator"):
-        built(CONVOLUTIONAL | {"discriminator": [8, 8, 8]})
+        build(change(CONVOLUTIONAL, discriminator=[8, 8, 8]))
 
 
 def test_pixels_there_and_back() -> None:
@@ -116,7 +124,7 @@ def test_pixels_there_and_back() -> None:
 
 def test_each_image_is_of_its_own_noise_alone() -> None:
     """Batch norm in eval: what else is in the batch does not matter; and looking does not change the training mode."""
-    gan = built(CONVOLUTIONAL).train()
+    gan = build(CONVOLUTIONAL).train()
     gan(torch.randn(64, 16))
     noise = gan.noise(6, seed=3)
     before = gan.state_dict()["generator.2.running_mean"].clone()
@@ -127,9 +135,9 @@ def test_each_image_is_of_its_own_noise_alone() -> None:
     assert not torch.equal(noise, gan.noise(6, seed=4))
 
 
-@pytest.mark.parametrize("given", [DENSE, CONVOLUTIONAL], ids=lambda given: given["architecture"])
-def test_exported_generator_makes_the_same_images(given: dict[str, Any], tmp_path: Path) -> None:
-    model = nn.Sequential(models.build(given, DIGITS), models.OutputHead(given, DIGITS)).eval()
+@pytest.mark.parametrize("experiment", [DENSE, CONVOLUTIONAL], ids=lambda experiment: experiment.architecture)
+def test_exported_generator_makes_the_same_images(experiment: Experiment, tmp_path: Path) -> None:
+    model = models.build(experiment, DIGITS).eval()
     noise = torch.randn(9, 16)
     export_onnx(model, noise[:2], tmp_path / "model.onnx", ("noise", "images"))
     assert check_parity(model, tmp_path / "model.onnx", noise, classes=False) <= 1e-4
@@ -142,11 +150,11 @@ def test_exported_generator_makes_the_same_images(given: dict[str, Any], tmp_pat
 def test_one_step_is_the_formula(digits: SplitArrays, loss: str) -> None:
     """A single batch: losses, scores, all gradients and Adam's first step, derived by hand and computed by NumPy."""
     n = 40
-    given = DENSE | {"loss": loss, "batch_size": n, "epochs": 1, "lr": 0.01}
+    experiment = change(DENSE, loss=loss, batch_size=n, epochs=1, lr=0.01)
     training = some(digits, n)
-    start = {name: w.double().numpy().copy() for name, w in built(given).state_dict().items()}
-    outcome, model = fit(training, given)
-    built(given)  # brings PyTorch's random state to where training began
+    start = {name: w.double().numpy().copy() for name, w in build(experiment).state_dict().items()}
+    outcome, model = fit(training, experiment)
+    build(experiment)  # brings PyTorch's random state to where training began
     order = torch.randperm(n)
     noise = torch.randn(n, 16).double().numpy()
     real = training.inputs[order].double().flatten(1).numpy() / 127.5 - 1
@@ -213,14 +221,14 @@ def without_time(history: list[Row]) -> list[Row]:
     return [{key: value for key, value in row.items() if key != "epoch_seconds"} for row in history]
 
 
-@pytest.mark.parametrize("given", [DENSE, CONVOLUTIONAL], ids=lambda given: given["architecture"])
+@pytest.mark.parametrize("experiment", [DENSE, CONVOLUTIONAL], ids=lambda experiment: experiment.architecture)
 @pytest.mark.parametrize("last", [2, 4])
 def test_interrupted_training_ends_the_same(
-    digits: SplitArrays, given: dict[str, Any], last: int, tmp_path: Path
+    digits: SplitArrays, experiment: Experiment, last: int, tmp_path: Path
 ) -> None:
     """Both networks, both optimisers, random state, history and samples go on where they were, to the bit."""
     training = some(digits, 300)
-    whole, _ = fit(training, given)
+    whole, _ = fit(training, experiment)
 
     def interrupt(row: Row) -> None:
         if row["epoch"] == last:
@@ -228,9 +236,9 @@ def test_interrupted_training_ends_the_same(
 
     file = tmp_path / "state.pt"
     with pytest.raises(KeyboardInterrupt):
-        fit(training, given, file, interrupt)
+        fit(training, experiment, file, interrupt)
     heard: list[Row] = []
-    resumed, _ = fit(training, given, file, heard.append)
+    resumed, _ = fit(training, experiment, file, heard.append)
     assert [row["epoch"] for row in heard] == [1, 2, 3, 4]
     assert whole.weights.keys() == resumed.weights.keys()
     assert all(torch.equal(whole.weights[name], resumed.weights[name]) for name in whole.weights)
@@ -264,7 +272,7 @@ def test_bfloat16_trains_too(digits: SplitArrays) -> None:
 
 def test_diverging_training_says_so(digits: SplitArrays) -> None:
     with pytest.raises(UserError, match=r"losses of generator and discriminator .* training diverged; lower lr"):
-        fit(some(digits, 300), DENSE | {"lr": 1e30})
+        fit(some(digits, 300), change(DENSE, lr=1e30))
 
 
 # ---- the scores ------------------------------------------------------------------------------------------------------
@@ -305,19 +313,17 @@ def scorer(digits: SplitArrays) -> nn.Module:
     """A small convolutional net after a few epochs."""
     from torchprimer.training.loops.supervised import train as train_classifier
 
-    given = {
-        "model": "cnn", "input_padding": 0, "channels": [8, 16], "kernel_size": 5, "padding": 0, "hidden": [32],
-        "batch_norm": False, "dropout": 0.0, "loss": "cross_entropy", "reduction": "mean", "optimizer": "Adam",
-        "lr": 0.003, "momentum": None, "weight_decay": 0.0, "scheduler": None, "batch_size": 64, "epochs": 4,
-        "early_stopping": None, "samples_per_epoch": None, "augment": None,
-    }  # fmt: skip
+    experiment = make_experiment(
+        model="cnn", channels=[8, 16], kernel_size=5, padding=0, hidden=[32], optimizer="Adam", lr=0.003, batch_size=64,
+        epochs=4,
+    )  # fmt: skip
     seed_everything(0)
-    model = models.build(given, DIGITS)
+    model = models.build(experiment, DIGITS)
     halves = (
         SplitArrays(digits.inputs[:1500], digits.targets[:1500]),
         SplitArrays(digits.inputs[1500:], digits.targets[1500:]),
     )
-    train_classifier(model, *halves, given, DIGITS, device=CPU, precision=torch.float32, on_epoch=lambda row: None)
+    train_classifier(model, *halves, experiment, device=CPU, precision=torch.float32, on_epoch=lambda row: None)
     return model.eval()
 
 
@@ -349,7 +355,7 @@ class Replay(GAN):
         return self.given[: len(noise)]
 
 
-def trained(
+def make_context(
     net: GAN, digits: SplitArrays, scorer: nn.Module | None, samples: Any, loss: str = "mse_loss"
 ) -> EvaluationContext:
     epochs = np.arange(1, len(samples) + 1)
@@ -357,12 +363,12 @@ def trained(
     return EvaluationContext(
         name="digits",
         model=nn.Sequential(OrderedDict(net=net)),
-        record={"params": {"loss": loss}, "data": DIGITS},
+        record=make_record(change(DENSE, loss=loss), DIGITS),
         history=pd.DataFrame({"epoch": epochs} | {name: 1 / (epochs + i) for i, name in enumerate(columns)}),
         train=digits,
         test=SplitArrays(digits.inputs[1000:], digits.targets[1000:]),
         ids=[str(i) for i in range(1000)],
-        extras={"samples": samples},
+        artifacts={"samples": samples},
         scorer=scorer,
         device=CPU,
     )
@@ -382,7 +388,7 @@ def test_scores_see_what_is_wrong(scorer: nn.Module, digits: SplitArrays, tmp_pa
     scores = {}
     for name, images in given.items():
         (tmp_path / name).mkdir()
-        scores[name] = generation.evaluate(trained(Replay(images), digits, scorer, samples), tmp_path / name)
+        scores[name] = generation.evaluate(make_context(Replay(images), digits, scorer, samples), tmp_path / name)
     distance, entropy = ({name: s[key] for name, s in scores.items()} for key in ("frechet_distance", "class_entropy"))
     assert entropy["ones"] < 0.3
     assert entropy["of_each"] > 3
@@ -408,7 +414,7 @@ def test_pictures_are_drawn(digits: SplitArrays, scorer: nn.Module, tmp_path: Pa
         (tmp_path / name).mkdir()
         samples = digits.inputs[: 64 * 20].numpy().reshape(20, 64, 1, 28, 28)[np.arange(epochs) % 20]
         scores = generation.evaluate(
-            trained(Replay(digits.inputs), digits, None if epochs == 1 else scorer, samples), tmp_path / name
+            make_context(Replay(digits.inputs), digits, None if epochs == 1 else scorer, samples), tmp_path / name
         )
         assert scores["generator_loss"] == 1 / epochs
     assert set(scores) >= {"frechet_distance", "confident_fraction", "class_entropy", "discriminator_loss"}

@@ -8,20 +8,22 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import log_loss, r2_score
-from torchprimer.training.objective import objective
 
+from tests.objects import make_meta, make_record
 from torchprimer import models, params, paths
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
-from torchprimer.models import OutputHead
+from torchprimer.params import Experiment
+from torchprimer.params.experiments import Supervised
 from torchprimer.stages import crossvalidate, preprocess, split
+from torchprimer.tasks import classification, regression
 from torchprimer.training.loops.supervised import train
 
-TWO: dict[str, Any] = {"kind": "tabular", "task": "classification", "shape": [3], "classes": ["no", "yes"]}
+TWO = make_meta(kind="tabular", shape=[3], classes=["no", "yes"])
 
 
-def experiment(name: str, **changes: Any) -> dict[str, Any]:
-    return params.load().resolve(name).model_dump() | changes
+def resolve(name: str, **keys: Any) -> Experiment:
+    return params.load().resolve(name).model_copy(update=keys)
 
 
 def test_binary_cross_entropy_of_one_logit() -> None:
@@ -32,41 +34,48 @@ def test_binary_cross_entropy_of_one_logit() -> None:
     p = 1 / (1 + np.exp(-z))
     expected = -(t * np.log(p) + (1 - t) * np.log(1 - p))
     for reduction, value in (("mean", expected.mean()), ("sum", expected.sum())):
-        aim = objective(experiment("diabetes_tuned", reduction=reduction), TWO)
-        assert aim.loss(logits, targets).item() == pytest.approx(value, rel=1e-5)
-        assert aim.summed == (reduction == "sum")
-        assert aim.result(aim.count(logits, targets).item(), targets) == {"accuracy": ((p > 0.5) == t).mean()}
-    answers = OutputHead(experiment("diabetes_tuned"), TWO)(logits).numpy()
+        objective = classification.TASK.objective(resolve("diabetes_tuned", reduction=reduction))
+        assert objective.loss(logits, targets).item() == pytest.approx(value, rel=1e-5)
+        assert objective.sum_reduction == (reduction == "sum")
+        assert objective.result(objective.count(logits, targets).item(), targets) == {
+            "accuracy": ((p > 0.5) == t).mean()
+        }
+    answers = classification.TASK.output_head(resolve("diabetes_tuned"), TWO)(logits).numpy()
     np.testing.assert_allclose(answers, np.column_stack([1 - p, p]), atol=1e-6)
     assert log_loss(t, answers[:, 1].astype(np.float64)) == pytest.approx(expected.mean(), rel=1e-5)
 
 
 def test_softmax_and_negative_log_likelihood_are_the_cross_entropy() -> None:
     logits, targets = torch.randn(40, 2), torch.randint(2, (40,))
-    nll, entropy = (objective(experiment("reviews_bow", loss=loss), TWO) for loss in ("nll_loss", "cross_entropy"))
+    nll, entropy = (
+        classification.TASK.objective(resolve("reviews_bow", loss=loss)) for loss in ("nll_loss", "cross_entropy")
+    )
     torch.testing.assert_close(nll.loss(logits.log_softmax(1), targets), entropy.loss(logits, targets))
-    nll_answers = OutputHead(experiment("reviews_bow"), TWO)(logits.log_softmax(1))
+    nll_answers = classification.TASK.output_head(resolve("reviews_bow"), TWO)(logits.log_softmax(1))
     torch.testing.assert_close(nll_answers, logits.softmax(1))
 
 
 def test_r2_and_original_units() -> None:
-    data = {"kind": "tabular", "task": "regression", "shape": [3], "target_mean": 140.0, "target_std": 130.0}
+    keys = {"kind": "tabular", "task": "regression", "shape": [3]}
+    meta = make_meta(**keys, target_mean=140.0, target_std=130.0)
+    experiment = resolve("bike_sharing_mlp")
     targets, outputs = torch.randn(60, 1), torch.randn(60, 1)
-    aim = objective(experiment("bike_sharing_mlp"), data)
-    assert aim.result(aim.count(outputs, targets).item(), targets)["r2"] == pytest.approx(r2_score(targets, outputs))
-    torch.testing.assert_close(OutputHead(experiment("bike_sharing_mlp"), data)(outputs), outputs.double() * 130 + 140)
-    exact = data | {"target_mean": 1.7e9, "target_std": 1.0}  # float32 has steps of 128 there
-    assert OutputHead(experiment("bike_sharing_mlp"), exact)(torch.tensor([[7.0]])).item() == 1_700_000_007
+    objective = regression.TASK.objective(experiment)
+    assert objective.result(objective.count(outputs, targets).item(), targets)["r2"] == pytest.approx(
+        r2_score(targets, outputs)
+    )
+    torch.testing.assert_close(regression.TASK.output_head(experiment, meta)(outputs), outputs.double() * 130 + 140)
+    exact = make_meta(**keys, target_mean=1.7e9)  # float32 has steps of 128 there
+    assert regression.TASK.output_head(experiment, exact)(torch.tensor([[7.0]])).item() == 1_700_000_007
 
 
 def test_one_logit_is_for_two_classes() -> None:
     with pytest.raises(UserError, match="is for two classes, and there are 3"):
-        models.build(experiment("diabetes_tuned"), TWO | {"classes": ["a", "b", "c"]})
+        models.build(resolve("diabetes_tuned"), make_meta(kind="tabular", shape=[3], classes=["a", "b", "c"]))
 
 
 def test_an_epoch_sees_so_many_samples_anew() -> None:
     """100 of 300 each time: no sample twice in an epoch, and not the same ones in the next."""
-    data = {"kind": "tabular", "task": "classification", "shape": [1], "classes": ["no", "yes"]}
     seen: list[set[float]] = []
 
     class Spy(torch.nn.Module):
@@ -81,13 +90,13 @@ def test_an_epoch_sees_so_many_samples_anew() -> None:
             return self.line(inputs / 300)
 
     samples = SplitArrays(torch.arange(300.0).unsqueeze(1), torch.arange(300) % 2)
-    given = experiment("diabetes_tuned", samples_per_epoch=100, batch_size=50, epochs=3)
+    experiment = resolve("diabetes_tuned", samples_per_epoch=100, batch_size=50, epochs=3)
+    assert isinstance(experiment, Supervised)
     outcome = train(
         Spy(),
         samples,
         samples,
-        given,
-        data,
+        experiment,
         device=torch.device("cpu"),
         precision=torch.float32,
         on_epoch=lambda row: None,
@@ -127,7 +136,8 @@ def test_folds_hold_each_row_once_and_never_a_test_row(
     monkeypatch.setattr(crossvalidate, "fit", watch_fit)
     monkeypatch.setattr(crossvalidate, "transform", watch_transform)
     paths.model("diabetes_tuned").mkdir(parents=True)
-    (paths.model("diabetes_tuned") / "experiment.json").write_text('{"fingerprint": "f"}')
+    record = make_record(resolve("diabetes_tuned"), TWO, fingerprint="f")
+    (paths.model("diabetes_tuned") / models.RECORD).write_text(record.model_dump_json())
     crossvalidate.run(given, "diabetes_tuned", mock.Mock())
     rows = pd.read_csv(paths.split("diabetes"), dtype=str).set_index("id")["split"]
     usable = set(rows[rows != "test"].index)

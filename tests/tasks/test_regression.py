@@ -1,5 +1,6 @@
 """Scores and figures of a regression, on real patients, against scikit-learn."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
-from torchprimer import models, params
+from tests.objects import make_experiment, make_meta, make_record
+from torchprimer import models
 from torchprimer.datasets.storage import SplitArrays
-from torchprimer.tasks import EvaluationContext, regression
+from torchprimer.models.linear import linear_layer, set_linear
+from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.regression import evaluation as regression
 
 MEAN, STD = 150.0, 77.0  # of the target
 
@@ -22,20 +26,20 @@ def patients() -> EvaluationContext:
 
     table = load_diabetes()
     x, y = table.data.astype(np.float32) * 20, ((table.target - MEAN) / STD).astype(np.float32)[:, None]
-    data = {
-        "kind": "tabular", "task": "regression", "shape": [10], "features": list(table.feature_names), "held_out": True,
-        "target": "progression", "target_mean": MEAN, "target_std": STD,
-    }  # fmt: skip
-    given = params.load().resolve("line_autograd").model_dump() | {"bias": True}
-    model = models.build(given, data).eval()
+    meta = make_meta(
+        kind="tabular", task="regression", shape=[10], features=list(table.feature_names), target="progression",
+        target_mean=MEAN, target_std=STD,
+    )  # fmt: skip
+    experiment = make_experiment(model="linear", task="regression")
+    model = models.build(experiment, meta).eval()
     solution = np.linalg.lstsq(np.c_[x[:300], np.ones(300)], y[:300])[0][:, 0]
-    models.linear.set_linear(models.linear.linear_layer(model), solution[:10], solution[10])
+    set_linear(linear_layer(model), solution[:10], solution[10])
     training, test = (
         SplitArrays(torch.from_numpy(x[part]), torch.from_numpy(y[part])) for part in (np.s_[:300], np.s_[300:])
     )
     ids = [f"{row:03d}" for row in range(301, 443)]
-    record = {"params": given, "data": data}
-    return EvaluationContext("mine", model, record, pd.DataFrame(), training, test, ids, {}, None, torch.device("cpu"))
+    record = make_record(experiment, meta)
+    return EvaluationContext("line", model, record, pd.DataFrame(), training, test, ids, {}, None, torch.device("cpu"))
 
 
 def test_scores_are_scikit_learns(patients: EvaluationContext, tmp_path: Path) -> None:
@@ -65,8 +69,8 @@ def test_scores_are_scikit_learns(patients: EvaluationContext, tmp_path: Path) -
 
 
 def test_loss_is_the_one_trained_for(patients: EvaluationContext, tmp_path: Path) -> None:
-    patients.params["loss"] = "l1_loss"
-    scores = regression.evaluate(patients, tmp_path)
+    record = make_record(make_experiment(model="linear", task="regression", loss="l1_loss"), patients.meta)
+    scores = regression.evaluate(replace(patients, record=record), tmp_path)
     assert scores["loss"] * STD == pytest.approx(scores["mae"], rel=1e-5)
 
 
@@ -109,6 +113,6 @@ def test_timeline(time: list[Any], expected: list[float], label: str) -> None:
 
 
 def test_timeline_is_drawn_where_the_rows_have_a_time(patients: EvaluationContext, tmp_path: Path) -> None:
-    patients.data["time"] = [row // 24 for row in range(142)]
-    regression.evaluate(patients, tmp_path)
+    meta = patients.meta.model_copy(update={"time": [row // 24 for row in range(142)]})
+    regression.evaluate(replace(patients, record=make_record(patients.experiment, meta)), tmp_path)
     assert (tmp_path / "timeline.png").is_file()

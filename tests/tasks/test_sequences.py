@@ -9,31 +9,35 @@ import pytest
 import torch
 from torch import nn
 
+from tests.objects import make_meta, make_record
 from torchprimer import models, params
 from torchprimer.datasets import sequences
 from torchprimer.datasets.storage import SAMPLES_FILE, SplitArrays, load_meta, load_split, write_meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models.rnn import greedy_decode, strings
-from torchprimer.params import Sequences
+from torchprimer.params import Experiment, Sequences
+from torchprimer.params.experiments import RNN
 from torchprimer.predictor.preprocessing import encode_strings
-from torchprimer.tasks import EvaluationContext, figures
-from torchprimer.tasks.sequence_labelling import drawable, evaluate, spelling
+from torchprimer.tasks import figures
+from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.sequence_labelling import TASK
+from torchprimer.tasks.sequence_labelling.evaluation import drawable, evaluate, spelling
 from torchprimer.training.loops.supervised import train
 
 CPU = torch.device("cpu")
 HELLO = Sequences(kind="sequences", raw="hello", input="input", target="target", baseline="most_frequent_per_character")
-ALPHABET = {"kind": "sequences", "task": "sequence_labelling", "classes": list("ehlo"), "shape": [5], "held_out": False}
+ALPHABET = make_meta(kind="sequences", shape=[5], classes=list("ehlo"))
 EXPERIMENTS = ["hello_rnn_cell", "hello_rnn", "hello_embedding"]
 
 
-def described(name: str, **changed: Any) -> dict[str, Any]:
-    return params.load().resolve(name).model_dump() | changed
+def resolve(name: str, **keys: Any) -> Experiment:
+    return params.load().resolve(name).model_copy(update=keys)
 
 
-def built(name: str, seed: int = 0, **changed: Any) -> nn.Sequential:
+def build(name: str, seed: int = 0, **keys: Any) -> nn.Sequential:
     torch.manual_seed(seed)
-    return models.build(described(name, **changed), ALPHABET)
+    return models.build(resolve(name, **keys), ALPHABET)
 
 
 def prepared(folder: Path, table: str = "input,target\nhello,ohlol\n", limit: int | None = None) -> Path:
@@ -52,20 +56,20 @@ def prepared(folder: Path, table: str = "input,target\nhello,ohlol\n", limit: in
 def test_hello_in_numbers(tmp_path: Path) -> None:
     folder = prepared(tmp_path)
     meta = load_meta(folder)
-    assert {key: meta[key] for key in ALPHABET} == ALPHABET
+    assert [meta.classes, meta.shape, meta.held_out, meta.task] == [list("ehlo"), [5], False, "sequence_labelling"]
     for part in ("train", "validation", "test"):
         split = load_split(folder, part)
         assert (split.inputs.dtype, split.targets.dtype) == (torch.int64, torch.int64)
         assert split.inputs.tolist() == [[1, 0, 2, 2, 3]]
         assert split.targets.tolist() == [[3, 1, 2, 3, 2]]
-        assert strings(split.targets, meta["classes"]) == ["ohlol"]
+        assert strings(split.targets, meta.classes) == ["ohlol"]
 
 
 def test_more_rows_and_limit(tmp_path: Path) -> None:
     folder = prepared(tmp_path, "target;input\nab;ba\n你们;好你\nzz;zz\n", limit=2)
     meta = load_meta(folder)
-    assert meta["classes"] == ["a", "b", "们", "你", "好"]
-    assert strings(load_split(folder, "train").inputs, meta["classes"]) == ["ba", "好你"]
+    assert meta.classes == ["a", "b", "们", "你", "好"]
+    assert strings(load_split(folder, "train").inputs, meta.classes) == ["ba", "好你"]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +114,7 @@ def test_a_character_that_is_unknown() -> None:
 
 def test_unrolled_by_hand_is_the_layer_and_the_formula() -> None:
     """RNNCell in a loop, nn.RNN with the same weights, and Elman's equation in NumPy: values and gradients."""
-    by_hand, layer = built("hello_rnn_cell"), built("hello_rnn", seed=1)
+    by_hand, layer = build("hello_rnn_cell"), build("hello_rnn", seed=1)
     weights = [p.detach() for p in by_hand.parameters()]
     for parameter, value in zip(layer.parameters(), weights, strict=True):
         parameter.data.copy_(value)
@@ -130,26 +134,26 @@ def test_unrolled_by_hand_is_the_layer_and_the_formula() -> None:
 
 
 def test_same_seed_same_weights() -> None:
-    for p, q in zip(built("hello_rnn_cell").parameters(), built("hello_rnn").parameters(), strict=True):
+    for p, q in zip(build("hello_rnn_cell").parameters(), build("hello_rnn").parameters(), strict=True):
         assert torch.equal(p, q)
 
 
 def test_architecture() -> None:
-    assert [tuple(p.shape) for p in built("hello_rnn").parameters()] == [(4, 4), (4, 4), (4,), (4,)]
-    shapes = [tuple(p.shape) for p in built("hello_embedding").parameters()]
+    assert [tuple(p.shape) for p in build("hello_rnn").parameters()] == [(4, 4), (4, 4), (4,), (4,)]
+    shapes = [tuple(p.shape) for p in build("hello_embedding").parameters()]
     assert shapes == [(4, 10), (8, 10), (8, 8), (8,), (8,), (4, 8), (4,)]
-    assert built("hello_embedding")(torch.zeros(2, 3, dtype=torch.int64)).shape == (2, 3, 4)
+    assert build("hello_embedding")(torch.zeros(2, 3, dtype=torch.int64)).shape == (2, 3, 4)
 
 
 def test_a_state_that_cannot_be_the_answer() -> None:
     message = r"hidden_size, 5, has to be the number of characters, 4 \(e h l o\); change it, or set output_layer: true"
     with pytest.raises(UserError, match=message):
-        built("hello_rnn", hidden_size=5)
+        build("hello_rnn", hidden_size=5)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_export_answers_as_the_model_does(tmp_path: Path, name: str) -> None:
-    whole = nn.Sequential(built(name), models.OutputHead({"model": "rnn"}, ALPHABET)).eval()
+    whole = nn.Sequential(build(name), TASK.output_head(resolve(name), ALPHABET)).eval()
     texts = torch.randint(4, (7, 5))
     export_onnx(whole, texts[:1], tmp_path / "model.onnx", ("characters", "probabilities"))
     assert check_parity(whole, tmp_path / "model.onnx", texts, classes=True) < 1e-5
@@ -158,22 +162,23 @@ def test_export_answers_as_the_model_does(tmp_path: Path, name: str) -> None:
 # ---- training and evaluation ---------------------------------------------------------------------------------------
 
 
-def trained(name: str, folder: Path, seed: int) -> EvaluationContext:
+def train_on(name: str, folder: Path, seed: int) -> EvaluationContext:
     split = load_split(folder, "train")
-    model, experiment, data = built(name, seed), described(name), load_meta(folder)
+    model, experiment, meta = build(name, seed), resolve(name), load_meta(folder)
+    assert isinstance(experiment, RNN)
     outcome = train(
-        model, split, split, experiment, data, device=CPU, precision=torch.float32, on_epoch=lambda row: None,
-        watch=lambda model: {"text": greedy_decode(model, split.inputs, data["classes"])},
+        model, split, split, experiment, device=CPU, precision=torch.float32, on_epoch=lambda row: None,
+        watch=lambda model: {"text": greedy_decode(model, split.inputs, meta.classes)},
     )  # fmt: skip
     model.load_state_dict(outcome.weights)
-    record, history = {"params": experiment, "data": data}, pd.DataFrame(outcome.history)
+    record, history = make_record(experiment, meta), pd.DataFrame(outcome.history)
     return EvaluationContext(name, model.eval(), record, history, split, split, ["hello/00001"], {}, None, CPU)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 9])  # without weight decay, all three never get there with hello_rnn
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_hello_becomes_ohlol(tmp_path: Path, name: str, seed: int) -> None:
-    result = trained(name, prepared(tmp_path), seed)
+    result = train_on(name, prepared(tmp_path), seed)
     scores = evaluate(result, tmp_path)
     assert (scores["accuracy"], scores["sequence_accuracy"]) == (1, 1)
     assert result.history["text"].iloc[-1] == "ohlol"
@@ -189,9 +194,9 @@ def test_scores_of_a_model_that_is_half_right(tmp_path: Path) -> None:
     """It repeats its input: of `ab -> ab` all is right, of `ab -> aa` one character of two."""
     identity = nn.Sequential(nn.Embedding.from_pretrained(torch.eye(2)), nn.Tanh())
     split = SplitArrays(torch.tensor([[0, 1], [0, 1]]), torch.tensor([[0, 1], [0, 0]]))
-    data = ALPHABET | {"classes": ["a", "b"], "shape": [2]}
+    meta = make_meta(kind="sequences", shape=[2], classes=["a", "b"])
     history = pd.DataFrame({"epoch": [1, 2], "train_loss": [1.0, 0.5], "text": ["bb", "ab"]})
-    record = {"params": described("hello_rnn"), "data": data}
+    record = make_record(resolve("hello_rnn"), meta)
     scores = evaluate(
         EvaluationContext("x", identity, record, history, split, split, ["1", "2"], {}, None, CPU), tmp_path
     )
@@ -200,11 +205,11 @@ def test_scores_of_a_model_that_is_half_right(tmp_path: Path) -> None:
 
 
 def test_spell_looks_and_changes_nothing() -> None:
-    model = nn.Sequential(built("hello_embedding"), nn.Dropout(0.9)).train()
+    model = nn.Sequential(build("hello_embedding"), nn.Dropout(0.9)).train()
     split = SplitArrays(torch.tensor([[1, 0, 2, 2, 3]]), torch.tensor([[3, 1, 2, 3, 2]]))
     before = torch.get_rng_state()
-    said = {greedy_decode(model, split.inputs, list("ehlo")) for _ in range(10)}
-    assert len(said) == 1
+    texts = {greedy_decode(model, split.inputs, list("ehlo")) for _ in range(10)}
+    assert len(texts) == 1
     assert model.training
     assert torch.equal(torch.get_rng_state(), before)
 
