@@ -43,7 +43,7 @@ class InputReader:
 
     Attributes:
         read: the inputs that an argument stands for; its second argument is `columns` of the model.
-        usage: an example of INPUT, with fields of the export's example.json in braces.
+        usage: an example of INPUT; {text} stands for the text in the export's example.json.
         truncate_at: the end of an input's name that a narrow terminal omits.
         columns: from model.json, the columns of a model's table, or the column of texts in the training data.
         key_values: whether `column=value` arguments form a row.

@@ -11,7 +11,8 @@ from torchprimer.errors import UserError, did_you_mean
 from torchprimer.experiment_results import ExperimentResults
 from torchprimer.params import Params
 from torchprimer.tasks.metrics import METRICS
-from torchprimer.tracking.client import champions
+from torchprimer.tracking import client
+from torchprimer.tracking.client import Champion
 
 
 def list_experiments(params: Params, datasets: Sequence[str], output_format: formatting.OutputFormat) -> None:
@@ -30,18 +31,23 @@ def list_experiments(params: Params, datasets: Sequence[str], output_format: for
             raise UserError(f"no experiment on a dataset '{dataset}'; one of: {', '.join(names)}.{guess}")
     results = [ExperimentResults(params, name) for name in params.experiments]
     results = [result for result in results if not datasets or result.dataset in datasets]
-    try:
-        best = champions()
-    except UserError as error:
-        print(f"torchprimer: champions are not marked: {error}", file=sys.stderr)
-        best = {}
-    records = [_record(result, result.is_champion(best)) for result in results]
+    champions = champions_or_warn()
+    records = [_record(result, result.is_champion(champions)) for result in results]
     if output_format == "json":
         formatting.print_json(records)
     elif output_format == "csv":
         formatting.print_csv(records)
     else:
         formatting.print_table([_cells(record) for record in records])
+
+
+def champions_or_warn() -> dict[str, Champion]:
+    """The champion of each dataset; none, and a warning on standard error, if MLflow cannot be read."""
+    try:
+        return client.champions()
+    except UserError as error:
+        print(f"torchprimer: champions are not marked: {error}", file=sys.stderr)
+        return {}
 
 
 def _record(result: ExperimentResults, champion: bool) -> dict[str, Any]:

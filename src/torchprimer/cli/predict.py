@@ -63,19 +63,23 @@ def open_model(experiment: str) -> "Predictor":
     Raises:
         UserError: not exported yet, no such experiment, no export folder, or a damaged one.
     """
-    folder = Path(experiment)
-    if not (folder / "model.json").is_file():
-        if "." in experiment or "/" in experiment or os.sep in experiment:
-            raise UserError(f"{experiment} is not an export folder: it has no model.json")
-        try:
-            folder = paths.export(experiment)
-        except UserError as error:
-            raise UserError(f"{error}, or give the path of an export folder") from None
-        if not (folder / "model.json").is_file():
-            raise _not_exported(experiment)
     from torchprimer.predictor import Predictor
 
-    return Predictor(folder)
+    folder = Path(experiment)
+    if (folder / "model.json").is_file():
+        return Predictor(folder)
+    if "." in experiment or "/" in experiment or os.sep in experiment:
+        raise UserError(f"{experiment} is not an export folder: it has no model.json")
+    try:
+        folder = paths.export(experiment)
+    except UserError as error:
+        raise UserError(f"{error}, or give the path of an export folder") from None
+    if not (folder / "model.json").is_file():
+        raise _not_exported(experiment)
+    try:
+        return Predictor(folder)
+    except UserError as error:
+        raise UserError(f"{error} (dvc repro export@{experiment})") from None
 
 
 def _not_exported(experiment: str) -> UserError:

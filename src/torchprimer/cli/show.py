@@ -9,10 +9,10 @@ from torchprimer import paths
 from torchprimer.atomic import atomic_write
 from torchprimer.cli import formatting
 from torchprimer.cli.inputs import READERS
+from torchprimer.cli.list import champions_or_warn
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.experiment_results import ExperimentResults, read_json
 from torchprimer.params import Params
-from torchprimer.tracking.client import champions
 
 if TYPE_CHECKING:
     import torch
@@ -26,9 +26,9 @@ def show_experiment(params: Params, experiment: str) -> None:
         UserError: a file of the experiment is damaged.
     """
     result = ExperimentResults(params, experiment)
-    record = read_json(paths.model(experiment) / "experiment.json")  # as trained; params.yaml may have changed since
+    record = _read_record(experiment) if result.is_trained else {}  # as trained; params.yaml may have changed since
     exported = read_json(paths.export(experiment) / "model.json")
-    champion = ", the champion of its dataset" if result.is_champion(champions()) else ""
+    champion = ", the champion of its dataset" if result.is_champion(champions_or_warn()) else ""
     _print("experiment", [f"{experiment}: {result.model} on {result.dataset}{champion}"])
     _print("data", _data(record.get("data") or read_json(paths.prepared(result.dataset) / "meta.json") or exported))
     _print("params", [_params(params, experiment, (record or exported).get("params"))])
@@ -79,6 +79,12 @@ def _print(name: str, lines: Iterable[str]) -> None:
     for line in filter(None, lines):
         print(f"{name:12}{line}")
         name = ""
+
+
+def _read_record(experiment: str) -> dict[str, Any]:
+    from torchprimer import models
+
+    return models.load_record(paths.model(experiment)).model_dump()
 
 
 def _data(data: Mapping[str, Any]) -> Iterator[str]:
@@ -186,10 +192,17 @@ def _usage(experiment: str, exported: Mapping[str, Any]) -> Iterator[str]:
     if reader is None:
         yield f"torchprimer generate {experiment} --count 64 --seed 1 out.png"
         return
-    (example,) = json.loads((paths.export(experiment) / "example.json").read_text("utf-8"))
     columns = reader.columns(exported)
     comment = f"   # columns: {', '.join(columns)}" if reader.key_values else ""
-    yield f"torchprimer predict {experiment} {reader.usage.format_map(example)}{comment}"
+    yield f"torchprimer predict {experiment} {reader.usage.format(text=_example_text(experiment))}{comment}"
+
+
+def _example_text(experiment: str) -> str:
+    """The text in example.json of the export; a placeholder if there is none."""
+    try:
+        return str(json.loads((paths.export(experiment) / "example.json").read_text("utf-8"))[0]["text"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return "a text"
 
 
 def _missing(params: Params, result: ExperimentResults, record: Mapping[str, Any]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from torchprimer.datasets.meta import AnyMeta, ImagesMeta, Meta
+from torchprimer.errors import UserError
 from torchprimer.params.experiments import AnyExperiment, Experiment
 from torchprimer.tasks import get_task
 
@@ -96,15 +97,40 @@ def save(weights: dict[str, torch.Tensor], record: Record, folder: Path) -> None
 
 
 def load(folder: Path) -> tuple[nn.Sequential, Record]:
-    """Rebuilds a trained model, in eval mode on the CPU, and its record, from nothing but the folder."""
+    """Rebuilds a trained model, in eval mode on the CPU, and its record, from nothing but the folder.
+
+    Raises:
+        UserError: record or weights are damaged, or the weights are missing.
+        FileNotFoundError: there is no record: the model is not trained.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     record = load_record(folder)
     model = build(record.params, record.data)
-    model.load_state_dict(load_file(folder / WEIGHTS))
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: tensors of another model
+        raise _damaged(folder, WEIGHTS, error) from None
     return model.eval(), record
 
 
 def load_record(folder: Path) -> Record:
-    """The record of the model in a folder."""
-    return Record.model_validate_json((folder / RECORD).read_text("utf-8"))
+    """The record of the model in a folder.
+
+    Raises:
+        UserError: the record is damaged.
+        FileNotFoundError: there is none: the model is not trained.
+    """
+    try:
+        return Record.model_validate_json((folder / RECORD).read_text("utf-8"))
+    except ValueError as error:
+        raise _damaged(folder, RECORD, error) from None
+
+
+def _damaged(folder: Path, name: str, error: Exception) -> UserError:
+    reason = (str(error) or type(error).__name__).splitlines()[0].strip(" :")
+    return UserError(
+        f"models/{folder.name}/{name} cannot be read ({reason}): `dvc repro train@{folder.name}` restores it from DVC's "
+        "cache, or trains the model again"
+    )

@@ -53,14 +53,15 @@ class Predictor:
             (place / "model.onnx").stat()  # onnxruntime would call a missing file damaged
             self._session = open_session(place / "model.onnx")
             self.kind: str = self.description["kind"]
+            self.classes: list[str] | None = self.description["classes"]
+            self._transform: dict[str, Any] = self.description["transform"]
+            self.noise_size: int | None = self._transform.get("latent_dim")
+            self._columns: list[str] = [column["name"] for column in self.description["columns"]]
         except FileNotFoundError:
             raise UserError(f"{place} is no exported model: model.json and model.onnx are not both there") from None
         except Exception as error:  # onnxruntime has exceptions of its own
-            raise UserError(f"{place} is damaged ({str(error).splitlines()[0]}): export it again") from None
-        self.classes: list[str] | None = self.description["classes"]
-        self._transform: dict[str, Any] = self.description["transform"]
-        self.noise_size: int | None = self._transform.get("latent_dim")
-        self._columns: list[str] = [column["name"] for column in self.description["columns"]]
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(f"{place} is damaged ({reason}): export it again") from None
 
     def predict(self, inputs: Any) -> list[Answer]:
         """An answer for each input, in their order; worked on in batches, so there may be any number of them.
