@@ -14,10 +14,7 @@ from torchprimer.params.experiments import Supervised
 
 Load = Callable[[str | bytes], params.Params]
 
-TOP = (
-    "crossvalidate, datasets, device, downloads, epochs, experiments, features, limit, lr, precision, processes, seed, "
-    "tensorboard"
-)
+TOP = "crossvalidate, datasets, device, downloads, epochs, experiments, features, limit, lr, precision, processes, seed"
 KINDS = "images, tabular, text, sequences"
 MODELS = "linear, mlp, cnn, bag_of_words, rnn, torchvision, efficientnet_lite, autoencoder, gan"
 LOSSES = "cross_entropy, nll_loss, multi_margin_loss, binary_cross_entropy_with_logits, mse_loss, l1_loss"
@@ -30,8 +27,8 @@ HIDDEN = "hidden:\n    - 512\n    - 256\n    - 128\n    - 64"
 SPELLED_CLASSES = "classes: {cifar10: [cat, dog]}"
 TAKES_NO_SUCH_KEY = (
     "takes no such key; allowed here: activation, augment, batch_norm, batch_size, dataset, dropout, early_stopping, "
-    "epochs, freeze, hidden, initialization, judge, loss, lr, model, momentum, optimizer, reduction, "
-    "samples_per_epoch, scheduler, start, training, weight_decay."
+    "epochs, freeze, hidden, init_from, initialization, loop, loss, lr, model, momentum, optimizer, reduction, "
+    "samples_per_epoch, scheduler, scorer, task, weight_decay."
 )
 MAPPING = "should be a mapping, `key: value` on each line"
 
@@ -110,8 +107,6 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
     ("batch_size: 64", "batch_size: true", f"{MLP}.batch_size: true: should be a valid integer"),
     ("batch_size: 64", "batch_size: '64'", f"{MLP}.batch_size: '64': should be a valid integer"),
     ("batch_size: 64", "batch_size: 64.5", f"{MLP}.batch_size: 64.5: should be a valid integer"),
-    ("tensorboard: false", "tensorboard: 0", "tensorboard: 0: should be a valid boolean"),
-    ("tensorboard: false", "tensorboard: 'no'", "tensorboard: 'no': should be a valid boolean"),
     ("processes: 1", "processes: 0", "processes: 0: should be greater than or equal to 1"),
     ("dataset: mnist\n", "dataset: 3\n", f"{MLP}.dataset: 3: should be a valid string, in quotes: '3'"),
     (HIDDEN, "hidden: 512", f"{MLP}.hidden: 512: should be a valid list"),
@@ -148,7 +143,7 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
      "downloads.mnist.files.0.sha256: 'BA891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db': "
      "should be a SHA-256: 64 digits of 0-9 and a-f"),
     ("url: http://", "url: ftp://",
-     "downloads.mnist.sources.2.url: 'ftp://yann.lecun.com/exdb/mnist/{file}.gz': should be an address: http://... or "
+     "downloads.mnist.sources.2.url: 'ftp://yann.lecun.com/exdb/mnist/{file}.gz': should be a URL: http://... or "
      "https://..."),
     (ONE_CYCLE, "scheduler: {name: StepLR, step_size: 0, gamma: 2.0}",
      f"{CATS}.scheduler.step_size: 0: should be greater than or equal to 1 (and 1 more mistake)"),

@@ -96,11 +96,11 @@ DO_NOT_FIT = [
      "diabetes, bike_sharing, mnist. Did you mean 'mnist'?"),
     ("features.own_features", "experiment: own_vision", "experiment: own_visoin",
      f"features.own_features.experiment: 'own_visoin': no such experiment; there are: {EXPERIMENTS}. Did you mean 'own_vision'?"),
-    ("features.own_features", "own_features:", "mnist:", "features.mnist: 'mnist': this name is taken, under datasets:"),
+    ("features.own_features", "own_features:", "mnist:", "features.mnist: 'mnist': a dataset has this name already"),
     ("features.own_features", "dataset: mnist", "dataset: diabetes",
-     "features.own_features.dataset: 'diabetes': is of kind tabular, and features are taken out of images"),
+     "features.own_features.dataset: 'diabetes': is of kind tabular, and features are extracted from images"),
     ("features.own_features", "experiment: own_vision", "experiment: mnist_cnn",
-     "features.own_features.experiment: 'mnist_cnn': is of model cnn; one of model torchvision or efficientnet_lite has features to take out"),
+     "features.own_features.experiment: 'mnist_cnn': is of model cnn; one of model torchvision or efficientnet_lite has features"),
     ("features.own_features", "experiment:", "exeriment:",
      "features.own_features.exeriment: unknown key; allowed here: dataset, experiment, model. Did you mean 'experiment'?"),
     ("features.own_features", "model: torchvision", "model: mlp",
@@ -109,13 +109,13 @@ DO_NOT_FIT = [
     ("experiments.own_gan", "scorer: mnist_cnn", "scorer: mnist_cn",
      f"experiments.own_gan.scorer: 'mnist_cn': should be one of: none, {EXPERIMENTS}. Did you mean 'mnist_cnn'?"),
     ("experiments.own_gan", "scorer: mnist_cnn", "scorer: own_codes", "experiments.own_gan.scorer: 'own_codes': should be a classifier "
-     "of images; this one is of model autoencoder on data of kind images"),
+     "of images; this one is for reconstruction on data of kind images"),
     ("experiments.own_gan", "scorer: mnist_cnn", "scorer: diabetes_tuned", "experiments.own_gan.scorer: 'diabetes_tuned': should be a "
-     "classifier of images; this one is of model mlp on data of kind tabular"),
+     "classifier of images; this one is for classification on data of kind tabular"),
     ("experiments.mnist_mlp", "scorer: none", "scorer: mnist_cnn",
-     "experiments.mnist_mlp.scorer: 'mnist_cnn': only what a gan makes is judged: set it to none"),
+     "experiments.mnist_mlp.scorer: 'mnist_cnn': only generated images are scored: set it to none"),
     ("experiments.mnist_mlp", "init_from: scratch", "init_from: scrach",
-     "experiments.mnist_mlp.init_from: 'scrach': should be a path as seen from models/ (a file or a folder), or one of: scratch, "
+     "experiments.mnist_mlp.init_from: 'scrach': should be a path relative to models/ (a file or a folder), or one of: scratch, "
      f"imagenet, {EXPERIMENTS}. Did you mean 'scratch'?"),
     ("experiments.mnist_mlp", "init_from: scratch", "init_from: mnist_mlp",
      "experiments.mnist_mlp.init_from: 'mnist_mlp': an experiment cannot start from itself"),
@@ -137,7 +137,7 @@ DO_NOT_FIT = [
      "experiments.own_gan.loop: 'supervised' is not allowed with model 'gan'; one of: adversarial."),
     ("experiments.line_search", "loop: grid_search", "loop: gradient_descent",
      f"experiments.line_search.weight: model 'linear' with loop 'gradient_descent' {NO_SUCH_KEY} batch_size, bias, dataset, epochs, "
-     "initialization, judge, lr, model, start, training."),
+     "init_from, initialization, loop, lr, model, scorer, task."),
     ("experiments.line_search", "stop: 4.0", "stop: -1.0",
      "experiments.line_search.weight.stop: -1.0: should not be below start: 0"),
     ("experiments.line_search", "step: 0.1", "step: 0.3",
@@ -153,8 +153,8 @@ DO_NOT_FIT = [
     ("experiments.line_gradient_descent", "bias: false", "bias: {start: 0, stop: 1, step: 1}",
      "experiments.line_gradient_descent.bias: {'start': 0, 'stop': 1, 'step': 1}: should be a valid boolean"),
     ("experiments.line_gradient_descent", "    lr: 0.01\n", "", "experiments.line_gradient_descent.lr: is missing"),
-    ("experiments.line_gradient_descent", "dataset: line", "dataset: gaussians", "experiments.line_gradient_descent.loop: "
-     "'gradient_descent': is for regression, and dataset gaussians is for classification: take supervised"),
+    ("experiments.line_gradient_descent", "dataset: line", "dataset: gaussians", "experiments.line_gradient_descent.task: "
+     "'regression': should be that of dataset gaussians: classification"),
     ("experiments.mnist_cnn", "dataset: mnist", "dataset: diabetes",
      "experiments.mnist_cnn.model: 'cnn': takes data of kind images, and dataset diabetes is of kind tabular"),
     ("experiments.mnist_mlp", "dataset: mnist", "dataset: own_texts",
@@ -189,11 +189,11 @@ DO_NOT_FIT = [
     ("crossvalidate.diabetes_tuned", "dataset: diabetes", "dataset: mnist",
      "crossvalidate.diabetes_tuned.dataset: 'mnist': should be that of experiment diabetes_tuned: diabetes"),
     ("crossvalidate.diabetes_tuned", "diabetes_tuned:\n    dataset: diabetes\n    model: mlp", "mnist_mlp:\n    dataset: mnist\n    model: mlp",
-     "crossvalidate.mnist_mlp: 'mnist_mlp': only classifiers of tables are cross-validated, and dataset mnist is for "
-     "classification, kind images"),
+     "crossvalidate.mnist_mlp: 'mnist_mlp': only classifiers of tables are cross-validated; this is "
+     "classification, data of kind images"),
     ("crossvalidate.diabetes_tuned", "diabetes_tuned:\n    dataset: diabetes\n    model: mlp", "line_search:\n    dataset: line\n    model: linear",
-     "crossvalidate.line_search: 'line_search': only classifiers of tables are cross-validated, and dataset line is for "
-     "regression, kind tabular"),
+     "crossvalidate.line_search: 'line_search': only classifiers of tables are cross-validated; this is "
+     "regression, data of kind tabular"),
     ("crossvalidate.diabetes_tuned", "model: mlp", "model: linear",
      "crossvalidate.diabetes_tuned.model: 'linear': should be that of experiment diabetes_tuned: mlp"),
     ("experiments.diabetes_tuned", "init_from: scratch", "init_from: mnist_mlp",

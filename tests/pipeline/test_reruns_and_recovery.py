@@ -24,7 +24,7 @@ def test_one_experiment_alone(few: Clone) -> None:
     done = few("dvc exp run -S experiments.mnist_cnn.lr=0.05")
     assert executed(done.stdout) == {"check", "train@mnist_cnn", "evaluate@mnist_cnn", "export@mnist_cnn", "report"}
     assert not list(few.folder.glob("metrics/*/tensorboard"))
-    few("dvc exp run -S tensorboard=true train@mnist_mlp")
+    few("dvc repro -f -s train@mnist_mlp", TORCHPRIMER_TENSORBOARD="1")
     (events,) = few.folder.glob("metrics/mnist_mlp/tensorboard/*/events.*")
     assert b"validation_accuracy" in events.read_bytes()
     few("dvc exp run -S experiments.mnist_cnn.lr=0.00001 check")  # DVC writes 1e-05, a string to PyYAML

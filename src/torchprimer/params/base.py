@@ -1,5 +1,6 @@
 """What every part of params.yaml is made of: checked types, and sections that take no unknown keys."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -7,20 +8,21 @@ from pydantic_core import PydanticCustomError
 
 from torchprimer.errors import did_you_mean
 
-SHA256, NAME, DEVICE, ADDRESS = r"^[0-9a-f]{64}$", r"^[A-Za-z][A-Za-z0-9_]*$", r"^[a-z]+(:\d+)?$", r"^https?://"
+SHA256, NAME, DEVICE, URL = r"^[0-9a-f]{64}$", r"^[A-Za-z][A-Za-z0-9_]*$", r"^[a-z]+(:\d+)?$", r"^https?://"
 FILE = r"^[^/\\]*[^/\\.][^/\\]*$"
-PATTERNS = {  # what each asks for, in words
+PATTERNS = {  # what each requires, in words
     SHA256: "should be a SHA-256: 64 digits of 0-9 and a-f",
     NAME: "should have letters, digits and _ only, a letter first",
     DEVICE: "should be auto, cpu, or a device as PyTorch names it: cuda, cuda:1, mps, xpu, npu",
-    ADDRESS: "should be an address: http://... or https://...",
+    URL: "should be a URL: http://... or https://...",
     FILE: "should be the name of a file, without a folder",
 }
+MAX_INT = 10**12  # larger counts are typing mistakes, and some libraries hang or overflow on them
 
 DatasetTask = Literal["classification", "regression", "sequence_labelling"]
 Sha256 = Annotated[str, Field(pattern=SHA256)]
 Text = Annotated[str, Field(min_length=1)]
-PositiveInt = Annotated[int, Field(ge=1)]
+PositiveInt = Annotated[int, Field(ge=1, le=MAX_INT)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -33,35 +35,36 @@ Device = Annotated[str, Field(pattern=DEVICE)]
 
 
 class StrictModel(BaseModel):
-    """A part of params.yaml: no unknown keys, no guessing between types."""
+    """A part of params.yaml: unknown keys are errors, types are not converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _only_known_keys(cls, given: Any) -> Any:
-        unknown = sorted(set(given) - set(cls.model_fields), key=str) if isinstance(given, dict) else []
-        loop = cls.model_fields.get("loop")  # one that the model does not have brings keys of its own with it
-        if unknown and (loop is None or given.get("loop") in get_args(loop.annotation)):
+    def _only_known_keys(cls, content: Any) -> Any:
+        unknown = sorted(set(content) - set(cls.model_fields), key=str) if isinstance(content, dict) else []
+        loop = cls.model_fields.get("loop")  # with a loop that the model does not have, other keys are wrong, too
+        if unknown and (loop is None or content.get("loop") in get_args(loop.annotation)):
             allowed = ", ".join(sorted(cls.model_fields))
             raise PydanticCustomError(
                 "unknown_key",
                 "unknown key; allowed here: {allowed}.{guess}",
                 {"key": str(unknown[0]), "allowed": allowed, "guess": did_you_mean(unknown[0], cls.model_fields)},
             )
-        return given
+        return content
 
 
-def key_error(key: str, given: Any, message: str) -> PydanticCustomError:
-    """The complaint of a validator about one key of its section, once the types are right."""
-    return PydanticCustomError("key_error", "{message}", {"key": key, "given": given, "message": message})
+def key_error(key: str, value: Any, message: str) -> PydanticCustomError:
+    """The error of a validator about one key of its section, once the types are right."""
+    return PydanticCustomError("key_error", "{message}", {"key": key, "value": value, "message": message})
 
 
-def value_error(path: str, given: Any, message: str) -> PydanticCustomError:
-    """The complaint of a validator of the whole file about the value at `path`."""
-    return PydanticCustomError("value_error", "{message}", {"path": path, "given": given, "message": message})
+def value_error(path: str, value: Any, message: str) -> PydanticCustomError:
+    """The error of a validator of the whole file about the value at `path`."""
+    return PydanticCustomError("value_error", "{message}", {"path": path, "value": value, "message": message})
 
 
-def reference_error(path: str, given: str, what: str, allowed: Any) -> PydanticCustomError:
-    """The complaint about a name that no one defined; `what`: the sentence before the list of those that exist."""
-    return value_error(path, given, f"{what} {', '.join(allowed)}.{did_you_mean(given, allowed)}")
+def reference_error(path: str, name: str, message: str, allowed: Iterable[str]) -> PydanticCustomError:
+    """The error about a name that is not defined; `message`: the sentence before the list of those that are."""
+    names = list(allowed)
+    return value_error(path, name, f"{message} {', '.join(names)}.{did_you_mean(name, names)}")

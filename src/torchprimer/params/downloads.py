@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Discriminator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from torchprimer.params.base import (
-    ADDRESS,
+    URL,
     FileName,
     NonNegative,
     Number,
@@ -43,7 +43,7 @@ class UrlSource(StrictModel):
     """The publisher's own address: one file (`{file}` stands for its name), or an archive that holds them all."""
 
     kind: Literal["url"]
-    url: Annotated[str, Field(pattern=ADDRESS)]
+    url: Annotated[str, Field(pattern=URL)]
     folder: str | None = None  # given: the address is an archive, and its files lie in this folder
 
 

@@ -80,6 +80,7 @@ class BaseExperiment(StrictModel):
 
     kinds: ClassVar[tuple[str, ...]] = ("images", "tabular", "features")  # of data that the model takes
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")  # that the model can be trained for
+    has_features: ClassVar[bool] = False  # whether extract_features can take its frozen layers
 
 
 class Supervised(BaseExperiment):
@@ -257,6 +258,7 @@ class Torchvision(Supervised):
     dropout: Fraction = 0.0
 
     kinds: ClassVar[tuple[str, ...]] = ("images",)
+    has_features: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _dropout_is_used(self) -> "Torchvision":
@@ -273,6 +275,7 @@ class EfficientNetLite(Supervised):
     dropout: Fraction = 0.0
 
     kinds: ClassVar[tuple[str, ...]] = ("images",)
+    has_features: ClassVar[bool] = True
 
 
 class Autoencoder(Supervised):

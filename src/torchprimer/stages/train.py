@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from importlib import import_module, metadata
@@ -74,7 +75,9 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
         experiment,
         device=device,
         precision=precision,
-        on_epoch=_Listeners(tracker, run_id if params.tensorboard else None, name) if tracker else _ignore,
+        on_epoch=_Listeners(tracker, run_id if os.environ.get("TORCHPRIMER_TENSORBOARD") == "1" else None, name)
+        if tracker
+        else _ignore,
         checkpoint=checkpoint,
         title=name,
         watch=watcher(experiment, meta, train_split),

@@ -1,0 +1,104 @@
+"""pydantic's validation errors in words: the full path in params.yaml, the value, what is allowed, a guess at the typo."""
+
+import datetime
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from torchprimer.errors import did_you_mean
+from torchprimer.params.base import NAME, PATTERNS
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+TAGS = ("kind", "model", "loop", "name")  # keys whose value decides which other keys a section takes
+
+
+def describe(error: "ValidationError", content: Any) -> str:
+    """One line for the first error that pydantic reports, and the number of further ones.
+
+    Args:
+        content: what was validated: params.yaml as it was parsed.
+    """
+    details = error.errors(include_url=False)
+    line = _describe_first(details[0], content)
+    more = len(details) - 1
+    return line + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
+
+
+def _describe_first(detail: Any, content: Any) -> str:
+    context: dict[str, Any] = detail.get("ctx", {})
+    error_type, location, message = detail["type"], detail["loc"], detail["msg"]
+    path, value = _locate(location, content, missing=error_type == "missing")
+    match error_type:
+        case "unknown_key" | "key_error":
+            path = f"{path}.{context['key']}".lstrip(".")
+            if error_type == "unknown_key" and (tags := _tags(location, value)):
+                message = message.replace("unknown key", f"{' with '.join(tags)} takes no such key")
+            text = f"{_yaml(context['value'])}: {message}" if "value" in context else message
+        case "value_error":
+            path, text = context["path"], f"{_yaml(context['value'])}: {message}"
+        case "missing":
+            text = "is missing"
+        case "union_tag_not_found":
+            path, text = f"{path}.{context['discriminator']}".replace("'", ""), "is missing"
+        case "literal_error" | "union_tag_invalid":
+            path, text = _not_allowed(detail, content, path, value)
+        case "dict_type" | "model_type" | "model_attributes_type":
+            text = f"{_yaml(value)}: should be a mapping, `key: value` on each line"
+        case _ if location[-1:] == ("[key]",):
+            text = f"as a name, it {PATTERNS[NAME]}"
+        case "string_pattern_mismatch":
+            text = f"{_yaml(value)}: {PATTERNS[context['pattern']]}"
+        case _:
+            text = f"{_yaml(value)}: {re.sub(r'^(Input|String|List) | after validation, not [0-9]+$', '', message)}"
+            if error_type == "string_type" and isinstance(value, bool | int | float):
+                text += f", in quotes: '{json.dumps(value)}'"
+    return f"{path}: {text}" if path else text
+
+
+def _not_allowed(detail: Any, content: Any, path: str, value: Any) -> tuple[str, str]:
+    """Path and text of a value that is none of those allowed."""
+    context = detail["ctx"]
+    allowed = str(context.get("expected") or context["expected_tags"]).replace(" or ", ", ").replace("'", "")
+    if detail["type"] == "union_tag_invalid":
+        key, section = context["discriminator"].strip("'"), value
+        path, value = f"{path}.{key}", section[key]
+    else:
+        key, section = str(detail["loc"][-1]), _locate(detail["loc"][:-1], content, missing=False)[1]
+    model = f" with model '{section['model']}'" if key == "loop" else ""
+    return path, f"{_yaml(value)} is not allowed{model}; one of: {allowed}.{did_you_mean(value, allowed.split(', '))}"
+
+
+def _yaml(value: object) -> str:
+    """A value as YAML writes it, cut to what fits into a message."""
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    if isinstance(value, datetime.date):
+        text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _tags(location: tuple[int | str, ...], section: Any) -> list[str]:
+    """The keys that decide which keys the section takes, as far as pydantic read: `model 'linear'`, `loop 'grid_search'`."""
+    if not isinstance(section, dict):
+        return []
+    return [f"{tag} '{section[tag]}'" for tag in TAGS if tag in section and section[tag] in location]
+
+
+def _locate(location: tuple[int | str, ...], content: Any, *, missing: bool) -> tuple[str, Any]:
+    """The path as the file has it (pydantic adds the names of union members), and the value there."""
+    path: list[str] = []
+    tags = list(TAGS)
+    for position, part in enumerate(location):
+        if isinstance(content, dict) and (tag := next((tag for tag in tags if content.get(tag) == part), None)):
+            tags.remove(tag)  # the name of a union member; a key may have the same: `text` in a dataset of kind text
+            continue
+        is_inside = (isinstance(content, dict) and part in content) or (
+            isinstance(content, list) and isinstance(part, int) and part < len(content)
+        )
+        if is_inside:
+            content, tags = content[part], list(TAGS)
+            path.append(str(part))
+        elif missing and position == len(location) - 1:
+            path.append(str(part))
+    return ".".join(path), content
