@@ -8,6 +8,7 @@ import pandas as pd
 
 from torchprimer import paths
 from torchprimer.report.summaries import Summary
+from torchprimer.tasks.metrics import HEADLINE_METRICS
 
 MAX_POINTS = 250  # of a curve
 LOG_SCALE_RATIO = 200  # the axis is logarithmic if largest / smallest value exceeds this
@@ -67,10 +68,12 @@ def curves(summaries: Iterable[Summary]) -> list[Curves]:
         return tuple(summary for summary in candidates if column in columns[summary.name])
 
     split = "the validation split" if all(summary.held_out for summary in trained) else "training rows"
-    charts = [
-        Curves(f"{title} on {split}", title, with_column(f"validation_{metric}"), {f"validation_{metric}": ""})
-        for metric, title in (("accuracy", "Accuracy"), ("r2", "R²"))
-    ]
+    charts = []
+    for metric in HEADLINE_METRICS:
+        column = f"validation_{metric.validation_name}"
+        if column != "validation_loss":
+            title = f"{metric.label[:1].upper()}{metric.label[1:]}"
+            charts.append(Curves(f"{title} on {split}", title, with_column(column), {column: ""}))
     for title, labels in (
         ("Loss", {"validation_loss": "validation", "train_loss": "training"}),
         ("Adversarial loss", {"generator_loss": "generator", "discriminator_loss": "discriminator"}),
