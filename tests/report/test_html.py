@@ -175,6 +175,26 @@ def test_seconds_are_empty_without_a_timing(committed: Path, chromium: Chromium)
         assert {name: seconds for name, seconds in shown.items() if seconds} == {"mnist_cnn": "83.4"}
 
 
+def test_folds_of_model_and_baseline_are_in_one_chart(committed: Path, chromium: Chromium) -> None:
+    folder = committed / "metrics" / "diabetes_tuned"
+    table = pd.read_csv(folder / "folds.csv").assign(baseline_accuracy=[0.7 + i / 100 for i in range(10)])
+    table.to_csv(folder / "folds.csv", index=False)
+    summary = json.loads((folder / "folds.json").read_text())
+    baseline = {"baseline_accuracy_mean": 0.745, "baseline_accuracy_std": 0.0303, "difference_low": 0.001}
+    (folder / "folds.json").write_text(json.dumps(summary | baseline | {"difference_high": 0.059}))
+    file = committed / "index.html"
+    file.write_text(render(params.load()), "utf-8")
+    with chromium.visit() as visit:
+        page = visit.open(file)
+        figure = page.locator("#diabetes figure", has_text="Cross-validation of diabetes_tuned")
+        expect(figure).to_contain_text("0.7750 ± 0.0383 in 10 folds; hollow: baseline")
+        expect(figure.locator(".mark-symbol path")).to_have_count(20)
+        expect(page.locator("#diabetes .findings")).to_contain_text("+0.0010 to +0.0590, model above baseline")
+        row = page.locator("#experiments tr", has=page.locator("a[href='#diabetes_tuned']"))
+        expect(row.locator(".baselines")).to_contain_text("0.7450 ± 0.0303 in 10 folds")
+        assert visit.errors == []
+
+
 def test_tensorboard_and_timings_are_no_dependencies(unchanged: Clone) -> None:
     events = unchanged.folder / "metrics" / "mnist_cnn" / "tensorboard" / "run"
     events.mkdir(parents=True)

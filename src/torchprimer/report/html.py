@@ -98,8 +98,9 @@ def fold_charts(summaries: Sequence[Summary], colours: Mapping[str, str]) -> Ite
     for summary in summaries:
         if summary.folds:
             title = f"Cross-validation of {summary.name}"
+            legend = f"{summary.cross_validation}{'; hollow: baseline' if summary.baseline_cross_validation else ''}"
             spec = charts.folds(summary, colours[summary.name])
-            yield {"title": title, "legend": summary.cross_validation, "names": summary.name, "spec": spec}
+            yield {"title": title, "legend": legend, "names": summary.name, "spec": spec}
 
 
 def top_words(experiment: str) -> dict[str, list[dict[str, Any]]]:
