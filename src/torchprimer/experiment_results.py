@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torchprimer import paths
 from torchprimer.errors import UserError
 from torchprimer.params import Params
-from torchprimer.tasks.metrics import HEADLINE_METRICS, METRICS, Metric
+from torchprimer.tasks.metrics import HEADLINE_METRICS, Metric
 
 if TYPE_CHECKING:
     from torchprimer.tracking.client import Champion
@@ -104,19 +104,6 @@ class ExperimentResults:
     def test_score(self) -> float | None:
         return self.test.get(self.metric.name) if self.metric else None
 
-    # names of before, until cli/ and report/ have changed over
-    @property
-    def trained(self) -> bool:
-        return self.is_trained
-
-    @property
-    def training(self) -> dict[str, Any]:
-        return self.train
-
-    @property
-    def measure(self) -> str | None:
-        return self.metric.name if self.metric else None
-
     @property
     def state(self) -> str:
         """`ready`, or the first stage that has not run."""
@@ -144,13 +131,3 @@ def read_json(file: Path) -> dict[str, Any]:
         f"{shown} is damaged: `git restore {shown}` or `dvc checkout {shown.parent}` brings back what was committed, "
         f"`dvc repro` makes it again"
     )
-
-
-# names of before, until cli/ and report/ have changed over
-Result = ExperimentResults
-read = read_json
-MEASURES = {metric.name: (metric.label, f"validation_{metric.validation_name}_best") for metric in HEADLINE_METRICS}
-
-
-def number(measure: str | None, value: float | None) -> str:
-    return METRICS[measure].format(value) if measure else ""
