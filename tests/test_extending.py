@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import Clone, keep_experiments
+from tests.clone import Clone, keep_experiments
 from tests.pipeline.test_pipeline import changed, executed, runs
 
 FLOWER = "'sepal length (cm)=5.1' 'sepal width (cm)=3.5' 'petal length (cm)=1.4' 'petal width (cm)=0.2'"
@@ -23,7 +23,7 @@ KEEP = ("iris_pca_softmax", "line_search", "mnist_autoencoder")  # small experim
 def project(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: Path) -> Clone:
     """A copy of the project with three experiments, at most 64 samples in a split and 2 epochs."""
     clone = Clone(tmp_path_factory.mktemp("extending"), dvc_cache)
-    clone.first = forking
+    clone.bin_folder = forking
     keep_experiments(clone, KEEP)
     for key, value in (("limit", 64), ("epochs", 2)):
         clone.replace("params.yaml", f"\n{key}:\n", f"\n{key}: {value}\n")

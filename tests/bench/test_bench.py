@@ -11,7 +11,7 @@ from PIL import Image
 
 from bench.__main__ import LINES, main
 from bench.measure import Options
-from tests.conftest import Clone, keep_experiments
+from tests.clone import Clone, keep_experiments
 from torchprimer import paths
 
 SAMPLES = 64

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, clean_environment, running
+from tests.clone import PROJECT, clean_environment, running
 from torchprimer.stages import STAGES
 
 COMMANDS = ("list", "show", "predict", "generate", "demo", "add-photos", "add-data", "ui", "sync", *STAGES)

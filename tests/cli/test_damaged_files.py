@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, clean_environment
+from tests.clone import PROJECT, clean_environment
 from torchprimer import paths
 from torchprimer.cli.app import main
 

@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from tests.conftest import Clone, clean_environment, running
+from tests.clone import Clone, clean_environment, running
 from tests.pipeline.test_pipeline import raw_dataset, store
 from torchprimer.cli.formatting import places, shorten, size
 

@@ -21,7 +21,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser import Chromium
-from tests.conftest import Clone, clean_environment
+from tests.clone import Clone, clean_environment
 from torchprimer.demo.bikes import choices, hourly_rows, slider_range
 from torchprimer.demo.digits import centre_digit
 from torchprimer.demo.generators import most_sensitive

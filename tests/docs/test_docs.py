@@ -29,7 +29,7 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from tests.conftest import PROJECT, Clone, running
+from tests.clone import PROJECT, Clone, running
 from tests.docs.test_docs_own_data import chapter
 from torchprimer import params, paths
 from torchprimer.report.markdown import IN_THE_README
@@ -85,7 +85,7 @@ COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the 
     "dvc repro evaluate@its_name": ("tests/test_extending.py::test_an_experiment", "dvc repro export@iris_mlp"),
     "dvc exp run -S lr=0.01": ("tests/pipeline/test_pipeline.py::test_only_what_depends_on_a_change_trains_again",
                                "changed(unchanged)"),
-    "dvc exp run -S limit=256 -S epochs=1": ("tests/conftest.py::run_reduced", "dvc exp run {REDUCED}"),
+    "dvc exp run -S limit=256 -S epochs=1": ("tests/clone.py::run_reduced", "dvc exp run {REDUCED}"),
     "dvc exp run -S experiments.mnist_cnn.lr=0.05": (
         f"{RERUNS}::test_one_experiment_alone", "dvc exp run -S experiments.mnist_cnn.lr=0.05",
     ),
@@ -364,7 +364,7 @@ def test_command_answers(tidy: Clone, command: str, tmp_path: Path) -> None:
 @pytest.fixture
 def forked(unchanged: Clone, forking: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
     """The reduced pipeline, as `unchanged`, with the commands that save time."""
-    monkeypatch.setattr(unchanged, "first", forking)
+    monkeypatch.setattr(unchanged, "bin_folder", forking)
     return unchanged
 
 

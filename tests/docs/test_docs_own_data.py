@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.conftest import PROJECT, Clone
+from tests.clone import PROJECT, Clone
 
 PAGE = (PROJECT / "docs" / "your-own-data.md").read_text("utf-8")
 
@@ -48,7 +48,7 @@ def accuracies(clone: Clone, experiment: str, dataset: str) -> tuple[float, floa
 @pytest.fixture
 def clone(clone: Clone, forking: Path) -> Clone:
     """That of all tests, with the commands that save time."""
-    clone.first = forking
+    clone.bin_folder = forking
     return clone
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.conftest import PROJECT, Clone, running
+from tests.clone import PROJECT, Clone, running
 from tests.demo.test_demo import free_port
 from tests.pipeline.test_pipeline import executed, runs
 

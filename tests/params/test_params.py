@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, Clone
+from tests.clone import PROJECT, Clone
 from torchprimer import params, paths
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params.experiments import Supervised

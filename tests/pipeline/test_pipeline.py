@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from tests.conftest import PROJECT, Clone, clean_environment
+from tests.clone import PROJECT, Clone, clean_environment
 from torchprimer.tracking.views import VIEWS
 
 PARAMS = YAML(typ="safe").load((PROJECT / "params.yaml").read_text("utf-8"))

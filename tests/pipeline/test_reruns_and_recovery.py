@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.conftest import FEW, Clone, running
+from tests.clone import SMALL_SET, Clone, running
 from tests.pipeline.test_pipeline import executed, runs, store
 
 
@@ -47,7 +47,8 @@ def test_sync_brings_back_a_deleted_store(few: Clone) -> None:
     def content() -> dict[str, Any]:
         client = store(few)
         fingerprints = {
-            json.loads((few.folder / "models" / name / "experiment.json").read_text())["fingerprint"] for name in FEW
+            json.loads((few.folder / "models" / name / "experiment.json").read_text())["fingerprint"]
+            for name in SMALL_SET
         }
         found = {}
         for run in runs(few):
@@ -71,11 +72,11 @@ def test_sync_brings_back_a_deleted_store(few: Clone) -> None:
     few("dvc repro")
     few("python src/torchprimer sync")
     before = content()
-    assert set(before) == set(FEW)
+    assert set(before) == set(SMALL_SET)
     assert "nothing to do" in few("python src/torchprimer sync").stdout
     for file in few.folder.glob("mlflow.db*"):
         file.unlink()
-    everything = len(FEW) + len(list((few.folder / "data" / "splits").glob("*.rejected.csv")))
+    everything = len(SMALL_SET) + len(list((few.folder / "data" / "splits").glob("*.rejected.csv")))
     assert f"{everything} runs logged" in few("python src/torchprimer sync").stdout
     assert content() == before
     client = store(few)

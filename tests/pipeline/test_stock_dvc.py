@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FEW, Clone, keep_experiments, running
+from tests.clone import SMALL_SET, Clone, keep_experiments, running
 from tests.pipeline.test_pipeline import executed, runs
 from tests.pipeline.test_reruns_and_recovery import wait_for
 
@@ -28,7 +28,7 @@ UP_TO_DATE = "Data and pipelines are up to date."
 def stock(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
     """The project after its first `dvc repro`, committed to git."""
     clone = Clone(tmp_path_factory.mktemp("stock"), dvc_cache)
-    keep_experiments(clone, FEW)
+    keep_experiments(clone, SMALL_SET)
     clone.replace("params.yaml", "\nepochs:", "\nepochs: 1")
     clone.replace("params.yaml", "\nlimit:", "\nlimit: 256")
     clone("git rm -q -r dvc.lock metrics && git commit -q -a -m 'a small project'")
@@ -48,12 +48,12 @@ def assert_up_to_date(clone: Clone) -> None:
 def test_repro_runs_every_stage_once(stock: Clone) -> None:
     assert_up_to_date(stock)
     trained = [run for run in runs(stock) if run.data.tags["type"] == "experiment"]
-    assert sorted(run.info.run_name for run in trained) == sorted(FEW)
-    for name in FEW:
+    assert sorted(run.info.run_name for run in trained) == sorted(SMALL_SET)
+    for name in SMALL_SET:
         assert (stock.folder / "models" / name / "model.safetensors").is_file()
         assert (stock.folder / "models" / f"{name}.export" / "model.onnx").is_file()
         assert json.loads((stock.folder / "metrics" / name / "test.json").read_text())["accuracy"] > 0
-    assert all(name in (stock.folder / "reports" / "index.html").read_text("utf-8") for name in FEW)
+    assert all(name in (stock.folder / "reports" / "index.html").read_text("utf-8") for name in SMALL_SET)
 
 
 def test_a_changed_number_reruns_only_its_experiment(stock: Clone) -> None:

@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
-from tests.conftest import PROJECT, Clone, clean_environment
+from tests.clone import PROJECT, Clone, clean_environment
 from torchprimer import models, params, paths
 from torchprimer.datasets.images import ImageArrays, open_raw
 from torchprimer.datasets.sequences import read_sequences

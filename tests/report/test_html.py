@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from ruamel.yaml import YAML
 
 from tests.browser import Chromium
-from tests.conftest import PROJECT, Clone, clean_environment
+from tests.clone import PROJECT, Clone, clean_environment
 from torchprimer import params
 from torchprimer.report.html import render
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, Clone
+from tests.clone import PROJECT, Clone
 from torchprimer import paths
 from torchprimer.errors import UserError
 from torchprimer.sources.user_data import WANTED, add_data

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import Clone
+from tests.clone import Clone
 from tests.datasets.test_image_folder import encoded, in_folder, pets, zipped
 from torchprimer import paths
 from torchprimer.errors import UserError

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from tests.browser import Chromium
-from tests.conftest import Clone, clean_environment
+from tests.clone import Clone, clean_environment
 from torchprimer import params
 from torchprimer.datasets.text import read_texts
 

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.conftest import PROJECT, clean_environment, running
+from tests.clone import PROJECT, clean_environment, running
 from torchprimer import paths
 from torchprimer.errors import UserError
 from torchprimer.tracking import Tracker, meeting_place

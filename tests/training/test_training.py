@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.conftest import PROJECT
+from tests.clone import PROJECT
 from tests.objects import load_experiment, make_meta, make_record
 from torchprimer import models, paths
 from torchprimer.datasets.storage import SplitArrays
