@@ -217,6 +217,8 @@ def test_the_chinese_page_is_in_step(page: str) -> None:
             assert lines_of_shell(there) == lines_of_shell(code)
         elif language == "mermaid":
             assert re.sub(r"-- .+? -->", "-->", there) == re.sub(r"-- .+? -->", "-->", code)
+        elif language == "yaml":
+            assert re.sub(r" *#.*", "", there) == re.sub(r" *#.*", "", code)
         else:  # the map of the repository: the same places
             places = r"(?:^|  )((?:[\w./]+(?:/|\.py|\.yaml)(?: |$))+)"
             assert re.findall(places, there, re.MULTILINE) == re.findall(places, code, re.MULTILINE)
@@ -224,6 +226,15 @@ def test_the_chinese_page_is_in_step(page: str) -> None:
     assert links(page)[0] == other
     assert links(chinese)[0] == Path(page).name
     assert len(re.findall(r"[\u4e00-\u9fff]", prose(chinese))) > len(re.findall(r"[A-Za-z]+", prose(page))) / 2
+
+
+def test_charts_of_the_chinese_course_have_a_chinese_caption() -> None:
+    """Their titles and axes are in English."""
+    captions = re.findall(
+        r"^!\[[^\]]*\]\(figures/(.+?)\)\n\n(?:\*(.+)\*\n)?", text_of("docs/course.zh-CN.md"), re.MULTILINE
+    )
+    assert len(captions) > 25
+    assert [figure for figure, caption in captions if not re.search(r"[\u4e00-\u9fff]", caption)] == []
 
 
 def test_numbers_of_the_chinese_table_are_those_of_params_yaml() -> None:

@@ -69,10 +69,10 @@ def test_make_repro(unchanged: Clone) -> None:
 
 
 def test_make_quick(few: Clone) -> None:
-    """All stages run in a temporary copy: the workspace stays as it is, the runs are in its MLflow store."""
+    """All stages run in a temporary copy: the workspace is unchanged, the runs are in its MLflow store."""
     head, count = few("git rev-parse HEAD").stdout, len(runs(few))
     output = make(few, "quick")
-    assert "Done; the workspace is as it was" in output
+    assert "Done; the workspace is unchanged" in output
     assert few("git status --porcelain").stdout == ""
     assert few("git rev-parse HEAD").stdout == head
     limits = {run.data.params["limit"] for run in runs(few)[count:] if run.data.tags["type"] == "experiment"}
