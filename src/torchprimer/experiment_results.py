@@ -48,9 +48,7 @@ class ExperimentResults:
 
     def is_champion(self, champions: "Mapping[str, Champion]") -> bool:
         """Whether this very training is the champion of its dataset, and not an earlier one of the same name."""
-        record = read_json(paths.model(self.name) / "experiment.json") or read_json(
-            paths.export(self.name) / "model.json"
-        )
+        record = read_json(paths.model(self.name) / "experiment.json", f"train@{self.name}") or self.exported
         champion = champions.get(self.raw_dataset)
         return champion is not None and champion.fingerprint == record.get("fingerprint")
 
@@ -61,9 +59,14 @@ class ExperimentResults:
         return file if file.is_file() else None
 
     @cached_property
+    def exported(self) -> dict[str, Any]:
+        """model.json of the export; empty if the model is not exported."""
+        return read_json(paths.export(self.name) / "model.json", f"export@{self.name}")
+
+    @cached_property
     def train(self) -> dict[str, Any]:
         """metrics/E/train.json: scores of the best and the last epoch, parameters; empty if it is missing."""
-        return read_json(paths.metrics(self.name) / "train.json")
+        return read_json(paths.metrics(self.name) / "train.json", f"train@{self.name}")
 
     @cached_property
     def timing(self) -> dict[str, Any]:
@@ -72,16 +75,16 @@ class ExperimentResults:
 
     @cached_property
     def test(self) -> dict[str, float]:
-        return read_json(paths.metrics(self.name) / "test.json")
+        return read_json(paths.metrics(self.name) / "test.json", f"evaluate@{self.name}")
 
     @cached_property
     def folds(self) -> dict[str, float]:
-        return read_json(paths.metrics(self.name) / "folds.json")
+        return read_json(paths.metrics(self.name) / "folds.json", f"crossvalidate@{self.name}")
 
     @cached_property
     def baseline(self) -> dict[str, dict[str, float]]:
         """Test scores of a model that ignores its input (`dummy`) and of a classic one."""
-        return read_json(paths.baseline(self.raw_dataset))
+        return read_json(paths.baseline(self.raw_dataset), f"baseline@{self.raw_dataset}")
 
     @property
     def metric(self) -> Metric | None:
@@ -112,8 +115,11 @@ class ExperimentResults:
         return "not exported" if self.onnx is None else "not evaluated" if not self.test else "ready"
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path, target: str = "") -> dict[str, Any]:
     """The object in a JSON file; empty if there is no file.
+
+    Args:
+        target: the stage that writes the file, as DVC names it: `train@mnist_cnn`.
 
     Raises:
         UserError: the file is damaged.
@@ -126,8 +132,6 @@ def read_json(file: Path) -> dict[str, Any]:
             return content
     except (ValueError, RecursionError):
         pass
-    shown = file.relative_to(paths.project()) if file.is_relative_to(paths.project()) else file
-    raise UserError(
-        f"{shown} is damaged: `git restore {shown}` or `dvc checkout {shown.parent}` brings back what was committed, "
-        f"`dvc repro` makes it again"
-    )
+    name = file.relative_to(paths.project()) if file.is_relative_to(paths.project()) else file
+    remedy = f"`dvc repro {target}` restores it from DVC's cache, or computes it again"
+    raise UserError(f"{name} is damaged: {remedy if target else f'delete it, or `git restore {name}`'}")

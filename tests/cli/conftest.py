@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, clean_environment
+from tests.clone import PROJECT, clean_environment
 
 STAGES = (
     "download hours", "split hours", "preprocess hours", "train hours_logistic", "evaluate hours_logistic",

@@ -24,7 +24,7 @@ from safetensors.numpy import load_file
 
 from tests.clone import Clone, clean_environment, running
 from tests.pipeline.test_pipeline import raw_dataset, store
-from torchprimer.cli.formatting import places, shorten, size
+from torchprimer.cli.formatting import truncate
 
 Done = subprocess.CompletedProcess[str]
 COUNT = 70  # images: more than a Predictor takes at a time
@@ -104,7 +104,7 @@ def test_what_is_no_image_is_named_and_the_rest_is_done(reduced: Clone, digits: 
     assert done.returncode == 1
     said = done.stderr.splitlines()
     assert len(said) == 3
-    assert said[0].startswith("torchprimer: nothing: no image in this folder; known endings: .")
+    assert said[0].startswith("torchprimer: nothing: no image in this folder; supported: .")
     assert said[1].startswith("torchprimer: broken.png: damaged: ")
     assert said[2] == "torchprimer: gone.png: no such file"
     answers, expected = objects(done), evaluated(reduced, "mnist_cnn").loc[[0, 2]]
@@ -145,9 +145,9 @@ def test_texts_by_whatever_way_they_come(reduced: Clone, tmp_path: Path) -> None
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "torchprimer: gone.txt: no such file",
-        "torchprimer: mails.csv: the texts should be in a column 'text', or in the only one; it has: id, message",
+        "torchprimer: mails.csv: a CSV of texts needs a column 'text', or a single column; its columns: id, message",
         "torchprimer: latin.txt, line 1 is not UTF-8: save it as UTF-8",
-        "torchprimer: a is a folder: give a .txt file with a text on each line, a CSV, or a text itself",
+        "torchprimer: a is a folder: name a .txt file with one text per line, a CSV, or type a text",
         "torchprimer: the text is empty",
     ]
     assert rows(done) == answers[:1]
@@ -175,14 +175,14 @@ def test_rows_of_a_table(reduced: Clone, tmp_path: Path) -> None:
     assert [row["bikers"] for row in answers] == [label.split(".")[0] for label in expected["label"][:5]]
     assert torchprimer(reduced, "predict", "bike_sharing_tuned", "-", stdin=table).stdout == done.stdout
 
-    (tmp_path / "old.csv").write_text(table.replace("bikers", "prediction", 1))  # what is given is not lost
+    (tmp_path / "old.csv").write_text(table.replace("bikers", "prediction", 1))  # the input is not lost
     again = rows(torchprimer(reduced, "predict", "bike_sharing_tuned", tmp_path / "old.csv"))
     assert [row["prediction"] for row in again] == [row["prediction"] for row in answers]
-    assert [row["prediction (given)"] for row in again] == [row["bikers"] for row in answers]
+    assert [row["prediction (input)"] for row in again] == [row["bikers"] for row in answers]
 
     pairs = [f"{name}={value}" for name, value in answers[0].items() if name != "prediction"]
     alone = torchprimer(reduced, "predict", "bike_sharing_tuned", *pairs)
-    assert alone.stderr.startswith(f"torchprimer: {pairs[2]}: no column 'day'; there are: temp, ")
+    assert alone.stderr.startswith(f"torchprimer: {pairs[2]}: no column 'day'; one of: temp, ")
     unknown = ("day", "casual", "registered", "bikers")
     pairs = [pair for pair in pairs if pair.partition("=")[0] not in unknown]
     alone = torchprimer(reduced, "predict", "bike_sharing_tuned", *pairs, "--json")
@@ -198,11 +198,51 @@ def test_rows_of_a_table(reduced: Clone, tmp_path: Path) -> None:
     assert done.returncode == 1
     said = done.stderr.splitlines()
     assert said[0].startswith(f"torchprimer: {files[1]}: no column 'atemp', 'hum', ")
-    assert said[1] == f"torchprimer: {files[2]}, line 7: 2 values, and there are 15 columns"
+    assert said[1] == f"torchprimer: {files[2]}, line 7: 2 values for 15 columns"
     assert said[2] == f"torchprimer: {files[3]}: No such file or directory"
     assert said[3].startswith(f"torchprimer: {files[0]}, line 2: ")
     assert "which is no number" in said[3]
     assert rows(done) == answers[1:]
+
+
+def test_tables_with_different_columns_and_with_columns_of_the_prediction(hours: Path) -> None:
+    """Each row keeps its columns; those with a name of the prediction's columns get another one."""
+    tables = {
+        "a.csv": "hours,prediction,note\n1,old,x\n",
+        "b.csv": "hours\n2\n",
+        "c.csv": "p_pass,hours,prediction (input),prediction\n0.5,3,y,older\n",
+    }
+    for name, text in tables.items():
+        (hours / name).write_text(text)
+
+    def predict(*arguments: str) -> list[dict[str, str]]:
+        done = subprocess.run(
+            [sys.executable, str(hours / "src" / "torchprimer"), "predict", "hours_logistic", *arguments],
+            cwd=hours, env=clean_environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        return rows(done)
+
+    labels = list(json.loads((hours / "models/hours_logistic.export/model.json").read_text())["classes"])
+    alone = {value: predict(f"hours={value}")[0] for value in "123"}
+    answer = ["prediction", *(f"p_{label}" for label in labels)]
+    assert list(alone["1"]) == ["hours", *answer]
+
+    first, second = predict("a.csv", "b.csv", "--csv")
+    assert list(first) == ["hours", "prediction (input)", "note", *answer]
+    assert first == alone["1"] | {"prediction (input)": "old", "note": "x"}
+    assert second == alone["2"] | {"prediction (input)": "", "note": ""}
+    assert predict("b.csv", "a.csv", "--csv") == [second, first]
+
+    third, _ = predict("c.csv", "a.csv", "--csv")
+    assert third == alone["3"] | {
+        "p_pass": "0.5", "prediction (input)": "y", "prediction (input) (input)": "older", "note": ""
+    }  # fmt: skip
+    (hours / "d.csv").write_text(f"hours,p_{labels[0]}\n1,0.25\n")
+    assert predict("d.csv", "--csv") == [alone["1"] | {f"p_{labels[0]} (input)": "0.25"}]
+    top, _ = predict("c.csv", "b.csv", "--csv", "--top", "1")
+    assert top["prediction"] == alone["3"]["prediction"]
+    assert top["p_pass"] == "0.5"
 
 
 def test_autoencoder_writes_what_it_makes(reduced: Clone, digits: Path, tmp_path: Path) -> None:
@@ -225,7 +265,7 @@ def test_one_digit_needs_neither_torch_nor_mlflow_nor_pandas(reduced: Clone, dig
     )  # fmt: skip
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert {"onnxruntime", "numpy", "PIL", "torchprimer"} <= imported
-    assert not imported & {"torch", "mlflow", "pandas", "pydantic", "sklearn", "matplotlib", "onnx", "scipy"}
+    assert not imported & {"torch", "mlflow", "pandas", "sklearn", "matplotlib", "onnx", "scipy"}
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
@@ -239,30 +279,29 @@ def test_one_digit_needs_neither_torch_nor_mlflow_nor_pandas(reduced: Clone, dig
     [
         (("predict", "mnist_cn", "x.png"), "no experiment 'mnist_cn' in params.yaml; `torchprimer list` shows all of "
          "them. Did you mean 'mnist_cnn'?"),
-        (("predict", "models/mnist_cnn", "x.png"), "models/mnist_cnn is no folder that export made: there is no "
-         "model.json in it"),
-        (("predict", "mnist_dcgan", "x.png"), "mnist_dcgan makes images out of noise: torchprimer generate mnist_dcgan "
-         "out.png"),
+        (("predict", "models/mnist_cnn", "x.png"), "models/mnist_cnn is not an export folder: it has no "
+         "model.json"),
+        (("predict", "mnist_dcgan", "x.png"), "mnist_dcgan takes no input, it generates images: torchprimer "
+         "generate mnist_dcgan out.png"),
         (("predict", "bike_sharing_tuned", "--top", "2", "x.csv"), "--top is for classifiers, and bike_sharing_tuned "
-         "has no classes: leave it out"),
-        (("predict", "mnist_cnn", "--out", "x", "x.png"), "--out is for autoencoders, and mnist_cnn makes no images: "
-         "leave it out"),
-        (("predict", "mnist_cnn", "--top", "0", "x.png"), "argument --top: '0' is no whole number from 1 to 1,000 (see "
-         "torchprimer predict --help)"),
-        (("predict", "mnist_cnn"), "the following arguments are required: INPUT (see torchprimer predict --help)"),
-        (("predict", "mnist_cnn", "x.png", "--json", "--csv"), "argument --csv: not allowed with argument --json (see "
-         "torchprimer predict --help)"),
-        (("generate", "mnist_cnn", "x.png"), "mnist_cnn is no generator; generators are: mnist_gan, mnist_lsgan, "
+         "has no classes: omit it"),
+        (("predict", "mnist_cnn", "--out", "x", "x.png"), "--out is for autoencoders, and mnist_cnn outputs no images: "
+         "omit it"),
+        (("predict", "mnist_cnn", "--top", "0", "x.png"), "Invalid value for '--top': Input should be greater than or equal "
+         "to 1 (see torchprimer predict --help)"),
+        (("predict", "mnist_cnn"), "Missing argument 'INPUT'. (see torchprimer predict --help)"),
+        (("predict", "mnist_cnn", "x.png", "--json", "--csv"), "--json and --csv exclude each other: choose one"),
+        (("generate", "mnist_cnn", "x.png"), "mnist_cnn is not a generator; generators are: mnist_gan, mnist_lsgan, "
          "mnist_dcgan"),
-        (("generate", "mnist_gan", "x.gif"), "x.gif ends in .gif; one of: .png, .jpg, .jpeg, .webp"),
-        (("generate", "mnist_gan", "x"), "x ends in nothing; one of: .png, .jpg, .jpeg, .webp"),
-        (("generate", "mnist_gan", "x.png", "--count", "-1"), "argument --count: '-1' is no whole number from 1 to "
-         "10,000 (see torchprimer generate --help)"),
-        (("predict", "hours_logistic", "hours=1", "hours=2"), "hours=2: column 'hours' is given twice"),
+        (("generate", "mnist_gan", "x.gif"), "x.gif: the file name must end in one of: .png, .jpg, .jpeg, .webp"),
+        (("generate", "mnist_gan", "x"), "x: the file name must end in one of: .png, .jpg, .jpeg, .webp"),
+        (("generate", "mnist_gan", "x.png", "--count", "-1"), "Invalid value for '--count': Input should be greater than "
+         "or equal to 1 (see torchprimer generate --help)"),
+        (("predict", "hours_logistic", "hours=1", "hours=2"), "hours=2: column 'hours' has two values"),
         (("list", "mnits"), "Did you mean 'mnist'?"),
         (("show", "mnist_cn"), "Did you mean 'mnist_cnn'?"),
         (("show", "mnist_cnn", "net.1.weigth"), "Did you mean 'net.1.weight'?"),
-        (("show", "mnist_cnn", "--out", "x.npy"), "--out takes the values of a layer: name its WEIGHTS"),
+        (("show", "mnist_cnn", "--out", "x.npy"), "--out writes the values of one weight tensor: name it as WEIGHTS"),
     ],
 )  # fmt: skip
 def test_mistakes_say_what_to_do(reduced: Clone, arguments: tuple[str, ...], expected: str) -> None:
@@ -322,13 +361,10 @@ def test_table_on_a_terminal(reduced: Clone, digits: Path) -> None:
     assert max(map(len, lines)) <= 40
 
 
-def test_places_and_sizes() -> None:
-    assert [places(text) for text in ("", "abc", "中文", "é", "e\u0301", "、。")] == [0, 3, 4, 1, 1, 4]
-    assert [shorten("中文字", width, "end") for width in (6, 5, 4)] == ["中文字", "中文…", "中…"]
-    assert shorten("a/b/c.png", 6, "start") == "…c.png"
-    assert [size(number) for number in (0, 999, 1000, 9_949, 52_449, 999_499, 999_500, 2_211_422, 44_000_000)] == [
-        "0 B", "999 B", "1.0 kB", "9.9 kB", "52 kB", "999 kB", "1.0 MB", "2.2 MB", "44 MB",
-    ]  # fmt: skip
+def test_truncated_texts() -> None:
+    """A Chinese character takes two cells of a terminal."""
+    assert [truncate("中文字", width, "end") for width in (6, 5, 4)] == ["中文字", "中文…", "中…"]
+    assert truncate("a/b/c.png", 6, "start") == "…c.png"
 
 
 # ---- generate --------------------------------------------------------------------------------------------------------
@@ -343,7 +379,7 @@ def test_generator_draws_a_grid(reduced: Clone, tmp_path: Path) -> None:
     for name, seed, given in (("a", 1, "mnist_dcgan"), ("b", 1, folder), ("c", 2, folder)):
         done = torchprimer(reduced, "generate", given, "--count", 7, "--seed", seed, tmp_path / "new" / f"{name}.png")
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.endswith(f"{name}.png: 7 images of mnist_dcgan, seed {seed}, 616 x 616 pixels\n")
+        assert done.stdout.endswith(f"{name}.png: 7 images from mnist_dcgan, seed {seed}, 616 x 616 pixels\n")
     pictures = {name: np.asarray(Image.open(tmp_path / "new" / f"{name}.png")) for name in "abc"}
     assert np.array_equal(pictures["a"], pictures["b"])
     assert not np.array_equal(pictures["a"], pictures["c"])
@@ -364,7 +400,7 @@ def test_generator_draws_a_grid(reduced: Clone, tmp_path: Path) -> None:
     done = torchprimer(reduced, "generate", "mnist_dcgan", tmp_path / "folder.png")
     assert (done.returncode, done.stderr) == (
         1,
-        f"torchprimer: {tmp_path / 'folder.png'} is a folder: name a file in it\n",
+        f"torchprimer: {tmp_path / 'folder.png'} is a folder: name a file\n",
     )
 
 
@@ -379,13 +415,14 @@ def test_list_shows_what_metrics_and_mlflow_say(reduced: Clone) -> None:
     metrics = sorted(file.parent.name for file in reduced.folder.glob("metrics/*/train.json"))
     assert sorted(found) == metrics
     for name, record in found.items():
-        training, test = (
-            json.loads((reduced.folder / "metrics" / name / f"{part}.json").read_text()) for part in ("train", "test")
+        training, test, timing = (
+            json.loads((reduced.folder / "metrics" / name / f"{part}.json").read_text())
+            for part in ("train", "test", "timing")
         )
-        assert record["test"] == test[record["measure"]]
-        if record["measure"] in ("accuracy", "r2"):
-            assert record["validation"] == training[f"validation_{record['measure']}_best"]
-        assert record["seconds"] == training["seconds"]
+        assert record["test"] == test[record["metric"]]
+        if record["metric"] in ("accuracy", "r2"):
+            assert record["validation"] == training[f"validation_{record['metric']}_best"]
+        assert record["seconds"] == timing["seconds"]
         assert record["bytes"] == (reduced.folder / "models" / f"{name}.export" / "model.onnx").stat().st_size
         assert record["state"] == "ready"
     client = store(reduced)
@@ -398,10 +435,10 @@ def test_list_shows_what_metrics_and_mlflow_say(reduced: Clone) -> None:
         name for name, record in found.items() if record["dataset"] in ("diabetes", "reviews")
     ]
     lines = on_terminal(command(reduced, "list", "reviews"), reduced.folder, 80)
-    assert lines[0].split() == ["experiment", "dataset", "model", "measure", "validation", "test", "seconds", "size"]
+    assert lines[0].split() == ["experiment", "dataset", "model", "metric", "validation", "test", "seconds", "size"]
     record = found["reviews_bow"]
     assert lines[1].split()[:6] == [
-        "reviews_bow", "reviews", "text", "accuracy", f"{record['validation']:.4f}", f"{record['test']:.4f}"
+        "reviews_bow", "reviews", "bag_of_words", "accuracy", f"{record['validation']:.4f}", f"{record['test']:.4f}"
     ]  # fmt: skip
     assert lines[1].split()[-1] == "champion"  # there is no other on this dataset
 
@@ -440,12 +477,12 @@ def test_what_is_not_there_yet(reduced: Clone, clone: Clone, digits: Path) -> No
     done = torchprimer(clone, "predict", "mnist_cnn", digits)
     assert (done.returncode, done.stderr) == (
         1,
-        "torchprimer: mnist_cnn is not exported here yet: dvc repro export@mnist_cnn\n",
+        "torchprimer: mnist_cnn is not exported yet: dvc repro export@mnist_cnn\n",
     )
     done = torchprimer(clone, "show", "mnist_cnn", "net.1.weight")
     assert (done.returncode, done.stderr) == (
         1,
-        "torchprimer: mnist_cnn is not trained here yet: dvc repro train@mnist_cnn\n",
+        "torchprimer: mnist_cnn is not trained yet: dvc repro train@mnist_cnn\n",
     )
     shutil.rmtree(clone.folder / "metrics" / "mnist_cnn")
     done = torchprimer(clone, "show", "mnist_cnn")
@@ -454,7 +491,7 @@ def test_what_is_not_there_yet(reduced: Clone, clone: Clone, digits: Path) -> No
         assert f": dvc repro {stage}@mnist_cnn\n" in done.stdout
     (record,) = (record for record in rows(torchprimer(clone, "list")) if record["experiment"] == "mnist_cnn")
     assert record == {
-        "experiment": "mnist_cnn", "dataset": "mnist", "model": "cnn", "measure": "", "validation": "", "test": "",
+        "experiment": "mnist_cnn", "dataset": "mnist", "model": "cnn", "metric": "", "validation": "", "test": "",
         "seconds": "", "bytes": "", "champion": "False", "state": "not trained",
     }  # fmt: skip
     assert not (clone.folder / "mlflow.db").exists()

@@ -27,10 +27,11 @@ def show_experiment(params: Params, experiment: str) -> None:
     """
     result = ExperimentResults(params, experiment)
     record = _read_record(experiment) if result.is_trained else {}  # as trained; params.yaml may have changed since
-    exported = read_json(paths.export(experiment) / "model.json")
+    exported = result.exported
     champion = ", the champion of its dataset" if result.is_champion(champions_or_warn()) else ""
     _print("experiment", [f"{experiment}: {result.model} on {result.dataset}{champion}"])
-    _print("data", _data(record.get("data") or read_json(paths.prepared(result.dataset) / "meta.json") or exported))
+    meta = read_json(paths.prepared(result.dataset) / "meta.json", f"preprocess@{result.dataset}")
+    _print("data", _data(record.get("data") or meta or exported))
     _print("params", [_params(params, experiment, (record or exported).get("params"))])
     _print("training", _training(result.train or exported, result.timing, (record or exported).get("run", {})))
     _print("scores", _scores(result, exported.get("scores", {})))

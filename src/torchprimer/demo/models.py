@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchprimer import paths
-from torchprimer.experiment_results import ExperimentResults, read_json
+from torchprimer.experiment_results import ExperimentResults
 from torchprimer.params import Params
 from torchprimer.predictor import Predictor
 
@@ -39,7 +39,7 @@ class Exports:
         self.params = params
         self._predictors, self._lock = dict[str, Predictor](), threading.Lock()
         self.infos = {name: model_info(params, name) for name in params.experiments}
-        descriptions = {name: read_json(paths.export(name) / "model.json") for name in params.experiments}
+        descriptions = {name: ExperimentResults(params, name).exported for name in params.experiments}
         self.descriptions: dict[str, dict[str, Any]] = {
             name: json for name, json in descriptions.items() if "kind" in json
         }
