@@ -1,5 +1,6 @@
 """Tab "Bike riders": predicted bike rentals for each hour of a day that the user describes."""
 
+import calendar
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -13,31 +14,19 @@ if TYPE_CHECKING:
 TITLE = "Bike riders"
 HOUR = "hr"  # the column of the x axis
 DERIVED = "workingday"  # computed from weekday and holiday
-LABELS = {  # of columns and their categories; without an entry the name in the data is shown
-    "season": ("season", {"1": "winter", "2": "spring", "3": "summer", "4": "autumn"}),
-    "mnth": (
-        "month",
-        {
-            "Jan": "January", "Feb": "February", "March": "March", "April": "April", "May": "May", "June": "June",
-            "July": "July", "Aug": "August", "Sept": "September", "Oct": "October", "Nov": "November",
-            "Dec": "December",
-        },
-    ),
-    "holiday": ("holiday", {"0": "no", "1": "yes"}),
-    "weekday": (
-        "day",
-        {
-            "0": "Sunday", "1": "Monday", "2": "Tuesday", "3": "Wednesday", "4": "Thursday", "5": "Friday",
-            "6": "Saturday",
-        },
-    ),
-    "weathersit": ("weather", {}),
-    "temp": ("temperature", {}),
-    "atemp": ("felt temperature", {}),
-    "hum": ("humidity", {}),
-    "windspeed": ("wind", {}),
+LABELS = {  # of columns; without an entry the name of the column is shown
+    "mnth": "month", "weekday": "day", "weathersit": "weather", "temp": "temperature", "atemp": "felt temperature",
+    "hum": "humidity", "windspeed": "wind",
 }  # fmt: skip
-
+CATEGORY_LABELS = {  # of columns, in the order of the choices
+    "season": {"1": "winter", "2": "spring", "3": "summer", "4": "autumn"},
+    "mnth": {
+        "Jan": "January", "Feb": "February", "March": "March", "April": "April", "May": "May", "June": "June",
+        "July": "July", "Aug": "August", "Sept": "September", "Oct": "October", "Nov": "November", "Dec": "December",
+    },
+    "holiday": {"0": "no", "1": "yes"},
+    "weekday": dict(zip("0123456", calendar.day_name[6:] + calendar.day_name[:6], strict=True)),
+}  # fmt: skip
 DEFAULTS = {"season": "2", "mnth": "May", "weekday": "3"}  # initial categories; for other columns the first one
 
 
@@ -46,8 +35,8 @@ def handles(model_info: ModelInfo) -> bool:
 
 
 def choices(column: str, categories: Sequence[str]) -> list[tuple[str, str]]:
-    """Label and category, in the order of LABELS, then the other categories."""
-    labels = LABELS.get(column, ("", {}))[1]
+    """Label and category, in the order of CATEGORY_LABELS, then the other categories."""
+    labels = CATEGORY_LABELS.get(column, {})
     ordered = [category for category in labels if category in categories]
     return [(labels.get(category, category), category) for category in dict.fromkeys([*ordered, *categories])]
 
@@ -111,12 +100,12 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
                     options, default = choices(name, categories), DEFAULTS.get(name)
                     controls[name] = gr.Dropdown(
                         options, value=default if default in categories else options[0][1],
-                        label=LABELS.get(name, (name,))[0], elem_id=f"bikes-{name}", min_width=130,
+                        label=LABELS.get(name, name), elem_id=f"bikes-{name}", min_width=130,
                     )  # fmt: skip
             for name, fitted in transform["numeric"].items():
                 low, high = slider_range(fitted)
                 controls[name] = gr.Slider(
-                    low, high, value=round(fitted["median"], 2), step=0.01, label=LABELS.get(name, (name,))[0],
+                    low, high, value=round(fitted["median"], 2), step=0.01, label=LABELS.get(name, name),
                     elem_id=f"bikes-{name}", buttons=[],
                 )  # fmt: skip
         with gr.Column(scale=3, min_width=320):

@@ -14,6 +14,8 @@ from torchprimer.demo.models import Exports
 from torchprimer.errors import UserError
 from torchprimer.predictor import Answer
 
+Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -37,7 +39,7 @@ def report_errors(handler: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def figure(pixels: npt.NDArray[np.uint8], caption: str, *, smooth: bool = False) -> str:
+def figure(pixels: Bytes, caption: str, *, smooth: bool = False) -> str:
     """HTML of an image of H x W or H x W x 3 pixels, as wide as its container.
 
     Args:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from torchprimer.demo import components
+from torchprimer.demo.components import Bytes
 from torchprimer.demo.models import Exports, ModelInfo
 from torchprimer.errors import UserError
 
@@ -26,7 +26,7 @@ def handles(model_info: ModelInfo) -> bool:
     return model_info.dataset == "mnist" and model_info.task in ("classification", "reconstruction")
 
 
-def centre_digit(drawing: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
+def centre_digit(drawing: Bytes) -> Bytes | None:
     """A drawing in the form of MNIST's digits (LeCun, Cortes, Burges 1998).
 
     It is scaled, with its aspect ratio, to fit into 20 x 20 pixels, and moved so that its centre of mass is the centre
@@ -58,7 +58,7 @@ def centre_digit(drawing: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None
     return digit
 
 
-def decode_data_url(drawing: str) -> npt.NDArray[np.uint8]:
+def decode_data_url(drawing: str) -> Bytes:
     """The pixels, uint8 H x W, of the data URL of a PNG, which pad.js sends."""
     from PIL import Image, UnidentifiedImageError
 

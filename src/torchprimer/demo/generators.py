@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from torchprimer.demo import components
+from torchprimer.demo.components import Bytes, Floats
 from torchprimer.demo.models import Exports, ModelInfo
 from torchprimer.image_grid import image_grid
 from torchprimer.predictor import Predictor
@@ -14,8 +14,6 @@ from torchprimer.predictor import Predictor
 if TYPE_CHECKING:
     import gradio as gr
 
-Bytes = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 
 TITLE = "Generators"
 SLIDERS, MAX_NOISE = 6, 3.0  # number of sliders; they range from -MAX_NOISE to MAX_NOISE

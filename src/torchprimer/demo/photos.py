@@ -15,15 +15,13 @@ import numpy.typing as npt
 
 from torchprimer import paths
 from torchprimer.demo import components
-from torchprimer.demo.components import NEGATIVE, POSITIVE
+from torchprimer.demo.components import NEGATIVE, POSITIVE, Bytes, Floats
 from torchprimer.demo.models import Exports, ModelInfo
 from torchprimer.predictor import Answer, InvalidInput
 
 if TYPE_CHECKING:
     import gradio as gr
 
-Bytes = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 
 TITLE = "Photos"
 NUM_SAMPLES = 12  # photos to choose from

@@ -6,17 +6,16 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from torchprimer import paths
 from torchprimer.demo import components
+from torchprimer.demo.components import Floats
 from torchprimer.demo.models import Exports, ModelInfo
 from torchprimer.params import Texts
 
 if TYPE_CHECKING:
     import gradio as gr
 
-Floats = npt.NDArray[np.float32]
 
 TITLE = "Reviews"
 NUM_SAMPLES, LENGTHS = 8, (12, 60)  # reviews to choose from, and their minimal and maximal number of characters

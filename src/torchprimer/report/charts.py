@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import altair as alt
 import pandas as pd
 
 from torchprimer import paths
@@ -100,8 +101,6 @@ def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str
         page: for the page: as wide as its container, without title and legend (the page has one legend for all charts
             of a dataset), with a parameter `picked`, the experiment to highlight. Otherwise 640 points wide.
     """
-    import altair as alt
-
     table = curves.table()
     names = [summary.name for summary in curves.summaries]
     labels = [label for label in curves.columns.values() if label]
@@ -133,7 +132,8 @@ def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str
     base = alt.Chart(table)
     lines = base.mark_line(strokeWidth=1.8, clip=True)
     if not page:
-        return to_json(lines.encode(**encoding).properties(width=560, height=330, title=curves.title))
+        spec: dict[str, Any] = lines.encode(**encoding).properties(width=560, height=330, title=curves.title).to_dict()
+        return spec
     opacity = alt.when("picked == '' || datum.experiment == picked").then(alt.value(1)).otherwise(alt.value(0.08))
     hover = base.mark_circle(size=90, opacity=0).encode(**{key: encoding[key] for key in ("x", "y", "tooltip")})
     return for_page(alt.layer(lines.encode(**encoding, opacity=opacity), hover))
@@ -141,8 +141,6 @@ def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str
 
 def folds(summary: Summary, colour: str) -> dict[str, Any]:
     """The accuracy of each fold of a cross-validation, and their mean; hollow points: the baseline on the same fold."""
-    import altair as alt
-
     table = pd.read_csv(paths.metrics(summary.name) / "folds.csv").round(5)
     x, y = alt.X("fold:O", axis=alt.Axis(labelAngle=0)), alt.Scale(zero=False)
     base = alt.Chart(table)
@@ -156,16 +154,10 @@ def folds(summary: Summary, colour: str) -> dict[str, Any]:
     return for_page(alt.layer(*layers))
 
 
-def for_page(chart: Any) -> dict[str, Any]:
+def for_page(chart: alt.LayerChart | alt.FacetChart) -> dict[str, Any]:
     """As wide as its container, with the parameter that the legend of the page sets."""
-    import altair as alt
-
-    return to_json(chart.add_params(alt.param(name="picked", value="")).properties(width="container", height=260))
-
-
-def to_json(chart: Any) -> dict[str, Any]:
-    spec: dict[str, Any] = chart.to_dict()
-    return spec
+    picked = alt.param(name="picked", value="")
+    return chart.add_params(picked).properties(width="container", height=260).to_dict()
 
 
 def colours(charts: Sequence[Curves]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from torchprimer.params import Params
 from torchprimer.report import charts, vega
 from torchprimer.report.findings import find, generator_scores
 from torchprimer.report.images import Embedded, Figure, embed, figures_of
-from torchprimer.report.summaries import Summary, dataset_descriptions, summarize
+from torchprimer.report.summaries import Summary, by_dataset, dataset_descriptions, summarize
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -23,7 +23,6 @@ COLUMNS = {  # of the table: heading -> CSS class
     "experiment": "", "test score": "", "baselines": "", "dataset": "", "model": "", "seconds": "number",
     "parameters": "number", "model size": "number", "params": "",
 }  # fmt: skip
-TOP_WORDS = 15  # of each class
 
 EmbeddedFigures = list[tuple[Figure, Embedded]]
 
@@ -37,20 +36,18 @@ def render(params: Params) -> str:
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"markdown": markdown, "breakable": breakable}
+    environment.filters["markdown"] = markdown
     summaries, descriptions = summarize(params, training_seconds(params)), dataset_descriptions(params)
     with ThreadPoolExecutor() as pool:  # Pillow releases the GIL while it encodes
         embedded = pool.map(lambda summary: [(figure, embed(figure)) for figure in figures_of(summary.name)], summaries)
         figures = dict(zip((summary.name for summary in summaries), embedded, strict=True))
-    datasets = dict.fromkeys(summary.raw_dataset for summary in summaries)
-    groups = {dataset: [summary for summary in summaries if summary.raw_dataset == dataset] for dataset in datasets}
     return environment.from_string(read_source("page.html")).render(
         summaries=summaries,
         columns=COLUMNS.items(),
-        sections=[section(name, descriptions[name], group, figures) for name, group in groups.items()],
+        sections=[section(name, descriptions[name], group, figures) for name, group in by_dataset(summaries).items()],
         below=[summary for summary in summaries if summary.below_baseline],
         compared=sum(summary.difference is not None for summary in summaries),
-        settings=lambda summary: breakable("; ".join(f"{key} {value}" for key, value in summary.settings.items())),
+        settings=lambda summary: "; ".join(f"{key} {value}" for key, value in summary.settings.items()),
         css=Markup(read_source("page.css")),
         javascript=Markup(read_source("page.js")),
         vega=Markup(vega.script()),
@@ -77,7 +74,7 @@ def section(
         "colours": charts.colours(curves),
         "generators": generator_scores(summaries),
         "experiments": [
-            {"summary": summary, "figures": figures[summary.name], "words": top_words(summary.name)}
+            {"summary": summary, "figures": figures[summary.name], "words": top_words(words_file(summary.name), 15)}
             for summary in summaries
         ],
     }
@@ -103,14 +100,17 @@ def fold_charts(summaries: Sequence[Summary], colours: Mapping[str, str]) -> Ite
             yield {"title": title, "legend": legend, "names": summary.name, "spec": spec}
 
 
-def top_words(experiment: str) -> dict[str, list[dict[str, Any]]]:
-    """Class -> the first rows of words.csv: word, logit_margin, documents; empty if the file is missing."""
-    file = paths.metrics(experiment) / "test" / "words.csv"
+def words_file(experiment: str) -> Path:
+    return paths.metrics(experiment) / "test" / "words.csv"
+
+
+def top_words(file: Path, count: int) -> dict[str, list[dict[str, Any]]]:
+    """Class -> the first `count` rows of words.csv: word, logit_margin, documents; empty if the file is missing."""
     if not file.is_file():
         return {}
     table = pd.read_csv(file, keep_default_na=False)  # "null" is a word
     groups = table.groupby("class", sort=False)
-    return {str(label): rows.head(TOP_WORDS).to_dict("records") for label, rows in groups}  # type: ignore[misc]
+    return {str(label): rows.head(count).to_dict("records") for label, rows in groups}  # type: ignore[misc]
 
 
 def markdown(text: str) -> "Markup":
@@ -118,13 +118,6 @@ def markdown(text: str) -> "Markup":
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
-
-
-def breakable(text: str) -> "Markup":
-    """HTML of a name that may wrap after each underscore."""
-    from markupsafe import Markup
-
-    return Markup("_<wbr>").join(text.split("_"))
 
 
 def read_source(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -147,6 +147,11 @@ def over_folds(folds: Mapping[str, float], metric: str) -> str:
     if f"{metric}_mean" not in folds:
         return ""
     return f"{folds[f'{metric}_mean']:.4f} ± {folds[f'{metric}_std']:.4f} in {folds['folds']} folds"
+
+
+def by_dataset(summaries: Sequence[Summary]) -> dict[str, list[Summary]]:
+    datasets = dict.fromkeys(summary.raw_dataset for summary in summaries)
+    return {dataset: [summary for summary in summaries if summary.raw_dataset == dataset] for dataset in datasets}
 
 
 def param_text(value: Any) -> str:
