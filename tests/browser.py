@@ -1,6 +1,6 @@
-"""Headless Chromium for the tests of web pages: each page is fresh and writes down what it complains of and asks for.
+"""Headless Chromium for the tests of web pages. Each page has a new context and records its errors and requests.
 
-Without a browser these tests are skipped; where CI=true is set they fail, so that nothing is skipped unseen.
+Without a browser these tests are skipped; with CI=true they fail instead, so that CI skips nothing.
 """
 
 import contextlib
@@ -14,36 +14,36 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
-    "--no-sandbox",  # there is none to be had for root, in a container
+    "--no-sandbox",  # Chromium has no sandbox for root in a container
     "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",  # no way out of this machine
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",  # no other machine can be reached
 ]  # fmt: skip
 
 
 class Visit:
-    """One page, with what happened on it so far."""
+    """One page with its errors and requests so far."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.errors: list[str] = []  # of the console, and exceptions that nobody caught
-        self.requests: list[str] = []  # addresses of all that was asked for, but for data: and blob:
+        self.errors: list[str] = []  # console errors and uncaught exceptions
+        self.requests: list[str] = []  # URLs, without data: and blob:
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("request", lambda request: self._asked(request.url))
-        page.on("websocket", lambda socket: self._asked(socket.url))
+        page.on("request", lambda request: self._record(request.url))
+        page.on("websocket", lambda socket: self._record(socket.url))
 
-    def _asked(self, url: str) -> None:
+    def _record(self, url: str) -> None:
         if not url.startswith(("data:", "blob:")):
             self.requests.append(url)
 
     def outward(self) -> list[str]:
         """Requests that leave this machine."""
-        own = ("file:", "http://127.0.0.1:", "ws://127.0.0.1:")
-        return [url for url in self.requests if not url.startswith(own)]
+        local = ("file:", "http://127.0.0.1:", "ws://127.0.0.1:")
+        return [url for url in self.requests if not url.startswith(local)]
 
-    def open(self, place: Path | str) -> Page:
-        """Goes to a file or an address, waits for its load event, and returns the page."""
-        self.page.goto(place.absolute().as_uri() if isinstance(place, Path) else place)
+    def open(self, target: Path | str) -> Page:
+        """Opens a file or a URL, waits for the load event, and returns the page."""
+        self.page.goto(target.absolute().as_uri() if isinstance(target, Path) else target)
         return self.page
 
 
@@ -55,7 +55,7 @@ class Chromium:
 
     @contextlib.contextmanager
     def visit(self, width: int = 1280, height: int = 900, dark: bool = False) -> Iterator[Visit]:
-        """A page of that size in pixels, with no past: no cache, no cookies. It is closed at the end."""
+        """A page of this size in pixels in a new context, without cache and cookies; closed at the end."""
         scheme = "dark" if dark else "light"
         context = self.browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
         try:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,9 +23,12 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import Chromium
 from tests.clone import Clone, clean_environment
+from torchprimer import params
+from torchprimer.demo import bikes, digits, generators, photos, reviews
 from torchprimer.demo.bikes import choices, hourly_rows, slider_range
 from torchprimer.demo.digits import centre_digit
 from torchprimer.demo.generators import most_sensitive
+from torchprimer.demo.models import model_info
 from torchprimer.demo.photos import HEAT_MAP_SIZE, occlusion, overlay
 from torchprimer.demo.reviews import segments, word_effects
 from torchprimer.predictor import Predictor
@@ -139,6 +143,22 @@ def eventually(read: Callable[[], object], expected: object) -> None:
 def rounded(prediction: dict[str, Any]) -> dict[str, Any]:
     probabilities = {label: pytest.approx(p, abs=6e-4) for label, p in prediction["probabilities"].items()}
     return {"prediction": prediction["prediction"], "probabilities": probabilities}
+
+
+def test_tabs_divide_the_experiments() -> None:
+    project = params.load()
+    infos = {name: model_info(project, name) for name in project.experiments}
+
+    def handled(tab: ModuleType) -> set[str]:
+        return {name for name, info in infos.items() if tab.handles(info)}
+
+    mnist = {f"mnist_{name}" for name in ("mlp", "linear", "relu", "batchnorm", "dropout", "cnn", "lenet5")}
+    assert handled(digits) == mnist | {"mnist_autoencoder"}
+    assert {infos[name].dataset for name in handled(photos)} == {"cifar10", "cifar8", "dogs_vs_cats"}
+    assert "dogs_vs_cats_vgg16_features" in handled(photos)  # trained on features; its export takes photos
+    assert handled(reviews) == {"reviews_bow"}
+    assert handled(bikes) == {"bike_sharing_mlp", "bike_sharing_tuned"}
+    assert handled(generators) == {"mnist_gan", "mnist_lsgan", "mnist_dcgan"}
 
 
 # ---- digits ----------------------------------------------------------------------------------------------------------
@@ -452,9 +472,9 @@ def test_missing_exports(chromium: Chromium, served: Served, reduced: Clone, tmp
     (tmp_path / "home").mkdir()
     with demo(project, tmp_path / "home") as small, chromium.visit(width=390) as visit:
         page = visit.open(small.url)
-        digits = page.get_by_role("tabpanel")
-        expect(digits).to_contain_text("Not exported yet: mnist_mlp, mnist_linear, mnist_relu")
-        expect(digits).to_contain_text("dvc repro export@mnist_mlp export@mnist_linear")
+        panel = page.get_by_role("tabpanel")
+        expect(panel).to_contain_text("Not exported yet: mnist_mlp, mnist_linear, mnist_relu")
+        expect(panel).to_contain_text("dvc repro export@mnist_mlp export@mnist_linear")
         page.locator("#pad canvas").click()
         expect(page.locator("#digit-predictions tbody th")).to_contain_text("mnist_cnn")
         page.get_by_role("tab", name="Photos").click()
