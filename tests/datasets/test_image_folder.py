@@ -134,7 +134,7 @@ def test_labels(
     assert dict(zip(photos.ids, photos.labels, strict=True)) == labels
     assert photos.ids == sorted(photos.ids)
     assert photos.classes == sorted(set(labels.values()))
-    assert photos.unusable == left_out
+    assert photos.skipped == left_out
     assert [photos.content(i) for i in range(len(photos.ids))] == [name.encode() for name in photos.ids]
     assert not photos.is_test.any()
 
@@ -160,7 +160,7 @@ def test_file_name_that_is_not_text(tmp_path: Path) -> None:
     Path(os.fsdecode(bytes(tmp_path / "a") + b"/caf\xe9.jpg")).write_bytes(b"3")
     photos = ImageFolder(tmp_path)
     assert photos.ids == ["a/1.jpg", "b/2.jpg"]
-    assert photos.unusable == {r"'a/caf\udce9.jpg'": "its name is not UTF-8"}
+    assert photos.skipped == {r"'a/caf\udce9.jpg'": "its name is not UTF-8"}
 
 
 @pytest.mark.parametrize("files", [{}, {"a.txt": b""}, {"1.jpg": b"", "2.jpg": b""}, {"a/.x.jpg": b""}], ids=str)
@@ -227,7 +227,7 @@ def test_damaged_member(tmp_path: Path, cat: Image.Image, method: int) -> None:
         content[at] ^= 0xFF
     path.write_bytes(content)
     photos = ImageFolder(path)
-    with pytest.raises(InvalidInput, match=r"cannot be taken out of p.zip: "):
+    with pytest.raises(InvalidInput, match=r"cannot be read from p.zip: "):
         photos.content(0)
     assert photos.content(1) == encoded(cat, "BMP")
 

@@ -17,7 +17,8 @@ from PIL import Image, ImageOps
 
 from tests.datasets.test_image_folder import encoded, in_folder, pets, zipped
 from torchprimer import params, paths
-from torchprimer.datasets.images import RawImages, mean_and_std, open_raw
+from torchprimer.datasets.image_arrays import mean_and_std
+from torchprimer.datasets.images import RawImages, open_raw
 from torchprimer.datasets.storage import load_meta, load_split
 from torchprimer.errors import UserError
 from torchprimer.stages import preprocess, split

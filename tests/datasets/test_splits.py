@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.model_selection import train_test_split
 
-from torchprimer.datasets.splits import deduplicate, random_split, split, split_by_time, stratified
+from torchprimer.datasets.splits import deduplicate, random_split, split_by_time, stratified, stratified_split
 from torchprimer.errors import UserError
 
 
@@ -27,7 +27,7 @@ def split_up(labels: npt.NDArray[np.str_], is_test: npt.NDArray[np.bool_] | None
         "seed": 0,
         "name": "pets",
     } | changed
-    return split(labels, np.zeros(len(labels), np.bool_) if is_test is None else is_test, **given)
+    return stratified_split(labels, np.zeros(len(labels), np.bool_) if is_test is None else is_test, **given)
 
 
 def count(labels: npt.NDArray[np.str_], parts: npt.NDArray[np.str_]) -> dict[str, dict[str, int]]:
@@ -159,7 +159,7 @@ def test_as_few_as_there_are_classes() -> None:
         (
             {"cat": 4, "dog": 4},
             {"max_holdout_fraction": 0.2},
-            "dataset pets: 1 samples for validation are too few for 2 classes (8 samples in all): add samples, or raise "
+            "dataset pets: 1 sample for validation is too few for 2 classes (8 samples in all): add samples, or raise "
             "datasets.pets.validation or its max_holdout_fraction",
         ),
         (
@@ -212,7 +212,7 @@ def test_too_small_a_share() -> None:
     with pytest.raises(UserError) as caught:
         split_up(labels_of(cat=10, dog=10), validation=0.2, test=0.05)
     assert str(caught.value) == (
-        "dataset pets: 1 samples for test are too few for 2 classes (20 samples in all): add samples, or raise "
+        "dataset pets: 1 sample for test is too few for 2 classes (20 samples in all): add samples, or raise "
         "datasets.pets.test"
     )
 

@@ -16,7 +16,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from torchprimer import params
 from torchprimer.datasets.meta import TabularMeta
-from torchprimer.datasets.tabular import fit, prepare, read_table, split_rows, transform, transform_target
+from torchprimer.datasets.tabular import prepare, read_table, split_rows
+from torchprimer.datasets.tabular_preprocessing import fit, transform, transform_target
 from torchprimer.errors import UserError
 from torchprimer.params import Tabular
 
@@ -365,15 +366,15 @@ def test_keel(write: Callable[..., Path], header: str, columns: list[str]) -> No
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"own_csv": "a,b\n1,2\n3\n"}, "own.csv, line 3: 1 values, and there are 2 columns"),
-        ({"own_csv": "a,b\n1,2,3\n"}, "own.csv, line 2: 3 values, and there are 2 columns"),
-        ({"own_csv": "a,b,a\n1,2,3\n"}, "own.csv: two columns are called 'a'"),
-        ({"own_csv": "a,b\n"}, "own.csv has no rows below the names of its columns"),
-        ({"own_csv": "\n \n"}, "own.csv is empty"),
-        ({"own_csv": b"a,b\n1,caf\xe9\n"}, "own.csv is not UTF-8 (byte 9): save it as UTF-8"),
-        ({"own_csv": "a\n1\n", "more_tsv": "a\n1\n"}, "raw data own: one CSV is needed (.csv, .tsv or KEEL's .dat), and there is: more.tsv, own.csv"),
-        ({"photo_jpg": "", "_hidden": ""}, "raw data own: one CSV is needed (.csv, .tsv or KEEL's .dat), and there is: photo.jpg"),
-        ({}, "raw data own: one CSV is needed (.csv, .tsv or KEEL's .dat), and there is: nothing"),
+        ({"own_csv": "a,b\n1,2\n3\n"}, "own.csv, line 3: 1 values for 2 columns"),
+        ({"own_csv": "a,b\n1,2,3\n"}, "own.csv, line 2: 3 values for 2 columns; a value with ',' in it needs quotes"),
+        ({"own_csv": "a,b,a\n1,2,3\n"}, "own.csv: two columns have the name 'a'"),
+        ({"own_csv": "a,b\n"}, "own.csv has no rows below the column names"),
+        ({"own_csv": "\n \n"}, "own.csv is empty: a CSV with column names in its first line is needed"),
+        ({"own_csv": b"a,b\n1,caf\xe9\n"}, "own.csv is not UTF-8 (line 2): save it as UTF-8"),
+        ({"own_csv": "a\n1\n", "more_tsv": "a\n1\n"}, "raw data own: one CSV is needed (.csv, .tsv, .dat), and there is: more.tsv, own.csv"),
+        ({"photo_jpg": "", "_hidden": ""}, "raw data own: one CSV is needed (.csv, .tsv, .dat), and there is: photo.jpg"),
+        ({}, "raw data own: one CSV is needed (.csv, .tsv, .dat), and there is: nothing"),
         ({"source_json": '{"format": "idx"}', "own_csv": "a\n1\n"}, "raw data own is of format idx, which is not a table"),
     ],
 )  # fmt: skip
@@ -520,6 +521,6 @@ def test_split_of_other_rows(write: Callable[..., Path], tmp_path: Path) -> None
     rows = split(write(own_csv=OWN), own())
     raw = write(own_csv=OWN.rsplit("h;", 1)[0])
     with pytest.raises(
-        UserError, match=r"^raw data own no longer has row 8, which the split names: run `dvc repro split`$"
+        UserError, match=r"^raw data own no longer has '8', which the split names: run `dvc repro split`$"
     ):
         prepared(raw, own(), rows, tmp_path / "out")

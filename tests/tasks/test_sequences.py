@@ -45,11 +45,11 @@ def prepared(folder: Path, table: str = "input,target\nhello,ohlol\n", limit: in
     for place in (raw, out):
         place.mkdir()
     (raw / "hello.csv").write_text(table, "utf-8")
-    rows, rejected = sequences.split_rows(raw, HELLO, name="hello", seed=0, limit=limit)
+    rows, rejected = sequences.KIND.split_rows(raw, HELLO, name="hello", seed=0, limit=limit)
     assert rejected.empty
     assert set(rows["split"]) == {"all"}
     rows.to_csv(out / SAMPLES_FILE, index=False)
-    write_meta(out, sequences.prepare(raw, HELLO, rows, out))
+    write_meta(out, sequences.KIND.prepare(raw, HELLO, rows, out))
     return out
 
 
@@ -75,15 +75,16 @@ def test_more_rows_and_limit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("", r"hello\.csv has no column 'input'; it has: nothing"),
+        ("", r"hello\.csv is empty: a CSV with column names in its first line is needed"),
         ("inputs,target\na,b\n", r"has no column 'input'; it has: inputs, target\. Did you mean 'inputs'\?"),
-        ("input,target\n", r"hello\.csv has no rows below the names of its columns"),
-        ("input,target\nab,ba\nabc,ab\n", r"hello\.csv, row 2: 'abc' -> 'ab': every input and target needs the same"),
-        ("input,target\nab,ba\nabc,abc\n", r"row 2: .* the first input has 2"),
-        ("input,target\n,\n", r"row 1: '' -> ''"),
-        ("input,target\nab\n", r"row 1: 'ab' -> ''"),
+        ("input,target\n", r"hello\.csv has no rows below the column names"),
+        ("input,target\nab,ba\nabc,ab\n", r"hello\.csv, line 3: 'abc' -> 'ab': every input and target needs the same"),
+        ("input,target\nab,ba\nabc,abc\n", r"line 3: .* the first input has 2"),
+        ("input,target\nab,\n", r"line 2: 'ab' -> ''"),
+        ("input,target\n,\n", r"hello\.csv has no rows below the column names"),
+        ("input,target\nab\n", r"hello\.csv, line 2: 1 values for 2 columns"),
         ('input,target\n"ab,ab\n', r"hello\.csv: a quote is opened and never closed"),
-        (b"input,target\n\xff,a\n", r"hello\.csv is not UTF-8: save it as UTF-8"),
+        (b"input,target\n\xff,a\n", r"hello\.csv is not UTF-8 \(line 2\): save it as UTF-8"),
     ],
 )
 def test_what_cannot_be_read(tmp_path: Path, table: str | bytes, message: str) -> None:
@@ -93,7 +94,7 @@ def test_what_cannot_be_read(tmp_path: Path, table: str | bytes, message: str) -
 
 
 def test_no_table(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"one CSV is needed in .*nowhere, and there is: nothing"):
+    with pytest.raises(UserError, match=r"no raw data in .*nowhere: define it under downloads:, or put a CSV there"):
         sequences.read_sequences(tmp_path / "nowhere", HELLO)
 
 
@@ -101,7 +102,7 @@ def test_raw_data_that_changed_since_the_split(tmp_path: Path) -> None:
     (tmp_path / "hello.csv").write_text("input,target\nab,ba\n")
     rows = pd.DataFrame({"id": ["hello/00002"], "label": ["ba"], "split": ["all"]})
     with pytest.raises(UserError, match=r"raw data hello no longer has 'hello/00002', which the split names"):
-        sequences.prepare(tmp_path, HELLO, rows, tmp_path)
+        sequences.KIND.prepare(tmp_path, HELLO, rows, tmp_path)
 
 
 def test_a_character_that_is_unknown() -> None:

@@ -1,7 +1,5 @@
 """The INPUT arguments of `predict`: files, folders, standard input, texts, `column=value`; a reader per kind of model."""
 
-import csv
-import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from torchprimer.datasets.csv_io import csv_error_text, csv_reader
+from torchprimer.datasets.csv_io import csv_rows, decode_lines
 from torchprimer.errors import UserError, did_you_mean
 
 STDIN = "-"
@@ -112,7 +110,7 @@ def read_texts(argument: str, columns: Sequence[str]) -> Iterator[PredictInput]:
             if text := line.strip():
                 yield PredictInput(text, text, f"{display_name(argument)}, line {number}")
     elif is_file:
-        rows = list(_read_rows(argument))
+        rows = _read_rows(argument)
         names = list(rows[0][1])
         candidates = (*columns, *TEXT_COLUMNS)
         column = names[0] if len(names) == 1 else next((name for name in candidates if name in names), None)
@@ -142,7 +140,7 @@ def _test_path(argument: str, test: Callable[[Path], bool]) -> bool:
 
 def read_tables(argument: str, columns: Sequence[str]) -> Iterator[PredictInput]:
     """The rows of a CSV, which needs all columns of the model; extra columns are copied to the output."""
-    rows = list(_read_rows(argument))
+    rows = _read_rows(argument)
     require_columns(list(rows[0][1]), columns, display_name(argument))
     for number, row in rows:
         location = f"{display_name(argument)}, line {number}"
@@ -179,42 +177,14 @@ def require_columns(names: Sequence[str], columns: Sequence[str], location: str)
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 
-def _read_rows(argument: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV by the names in its first line, stripped, each with the number of its last line."""
-    lines, source = _read_lines(argument), display_name(argument)
-    if not any(line.strip() for line in lines):
-        raise UserError(f"{source} is empty: a CSV with column names in its first line is needed")
-    reader = csv_reader(lines)
-    names: list[str] = []
-    count = 0
-    try:
-        for values in reader:
-            cells = [value.strip() for value in values]
-            if not any(cells):
-                continue
-            if not names:
-                names = cells
-                if duplicates := sorted({name for name in names if names.count(name) > 1}):
-                    raise UserError(f"{source}: two columns have the name {duplicates[0]!r}")
-            elif len(cells) != len(names):
-                raise UserError(f"{source}, line {reader.line_num}: {len(cells)} values for {len(names)} columns")
-            else:
-                count += 1
-                yield reader.line_num, dict(zip(names, cells, strict=True))
-    except csv.Error as error:
-        raise UserError(f"{source}{csv_error_text(reader, error)}") from None
-    if not count:
-        raise UserError(f"{source} has no rows below the column names")
+def _read_rows(argument: str) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV by column, each with the number of its last line."""
+    return list(csv_rows(_read_lines(argument), display_name(argument)))
 
 
 def _read_lines(argument: str) -> list[str]:
     content = sys.stdin.buffer.read() if argument == STDIN else Path(argument).read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-        return list(io.StringIO(text, newline=""))  # split at line ends only; splitlines also splits at U+2028
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{display_name(argument)}, line {line} is not UTF-8: save it as UTF-8") from None
+    return decode_lines(content, display_name(argument))
 
 
 def display_name(argument: str) -> str:

@@ -1,34 +1,110 @@
-"""What the readers of raw data share: CSV as people have it, and what source.json says of published data."""
+"""Reading of data/raw/X: CSV files with the line number of every error, and the description of published data."""
 
 import csv
+import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-MAX_CELL = 200_000_000  # characters: a whole book may stand in a cell
+from torchprimer.errors import UserError
+
+MAX_CELL = 200_000_000  # characters: a cell may hold a whole book
 
 
-def published(raw: Path) -> dict[str, Any]:
-    """source.json of data/raw/X, as `download` writes it: format, expected, source ...; empty for data of one's own."""
+def read_source_description(raw: Path) -> dict[str, Any]:
+    """source.json of data/raw/X, which `download` writes: format, expected, source ...; empty for user data."""
     file = raw / "source.json"
     description: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     return description
 
 
-def csv_reader(lines: Sequence[str]) -> Any:
-    """Python's reader of these lines, each with its end, separated as the first that is not blank: , ; or tab.
+def find_csv(raw: Path, suffixes: Sequence[str] = (".csv", ".tsv"), advice: str = "") -> Path:
+    """The only file of data/raw/X with one of `suffixes`; of published data, the only file of any suffix.
 
-    It is strict: a quote that is opened and never closed is an error, and does not swallow the rest.
+    Raises:
+        UserError: there is no such folder, no such file, or several; the message ends with `advice`.
     """
-    first = re.sub('"[^"]*"', "", next((line for line in lines if line.strip()), ""))
+    if not raw.is_dir():
+        raise UserError(f"no raw data in {raw}: define it under downloads:, or put a CSV there")
+    files = sorted(file for file in raw.iterdir() if file.is_file() and not file.name.startswith("."))
+    is_published = (raw / "source.json").is_file()
+    matching = [file for file in files if file.name != "source.json"]
+    if not is_published:
+        matching = [file for file in matching if file.suffix.lower() in suffixes]
+    if len(matching) != 1:
+        listed = ", ".join(file.name for file in files) or "nothing"
+        raise UserError(f"raw data {raw.name}: one CSV is needed ({', '.join(suffixes)}), and there is: {listed}{advice}")
+    return matching[0]
+
+
+def decode_lines(content: bytes, name: str) -> list[str]:
+    """The lines of a UTF-8 file, with their ends, without a byte order mark.
+
+    Raises:
+        UserError: not UTF-8; `name` is how messages name the file.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{name} is not UTF-8 (line {line}): save it as UTF-8") from None
+    return list(io.StringIO(text, newline=""))  # str.splitlines would also split at U+2028
+
+
+def csv_rows(
+    lines: Sequence[str],
+    name: str,
+    *,
+    columns: Sequence[str] | None = None,
+    delimiter: str | None = None,
+    strip: bool = True,
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Reads a CSV. Blank rows are skipped.
+
+    Args:
+        lines: with their ends.
+        name: how messages name the file.
+        columns: None: the first row names them.
+        delimiter: None: comma, semicolon or tab, whichever the first line has most of.
+        strip: whether white space around values is removed (it always is around the names of columns).
+
+    Yields:
+        The number of the row's last line, and its values by column.
+
+    Raises:
+        UserError: nothing but blank lines, a column is named twice, a row has more or fewer values than there are columns, a quote is never
+            closed, or there are no rows.
+    """
+    first = next((line for line in lines if line.strip()), None)
+    if first is None:
+        raise UserError(f"{name} is empty: a CSV with column names in its first line is needed")
+    delimiter = delimiter or max(",;\t", key=re.sub('"[^"]*"', "", first).count)
     csv.field_size_limit(MAX_CELL)
-    return csv.reader(lines, delimiter=max(",;\t", key=first.count), skipinitialspace=True, strict=True)
-
-
-def csv_error_text(reader: Any, error: csv.Error) -> str:
-    """What to say of an error of that reader, behind the name of the file."""
-    if "unexpected end" in str(error):
-        return ": a quote is opened and never closed"
-    return f", line {reader.line_num}: {error}"
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    names = list(columns or [])
+    empty = True
+    try:
+        for values in reader:
+            stripped = [value.strip() for value in values]
+            if not any(stripped):
+                continue
+            if not names:
+                names = stripped
+                if duplicates := sorted({column for column in names if names.count(column) > 1}):
+                    raise UserError(f"{name}: two columns have the name {duplicates[0]!r}")
+                continue
+            if len(values) != len(names):
+                quotes = f"; a value with {delimiter!r} in it needs quotes" if len(values) > len(names) else ""
+                raise UserError(
+                    f"{name}, line {reader.line_num}: {len(values)} values for {len(names)} columns{quotes}"
+                )
+            empty = False
+            yield reader.line_num, dict(zip(names, stripped if strip else values, strict=True))
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            raise UserError(f"{name}: a quote is opened and never closed") from None
+        raise UserError(f"{name}, line {reader.line_num}: {error}") from None
+    if empty:
+        raise UserError(f"{name} has no rows below the column names")

@@ -1,11 +1,10 @@
-"""Photos as people keep them: a zip or a folder, the class in file names or in folder names.
+"""Photos in a zip or a folder, the class in file names or in folder names.
 
     train.zip                           flowers/
       train/cat.0.jpg   -> cat            roses/first.jpg     -> roses
       train/dog.0.jpg   -> dog            tulips/second.png   -> tulips
 
-A zip is read in place. Whatever a camera, an editor or a scanner made becomes upright RGB; what cannot be read is
-reported, not guessed.
+A zip is read in place. Images of any common format become upright RGB; files that cannot be read are reported.
 """
 
 import re
@@ -23,7 +22,7 @@ from torchprimer.predictor.preprocessing import MAX_BYTES, image_pixels
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
 LABEL_IN_NAME = re.compile(r"^(?P<label>[^.]+)\.\d+\.[^.]+$")  # cat.12.jpg
-SURROGATE = re.compile(r"[\ud800-\udfff]")  # what Python makes of bytes in a file name that are not UTF-8
+SURROGATE = re.compile(r"[\ud800-\udfff]")  # how Python decodes bytes of a file name that are not UTF-8
 
 
 class ImageFolder:
@@ -32,57 +31,56 @@ class ImageFolder:
     Attributes:
         ids: path of each photo inside the collection, sorted.
         labels: class of each photo.
-        unusable: files that are no photos with a label, and why.
+        skipped: files that are not photos with a label, and why.
     """
 
     channels = 3
 
-    def __init__(self, place: Path) -> None:
-        """`place`: a zip file or a folder.
+    def __init__(self, path: Path) -> None:
+        """`path`: a zip file or a folder.
 
         Raises:
             UserError: not a zip, or one that is damaged, encrypted or reaches outside itself; no photos; no labels.
         """
-        self.place = place
+        self.path = path
         self._local = threading.local()
         self.ids: list[str] = []
         self.labels: list[str] = []
-        names = self._zip_names() if place.is_file() else self._folder_names()
+        names = self._zip_names() if path.is_file() else self._folder_names()
         visible = [n for n in names if not any(part.startswith((".", "__MACOSX")) for part in _path(n).parts)]
-        unwritable = {name for name in visible if SURROGATE.search(name)}
-        self.unusable = {ascii(name): "its name is not UTF-8" for name in unwritable}
-        visible = [name for name in visible if name not in unwritable]
+        not_utf8 = {name for name in visible if SURROGATE.search(name)}
+        self.skipped = {ascii(name): "its name is not UTF-8" for name in not_utf8}
+        visible = [name for name in visible if name not in not_utf8]
         photos = sorted(name for name in visible if _path(name).suffix.lower() in SUFFIXES)
-        others = sorted(set(visible) - set(photos))
-        self.unusable |= dict.fromkeys(others, "not an image by its name")
+        self.skipped |= dict.fromkeys(sorted(set(visible) - set(photos)), "not an image by its name")
         for name, label in _labels(photos).items():
             if label is None:
-                self.unusable[name] = "no class in its name or its folder's"
+                self.skipped[name] = "no class in its name or its folder's"
             else:
                 self.ids.append(name)
                 self.labels.append(label)
         if not self.ids:
             raise UserError(
-                f"{place}: no photos with a class found; name them like cat.12.jpg, or put each class into a folder "
+                f"{path}: no photos with a class found; name them like cat.12.jpg, or put each class into a folder "
                 f"of its own (cats/x.jpg); known endings: {' '.join(sorted(SUFFIXES))}"
             )
         self.classes = sorted(set(self.labels))
         self.is_test = np.zeros(len(self.ids), np.bool_)
 
     def content(self, index: int) -> bytes:
-        """The file as it is.
+        """The bytes of the file.
 
         Raises:
             InvalidInput: it is damaged inside the zip, or too large.
         """
         name = self.ids[index]
         try:
-            if not self.place.is_file():
-                return (self.place / name).read_bytes()
+            if not self.path.is_file():
+                return (self.path / name).read_bytes()
             with self._zip().open(name) as stream:
                 content = stream.read(MAX_BYTES + 1)
-        except Exception as error:  # each way of compressing has exceptions of its own for damaged data
-            raise InvalidInput(f"cannot be taken out of {self.place.name}: {error}") from None
+        except Exception as error:  # each compression method raises its own exceptions for damaged data
+            raise InvalidInput(f"cannot be read from {self.path.name}: {error}") from None
         if len(content) > MAX_BYTES:
             raise InvalidInput(f"larger than {MAX_BYTES:,} bytes")
         return content
@@ -93,29 +91,29 @@ class ImageFolder:
 
     def _zip(self) -> zipfile.ZipFile:
         if not hasattr(self._local, "zip"):
-            self._local.zip = zipfile.ZipFile(self.place)
+            self._local.zip = zipfile.ZipFile(self.path)
         archive: zipfile.ZipFile = self._local.zip
         return archive
 
     def _zip_names(self) -> list[str]:
         try:
             members = [member for member in self._zip().infolist() if not member.is_dir()]
-        except Exception as error:  # BadZipFile, and whatever else a damaged directory leads to
-            raise UserError(f"{self.place} is not a zip that can be read: {error}") from None
+        except Exception as error:  # BadZipFile, and others that a damaged directory leads to
+            raise UserError(f"{self.path} is not a zip that can be read: {error}") from None
         for member in members:
             path = _path(member.filename)
             if path.is_absolute() or ".." in path.parts or ":" in str(path).partition("/")[0]:
-                raise UserError(f"{self.place} has a file with a path outside the zip: {member.filename!r}; not used")
+                raise UserError(f"{self.path} has a file with a path outside the zip: {member.filename!r}; not used")
             if member.flag_bits & 1:
-                raise UserError(f"{self.place} is encrypted ({member.filename}): unpack it and add the folder instead")
+                raise UserError(f"{self.path} is encrypted ({member.filename}): unpack it and add the folder instead")
         return [member.filename for member in members]
 
     def _folder_names(self) -> list[str]:
-        return [file.relative_to(self.place).as_posix() for file in self.place.rglob("*") if file.is_file()]
+        return [file.relative_to(self.path).as_posix() for file in self.path.rglob("*") if file.is_file()]
 
 
 def _labels(names: list[str]) -> dict[str, str | None]:
-    """Class of each file: from its name if most have one and these differ, or all share a folder, else its folder's."""
+    """Class of each file: from its name, if most names have one and it differs or all share a folder; else its folder."""
     matches = {name: LABEL_IN_NAME.match(_path(name).name) for name in names}
     in_names = Counter(match["label"] for match in matches.values() if match)
     folders = {_path(name).parent for name in names}
@@ -125,5 +123,5 @@ def _labels(names: list[str]) -> dict[str, str | None]:
 
 
 def _path(name: str) -> PurePosixPath:
-    """Of a photo inside the collection; some zips of Windows have the other slash."""
+    """Path of a photo inside the collection; some zips made on Windows have backslashes."""
     return PurePosixPath(name.replace("\\", "/"))

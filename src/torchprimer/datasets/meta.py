@@ -1,16 +1,23 @@
-"""meta.json of a prepared dataset as an object: what its arrays are, and everything that was fitted to the training rows."""
+"""meta.json of a prepared dataset as an object: its arrays, and everything that was fitted to the training rows.
 
-from typing import Annotated, Any, Literal
+The classes of the built-in kinds are here, apart from the code that prepares data, so that training does not depend on
+that code. A new kind of data may define its class in its own file.
+"""
 
-from pydantic import BaseModel, ConfigDict, Discriminator, TypeAdapter
+import json
+from typing import Annotated, Any, ClassVar, Literal
 
+from pydantic import BaseModel, ConfigDict, SerializeAsAny, WrapValidator
+
+from torchprimer.datasets import get_kind
 from torchprimer.params.base import DatasetTask
 
 
-class BaseMeta(BaseModel):
-    """What the meta.json of every kind of data has.
+class Meta(BaseModel):
+    """The fields of meta.json that all kinds of data share.
 
     Attributes:
+        dtype: of the prepared inputs.
         task: what the targets are for.
         shape: of one input, as prepared.
         classes: names of the class numbers (sequences: the alphabet); empty for regression.
@@ -33,10 +40,28 @@ class BaseMeta(BaseModel):
     sha256: dict[str, str] = {}
     validation_samples: str = ""
 
+    dtype: ClassVar[str]
 
-class ImagesMeta(BaseMeta):
+    def describe(self) -> str:
+        """Kind and size in words: `images of 1 x 28 x 28`."""
+        return f"{self.kind} of {' x '.join(map(str, self.shape))}"
+
+    def mlflow_schema(self) -> str:
+        """The prepared arrays as MLflow describes data, in JSON."""
+        target_shape = [-1, *self.shape] if self.task == "sequence_labelling" else [-1]
+        arrays = {"features": (self.dtype, [-1, *self.shape]), "targets": ("int64", target_shape)}
+        return json.dumps({
+            "mlflow_tensorspec": {
+                name: json.dumps([{"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}}])
+                for name, (dtype, shape) in arrays.items()
+            }
+        })  # fmt: skip
+
+
+class ImagesMeta(Meta):
     """uint8 images, (C, H, W); mean and standard deviation of each channel over the training split, pixels as 0..1."""
 
+    dtype = "uint8"
     kind: Literal["images"] = "images"
     task: DatasetTask = "classification"
     mean: list[float]
@@ -62,7 +87,7 @@ class PrincipalComponents(BaseModel):
     components: list[list[float]]
 
 
-class TabularMeta(BaseMeta):
+class TabularMeta(Meta):
     """Rows of numbers and one-hot categories, float32.
 
     Attributes:
@@ -73,6 +98,7 @@ class TabularMeta(BaseMeta):
         time_column, time: of a split by time: the column, and its value for each test row.
     """
 
+    dtype = "float32"
     kind: Literal["tabular"] = "tabular"
     numeric: dict[str, NumericColumn] = {}
     zero_as_missing: list[str] = []
@@ -86,10 +112,26 @@ class TabularMeta(BaseMeta):
     time_column: str | None = None
     time: list[int | float | str] = []
 
+    def describe(self) -> str:
+        return f"a table, {self.shape[0]} features"
 
-class TextMeta(BaseMeta):
-    """Numbers of the words of each text, int32; `words` is the vocabulary, `documents` in how many texts each word is."""
+    def mlflow_schema(self) -> str:
+        """The columns of the raw table."""
+        types = dict.fromkeys(self.numeric, "double") | dict.fromkeys(self.categorical, "string")
+        types[self.target] = "double" if self.task == "regression" else "string"
+        columns = [{"name": name, "type": type_, "required": True} for name, type_ in types.items()]
+        return json.dumps({"mlflow_colspec": columns})
 
+
+class TextMeta(Meta):
+    """Token ids of each text, int32.
+
+    Attributes:
+        text_column: of a CSV; None: a file per class.
+        words: the vocabulary; documents: the number of training texts that contain each word.
+    """
+
+    dtype = "int32"
     kind: Literal["text"] = "text"
     task: DatasetTask = "classification"
     text_column: str | None = None
@@ -97,30 +139,51 @@ class TextMeta(BaseMeta):
     words: list[str] = []
     documents: list[int] = []
 
+    def describe(self) -> str:
+        return f"texts, {len(self.words):,} words"
 
-class SequencesMeta(BaseMeta):
-    """Numbers of characters, int64, (T,); `classes` is the alphabet."""
 
+class SequencesMeta(Meta):
+    """Character ids, int64, (T,); `classes` is the alphabet."""
+
+    dtype = "int64"
     kind: Literal["sequences"] = "sequences"
     task: DatasetTask = "sequence_labelling"
     held_out: bool = False
 
+    def describe(self) -> str:
+        return f"strings of {self.shape[0]} characters"
 
-class FeaturesMeta(BaseMeta):
-    """What the frozen convolutions of `experiment` compute from each image of `dataset`, float32, (F,)."""
 
+class FeaturesMeta(Meta):
+    """Outputs of the frozen convolutions of `experiment` for each image of `dataset`, float32, (F,)."""
+
+    dtype = "float32"
     kind: Literal["features"] = "features"
     task: DatasetTask = "classification"
     dataset: str
     experiment: str
     image_shape: list[int]
 
-
-Meta = ImagesMeta | TabularMeta | TextMeta | SequencesMeta | FeaturesMeta
-AnyMeta = Annotated[Meta, Discriminator("kind")]
-_ADAPTER: TypeAdapter[Meta] = TypeAdapter(AnyMeta)
+    def describe(self) -> str:
+        return f"{self.shape[0]:,} features of each image of {self.dataset}"
 
 
 def parse_meta(content: dict[str, Any]) -> Meta:
-    """The object that meta.json, or `data` in experiment.json, stands for."""
-    return _ADAPTER.validate_python(content)
+    """The object of a meta.json, or of `data` in experiment.json.
+
+    Raises:
+        ValidationError: pydantic's, if it does not fit the class of its kind.
+    """
+    classes = {cls.model_fields["kind"].default: cls for cls in Meta.__subclasses__()}
+    kind = content.get("kind")
+    if kind not in classes:
+        classes[kind] = get_kind(str(kind)).meta_class
+    return classes[kind].model_validate(content)
+
+
+def _validate(value: Any, handler: Any) -> Meta:
+    return parse_meta(value) if isinstance(value, dict) else handler(value)
+
+
+AnyMeta = Annotated[SerializeAsAny[Meta], WrapValidator(_validate)]  # a field that takes the meta of any kind

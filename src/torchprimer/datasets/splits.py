@@ -1,7 +1,7 @@
-"""Who is in train, validation and test: decided once, written down, the same for ever."""
+"""Deterministic assignment of samples to train, validation and test."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,55 +12,64 @@ from torchprimer.errors import UserError
 Indices = npt.NDArray[np.int64]
 
 
+def check_ids(ids: Iterable[str], available: Collection[str], raw: str) -> None:
+    """Raises UserError unless each of the split's `ids` is `available` in data/raw/`raw`."""
+    if missing := sorted(set(ids) - set(available)):
+        raise UserError(f"raw data {raw} no longer has {missing[0]!r}, which the split names: run `dvc repro split`")
+
+
 def deduplicate(hashes: Sequence[str], is_test: npt.NDArray[np.bool_]) -> tuple[Indices, dict[int, int]]:
     """Keeps one sample of each content: the official test one if there is one, else the first.
 
     Args:
         hashes: one per sample; equal hashes, equal content.
-        is_test: shape (N,); samples of the official test split, which loses nothing to the training split.
+        is_test: shape (N,); samples of the official test split, which stays whole.
 
     Returns:
-        The indices kept, ascending, and for each index dropped the one kept in its place.
+        The indices of the samples to use, ascending, and for each duplicate the index of the sample that is used.
     """
     order = sorted(range(len(hashes)), key=lambda i: (not is_test[i], i))
-    kept: dict[str, int] = {}
-    dropped: dict[int, int] = {}
+    unique: dict[str, int] = {}
+    duplicates: dict[int, int] = {}
     for i in order:
-        if (first := kept.setdefault(hashes[i], i)) != i:
-            dropped[i] = first
-    return np.array(sorted(kept.values()), np.int64), dropped
+        if (first := unique.setdefault(hashes[i], i)) != i:
+            duplicates[i] = first
+    return np.array(sorted(unique.values()), np.int64), duplicates
 
 
 def conflicting_labels(ids: Sequence[str], labels: Sequence[str], contents: Sequence[str]) -> dict[str, str]:
-    """Samples whose content another class has as well, and why they have to go: nobody could tell which is right.
+    """Samples whose content another class has as well, and why they are removed: either label may be wrong.
 
     Args:
-        ids, labels, contents: one per sample; equal contents, equal samples.
+        ids, labels, contents: one per sample; samples of equal content are duplicates.
 
     Returns:
-        id -> the reason, which names the first of the other classes' samples.
+        For each id the reason, which names the first sample of each other class.
     """
     first: dict[str, dict[str, str]] = defaultdict(dict)  # content -> class -> id
     samples = list(zip(ids, labels, contents, strict=True))
     for name, label, content in samples:
         first[content].setdefault(label, name)
-    elsewhere = {
-        name: [other for of, other in first[content].items() if of != label] for name, label, content in samples
+    conflicts = {
+        name: [twin for twin_label, twin in first[content].items() if twin_label != label]
+        for name, label, content in samples
     }
-    return {name: f"of another class in {', '.join(others)}" for name, others in elsewhere.items() if others}
+    return {name: f"of another class in {', '.join(twins)}" for name, twins in conflicts.items() if twins}
 
 
-def stratified(labels: npt.NDArray[np.str_], count: int, random: np.random.Generator, *, leave: int = 0) -> Indices:
-    """Positions of `count` samples drawn so that each class keeps its share, and none is left out.
+def stratified(
+    labels: npt.NDArray[np.str_], count: int, random: np.random.Generator, *, min_remaining: int = 0
+) -> Indices:
+    """Positions of `count` random samples, of each class in proportion to its size and at least one.
 
     Args:
         labels: shape (N,).
-        count: at least the number of classes; at most N - `leave` x the number of classes.
-        leave: so many of each class are not drawn, however rare it is; each class has more than that.
+        count: at least the number of classes; at most N - `min_remaining` x the number of classes.
+        min_remaining: of each class so many are not drawn; each class has more than that.
     """
     classes, sizes = np.unique(labels, return_counts=True)
     exact = sizes * (count / len(labels))
-    most = sizes - leave
+    most = sizes - min_remaining
     quota = np.clip(np.floor(exact).astype(np.int64), 1, most)
     while quota.sum() > count:
         quota[np.argmax(np.where(quota > 1, quota - exact, -np.inf))] -= 1
@@ -70,12 +79,12 @@ def stratified(labels: npt.NDArray[np.str_], count: int, random: np.random.Gener
     return np.sort(np.concatenate(drawn))
 
 
-def resolve_size(part: int | float, samples: int) -> int:
-    """So many samples if `part` is an int; that share of `samples`, rounded, if it is a float."""
-    return part if isinstance(part, int) else int(part * samples + 0.5)
+def resolve_size(size: int | float, samples: int) -> int:
+    """`size` samples if it is an int; that fraction of `samples`, rounded, if it is a float."""
+    return size if isinstance(size, int) else int(size * samples + 0.5)
 
 
-def split(
+def stratified_split(
     labels: npt.NDArray[np.str_],
     is_test: npt.NDArray[np.bool_],
     *,
@@ -86,13 +95,13 @@ def split(
     seed: int,
     name: str,
 ) -> npt.NDArray[np.str_]:
-    """Gives each sample `train`, `validation`, `test`, or `` (cut off by `limit`).
+    """Assigns each sample to `train`, `validation`, `test`, or `` (removed by `limit`), in the proportions of the classes.
 
     Args:
         labels: shape (N,), the class of each sample, in an order that does not change.
-        is_test: shape (N,); an official test split is used whole, and `test` does not count then.
-        validation: so many samples, or (a float) this share of all; `test` likewise.
-        max_holdout_fraction: validation and test each take at most this share of all samples; None: exactly what is asked for.
+        is_test: shape (N,); an official test split is used whole, and `test` is ignored then.
+        validation, test: a number of samples, or (a float) a fraction of all.
+        max_holdout_fraction: validation and test each take at most this fraction of all samples; None: no maximum.
         limit: at most this many samples in each split.
         name: of the dataset, for messages.
 
@@ -102,8 +111,8 @@ def split(
     random = np.random.default_rng(seed)
     classes = np.unique(labels)
     if len(classes) < 2:
-        found = f"only '{classes[0]}'" if len(classes) else "none"
-        raise UserError(f"dataset {name}: a classifier needs samples of two classes or more, and there is {found}")
+        existing = f"only '{classes[0]}'" if len(classes) else "none"
+        raise UserError(f"dataset {name}: a classifier needs samples of two classes or more, and there is {existing}")
     if limit is not None and limit < len(classes):
         raise UserError(f"limit: {limit} is too few for dataset {name}: at least one of each of {len(classes)} classes")
     most = int(max_holdout_fraction * len(labels)) if max_holdout_fraction else len(labels)
@@ -115,37 +124,38 @@ def split(
     rarest = np.argmin(sizes)
     for part, count in counts.items():
         if count < len(classes):
+            samples = "1 sample" if count == 1 else f"{count} samples"
             raise UserError(
-                f"dataset {name}: {count} samples for {part} are too few for {len(classes)} classes ({len(labels)} "
+                f"dataset {name}: {samples} for {part} {'is' if count == 1 else 'are'} too few for {len(classes)} classes ({len(labels)} "
                 f"samples in all): add samples, or raise datasets.{name}.{part}"
                 + (" or its max_holdout_fraction" if max_holdout_fraction else "")
             )
     if len(rest) - sum(counts.values()) < len(classes) or sizes[rarest] < len(counts) + 1:
-        asked = " and ".join(f"{count} for {part}" for part, count in counts.items())
+        sizes_text = " and ".join(f"{count} for {part}" for part, count in counts.items())
         raise UserError(
             f"dataset {name}: {len(rest)} samples ({sizes[rarest]} of '{classes[rarest]}') are fewer than the split "
-            f"asks for: {asked}, and some of each class left to train on; add samples, or lower "
+            f"asks for: {sizes_text}, and some of each class left to train on; add samples, or lower "
             f"datasets.{name}.validation"
         )
     parts = np.full(len(labels), "train", dtype="<U10")
     parts[is_test] = "test"
-    for left, (part, count) in zip(range(len(counts), 0, -1), counts.items(), strict=True):
-        drawn = rest[stratified(labels[rest], count, random, leave=left)]
+    for remaining, (part, count) in zip(range(len(counts), 0, -1), counts.items(), strict=True):
+        drawn = rest[stratified(labels[rest], count, random, min_remaining=remaining)]
         parts[drawn] = part
         rest = np.setdiff1d(rest, drawn)
     if limit is not None:
         for part in ("train", "validation", "test"):
             members = np.flatnonzero(parts == part)
             if len(members) > limit:
-                kept = members[stratified(labels[members], limit, random)]
-                parts[np.setdiff1d(members, kept)] = ""
+                selected = members[stratified(labels[members], limit, random)]
+                parts[np.setdiff1d(members, selected)] = ""
     return parts
 
 
 def random_split(
     samples: int, *, validation: int | float, test: int | float, limit: int | None, seed: int, name: str
 ) -> npt.NDArray[np.str_]:
-    """Gives each of N samples without classes `train`, `validation`, `test`, or `` (cut off by `limit`), by chance.
+    """Assigns each of N samples at random to `train`, `validation`, `test`, or `` (removed by `limit`).
 
     Raises:
         UserError: fewer samples than the split asks for.
@@ -153,7 +163,7 @@ def random_split(
     order = np.random.default_rng(seed).permutation(samples)
     counts = _counts(samples, validation, test, "samples", name)
     parts = np.full(samples, "", dtype="<U10")
-    for part, members in _partition(order, counts).items():
+    for part, members in partition(order, counts).items():
         parts[members[:limit]] = part
     return parts
 
@@ -161,11 +171,11 @@ def random_split(
 def split_by_time(
     times: npt.NDArray[np.float64], *, validation: int | float, test: int | float, limit: int | None, name: str
 ) -> npt.NDArray[np.str_]:
-    """The last `test` different times are test, the `validation` ones before them validation, all before them train.
+    """The last `test` distinct times are test, the `validation` times before them validation, all earlier ones train.
 
     Args:
         times: shape (N,); samples of one time stay together.
-        limit: at most this many samples in each split, the first ones; the others get ``.
+        limit: at most this many samples in each split, the earliest; the rest get ``.
 
     Raises:
         UserError: fewer different times than the split asks for.
@@ -174,8 +184,8 @@ def split_by_time(
     counts = _counts(len(distinct), validation, test, "different times", name)
     order = np.argsort(times, kind="stable")
     parts = np.full(len(times), "", dtype="<U10")
-    for part, when in _partition(distinct[::-1], counts).items():
-        members = order[np.isin(times[order], when)]
+    for part, times_of_part in partition(distinct[::-1], counts).items():
+        members = order[np.isin(times[order], times_of_part)]
         parts[members[:limit]] = part
     return parts
 
@@ -188,15 +198,15 @@ def _counts(samples: int, validation: int | float, test: int | float, what: str,
                 f"dataset {name}: no {part} is left of {samples} {what}: add samples, or raise datasets.{name}.{part}"
             )
     if samples - sum(counts.values()) < 1:
-        asked = " and ".join(f"{count} for {part}" for part, count in reversed(counts.items()))
+        sizes = " and ".join(f"{count} for {part}" for part, count in reversed(counts.items()))
         raise UserError(
-            f"dataset {name}: {samples} {what} are fewer than the split asks for: {asked}, and some left to train on; "
+            f"dataset {name}: {samples} {what} are fewer than the split asks for: {sizes}, and some left to train on; "
             f"add samples, or lower datasets.{name}.validation"
         )
     return counts
 
 
-def _partition(order: npt.NDArray[Any], counts: dict[str, int]) -> dict[str, npt.NDArray[Any]]:
+def partition(order: npt.NDArray[Any], counts: dict[str, int]) -> dict[str, npt.NDArray[Any]]:
     """The first `test` of `order`, the next `validation`, and the rest to train on."""
     test, validation, train = np.split(order, np.cumsum(list(counts.values())))
     return {"test": test, "validation": validation, "train": train}

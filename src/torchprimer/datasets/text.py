@@ -1,20 +1,21 @@
-"""Labelled texts: one file per class, or a CSV -> split -> the numbers of their words, int32 N x L.
+"""Labelled texts: one file per class, or a CSV -> split -> token ids, int32 N x L.
 
-A word's number is its place in the vocabulary, which is taken from the training rows alone.
+A token id is the position of a word in the vocabulary, which is built from the training rows only.
 """
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from torchprimer.datasets.csv_io import csv_error_text, csv_reader, published
+from torchprimer.datasets.base import DataKind, Transform
+from torchprimer.datasets.csv_io import csv_rows, decode_lines, find_csv, read_source_description
 from torchprimer.datasets.meta import TextMeta
-from torchprimer.datasets.splits import conflicting_labels, deduplicate, split
+from torchprimer.datasets.splits import check_ids, conflicting_labels, deduplicate, stratified_split
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Texts
 from torchprimer.predictor.preprocessing import padded, token_ids, tokenizer
@@ -23,12 +24,12 @@ from torchprimer.predictor.preprocessing import padded, token_ids, tokenizer
 
 
 def read_texts(folder: Path, dataset: Texts) -> pd.DataFrame:
-    """Every text of data/raw/X, repeats and all: columns id, label, text (str, stripped), sorted by id.
+    """All texts of data/raw/X, with duplicates: columns id, label, text (str, stripped), sorted by id.
 
     The id is the file and the line: `pos/00012` is line 12 of pos.txt, `mails/00012` row 12 of mails.csv.
 
     Raises:
-        UserError: no such files or columns, not UTF-8, nothing in it, or not as many texts as were published.
+        UserError: missing files or columns, not UTF-8, no texts, or not the published number of texts.
     """
     if not folder.is_dir():
         raise UserError(
@@ -36,10 +37,10 @@ def read_texts(folder: Path, dataset: Texts) -> pd.DataFrame:
             f"one text on each line, or a CSV"
         )
     texts = _read_lines(folder) if dataset.text is None else _read_csv(folder, dataset)
-    expected = published(folder).get("expected", {}).get("samples")
-    if expected and (found := int((texts["text"] != "").sum())) != expected:
+    expected = read_source_description(folder).get("expected", {}).get("samples")
+    if expected and (count := int((texts["text"] != "").sum())) != expected:
         raise UserError(
-            f"raw data {folder.name}: {found:,} texts, published: {expected:,} (downloads.{folder.name}.expected)"
+            f"raw data {folder.name}: {count:,} texts, published: {expected:,} (downloads.{folder.name}.expected)"
         )
     return texts
 
@@ -47,16 +48,17 @@ def read_texts(folder: Path, dataset: Texts) -> pd.DataFrame:
 def _read_lines(folder: Path) -> pd.DataFrame:
     files = sorted(folder.glob("*.txt"))
     if len(files) < 2:
-        found = ", ".join(sorted(file.name for file in folder.iterdir())) or "nothing"
+        listed = ", ".join(sorted(file.name for file in folder.iterdir())) or "nothing"
         raise UserError(
             f"raw data {folder.name}: a .txt file for each of two classes or more is needed, such as pos.txt and "
-            f"neg.txt, and there is: {found}. For a CSV, set the dataset's text and label to its columns"
+            f"neg.txt, and there is: {listed}. For a CSV, set the dataset's text and label to its columns"
         )
     lines = {}
     for file in files:
-        lines[file.stem] = _utf8(file).rstrip().split("\n")
+        name = f"raw data {folder.name}: {file.name}"
+        lines[file.stem] = "".join(decode_lines(file.read_bytes(), name)).rstrip().split("\n")
         if not any(line.strip() for line in lines[file.stem]):
-            raise UserError(f"raw data {folder.name}: {file.name} has no text in it")
+            raise UserError(f"{name} has no text in it")
     digits = max(5, *(len(str(len(of_class))) for of_class in lines.values()))
     return pd.DataFrame(
         [
@@ -69,71 +71,32 @@ def _read_lines(folder: Path) -> pd.DataFrame:
 
 
 def _read_csv(folder: Path, dataset: Texts) -> pd.DataFrame:
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".csv", ".tsv"))
-    if len(files) != 1:
-        found = ", ".join(sorted(file.name for file in folder.iterdir())) or "nothing"
-        raise UserError(
-            f"raw data {folder.name}: one CSV is needed, and there is: {found}. For a .txt file per class, set the "
-            f"dataset's text and label to null"
-        )
-    file = files[0]
-    where = f"raw data {folder.name}: {file.name}"
-    content = _utf8(file).strip("\r\n")
-    reader = csv_reader(list(io.StringIO(content, newline="")))
-    try:
-        names = [name.strip() for name in next(reader, [])]
-    except csv.Error as error:
-        raise UserError(f"{where}{csv_error_text(reader, error)}") from None
+    advice = ". For a .txt file per class, set the dataset's text and label to null"
+    file = find_csv(folder, advice=advice)
+    name = f"raw data {folder.name}: {file.name}"
+    rows = [row for _, row in csv_rows(decode_lines(file.read_bytes(), name), name)]
     for column in (dataset.text, dataset.label):
-        if column not in names:
+        if column not in rows[0]:
             raise UserError(
-                f"{where} has no column {column!r}; it has: {', '.join(names) or 'nothing'}."
-                f"{did_you_mean(column, names)}"
+                f"{name} has no column {column!r}; it has: {', '.join(rows[0])}.{did_you_mean(column, rows[0])}"
             )
-    rows: list[tuple[str, str]] = []
-    try:
-        for values in filter(None, reader):
-            if len(values) != len(names):
-                raise UserError(
-                    f"{where}, line {reader.line_num}: not {len(names)} values; a text with "
-                    f"{reader.dialect.delimiter!r} in it needs quotes"
-                )
-            row = dict(zip(names, values, strict=True))
-            rows.append((row[str(dataset.label)].strip(), row[str(dataset.text)].strip()))
-    except csv.Error as error:
-        raise UserError(f"{where}{csv_error_text(reader, error)}") from None
-    if not any(text for _, text in rows):
-        raise UserError(f"{where} has no text in it")
-    digits = max(5, len(str(len(rows))))
-    return pd.DataFrame(
-        [(f"{file.stem}/{number:0{digits}d}", label, text) for number, (label, text) in enumerate(rows, 1)],
-        columns=["id", "label", "text"],
+    texts = pd.DataFrame(
+        {"label": [row[str(dataset.label)] for row in rows], "text": [row[str(dataset.text)] for row in rows]}
     )
-
-
-def _utf8(file: Path) -> str:
-    """The text of a file, without a byte order mark."""
-    content = file.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"raw data {file.parent.name}: {file.name} is not UTF-8 (line {line}): save it as UTF-8"
-        ) from None
+    if not texts["text"].any():
+        raise UserError(f"{name} has no text in it")
+    digits = max(5, len(str(len(rows))))
+    texts.insert(0, "id", [f"{file.stem}/{number:0{digits}d}" for number in range(1, len(rows) + 1)])
+    return texts
 
 
 def split_rows(
     raw: Path, dataset: Texts, *, name: str, seed: int, limit: int | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Decides who is in which split. Repeats go, and texts that are in two classes: nobody could tell which is right.
-
-    Returns:
-        One row per sample (id, label, split), sorted by id; and one per text that was left out (id, reason).
+    """See `DataKind.split_rows`. Duplicates and texts of two classes are rejected.
 
     Raises:
-        UserError: the files are not as `read_texts` needs them, too few samples or classes, or not the numbers of
-            distinct texts that were published.
+        UserError: the files cannot be read, too few samples or classes, or not the published numbers of distinct texts.
     """
     texts = read_texts(raw, dataset)
     rejected = dict.fromkeys(texts["id"][texts["text"] == ""], "no text")
@@ -141,13 +104,14 @@ def split_rows(
     texts = texts[~texts["id"].isin(rejected)]
     rejected |= conflicting_labels(texts["id"].tolist(), texts["label"].tolist(), texts["text"].tolist())
     texts = texts[~texts["id"].isin(rejected)]
-    kept, dropped = deduplicate(texts["text"].tolist(), np.zeros(len(texts), np.bool_))
+    unique, duplicates = deduplicate(texts["text"].tolist(), np.zeros(len(texts), np.bool_))
     ids = texts["id"].to_numpy()
-    rejected |= {ids[i]: f"duplicate of {ids[j]}" for i, j in dropped.items()}
-    texts = texts.iloc[kept]
-    _compare_with_published(texts["label"], published(raw).get("expected", {}).get("distinct"), raw.name)
+    rejected |= {ids[i]: f"duplicate of {ids[j]}" for i, j in duplicates.items()}
+    texts = texts.iloc[unique]
+    expected = read_source_description(raw).get("expected", {}).get("distinct")
+    _compare_with_published(texts["label"], expected, raw.name)
     labels = texts["label"].to_numpy(np.str_)
-    parts = split(
+    parts = stratified_split(
         labels,
         np.zeros(len(labels), np.bool_),
         validation=dataset.validation,
@@ -163,21 +127,21 @@ def split_rows(
 
 
 def _compare_with_published(labels: pd.Series, expected: dict[str, int] | None, name: str) -> None:
-    found = dict(sorted(Counter(labels).items()))
-    if expected and found != dict(sorted(expected.items())):
+    counts = dict(sorted(Counter(labels).items()))
+    if expected and counts != dict(sorted(expected.items())):
         raise UserError(
-            f"raw data {name}: {found} distinct texts, published: {expected} (downloads.{name}.expected.distinct)"
+            f"raw data {name}: {counts} distinct texts, published: {expected} (downloads.{name}.expected.distinct)"
         )
 
 
-# ---- words and their numbers ---------------------------------------------------------------------------------------
+# ---- vocabulary and token ids --------------------------------------------------------------------------------------
 
 
 def vocabulary(documents: Iterable[Sequence[str]], min_df: int, max_vocab: int | None) -> dict[str, int]:
-    """The words of `documents` (lists of words) that at least `min_df` of them have, the most frequent first.
+    """Document frequency of each word that at least `min_df` of `documents` (lists of words) contain.
 
     Returns:
-        In how many documents each is; at most `max_vocab` words, those of one frequency in the order of their letters.
+        The most frequent word first, equally frequent ones in alphabetical order; at most `max_vocab` words.
     """
     counts = Counter(word for document in documents for word in set(document))
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -185,22 +149,11 @@ def vocabulary(documents: Iterable[Sequence[str]], min_df: int, max_vocab: int |
 
 
 def prepare(raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> TextMeta:
-    """Writes {train,validation,test}_inputs.npy (int32, N x L) and _targets.npy (int64, N) into `folder`.
-
-    Returns:
-        What training has to know: kind, task, shape, classes, tokenizer, words; `documents`: how many training texts
-        have each word.
-
-    Raises:
-        UserError: the raw data has changed since the split, or no word is left.
-    """
+    """See `DataKind.prepare`: inputs int32, N x L; targets int64, N."""
     texts = read_texts(raw, dataset).set_index("id")["text"]
-    if gone := sorted(set(rows["id"]) - set(texts.index)):
-        raise UserError(
-            f"raw data {dataset.raw} no longer has {gone[0]!r}, which the split names: run `dvc repro split`"
-        )
-    cut = tokenizer(dataset.tokenizer)
-    documents = [cut(text) for text in texts.loc[rows["id"]]]
+    check_ids(rows["id"], texts.index, dataset.raw)
+    tokenize = tokenizer(dataset.tokenizer)
+    documents = [tokenize(text) for text in texts.loc[rows["id"]]]
     training = (document for document, part in zip(documents, rows["split"], strict=True) if part == "train")
     counts = vocabulary(training, dataset.min_df, dataset.max_vocab)
     if not counts:
@@ -224,3 +177,30 @@ def prepare(raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> Text
         words=list(counts),
         documents=list(counts.values()),
     )
+
+
+class TextKind(DataKind[Texts, TextMeta]):
+    name = "text"
+    meta_class = TextMeta
+    predictor_kind = "text"
+    input_name = "words"
+    any_length = True
+    split_rows = staticmethod(split_rows)
+    prepare = staticmethod(prepare)
+
+    def transform(self, meta: TextMeta) -> Transform:
+        return meta.model_dump(include={"tokenizer", "words", "text_column"})
+
+    def columns(self, transform: Transform) -> list[dict[str, str]]:
+        return [{"name": "text", "type": "string"}]
+
+    def example(self, transform: Transform, prepared: npt.NDArray[Any]) -> dict[str, Any]:
+        """Without the words that the vocabulary lacks."""
+        words = [transform["words"][number - 1] for number in prepared if number]
+        return {"text": (" " if transform["tokenizer"] == "words" else "").join(words)}
+
+    def requirements(self, transform: Transform) -> list[str]:
+        return ["rjieba"] if transform["tokenizer"] == "chinese" else []
+
+
+KIND = TextKind()

@@ -43,10 +43,10 @@ def add_photos(place: Path, name: str) -> None:
     counts = Counter(photos.labels)
     listed = ", ".join(f"{count:,} {label}" for label, count in sorted(counts.items()))
     print(f"{len(photos.ids):,} photos in {shown}: {listed}")
-    if photos.unusable:
-        endings = Counter(PurePosixPath(file).suffix or "no ending" for file in photos.unusable)
+    if photos.skipped:
+        endings = Counter(PurePosixPath(file).suffix or "no ending" for file in photos.skipped)
         print(
-            f"{len(photos.unusable):,} other files left out: {', '.join(f'{n} {e}' for e, n in endings.most_common(5))}"
+            f"{len(photos.skipped):,} other files left out: {', '.join(f'{n} {e}' for e, n in endings.most_common(5))}"
         )
     print(
         f"next: git add data/raw, and train on them, for example\n"

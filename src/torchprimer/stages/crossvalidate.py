@@ -15,7 +15,8 @@ import torch
 from torchprimer import models, paths
 from torchprimer.atomic import atomic_write
 from torchprimer.datasets.storage import SAMPLES_FILE, SplitArrays
-from torchprimer.datasets.tabular import duplicate_groups, fit, read_table, transform, transform_target
+from torchprimer.datasets.tabular import duplicate_groups, read_table
+from torchprimer.datasets.tabular_preprocessing import fit, transform, transform_target
 from torchprimer.errors import UserError
 from torchprimer.params import Experiment, Params, Tabular
 from torchprimer.params.experiments import Supervised

@@ -1,12 +1,11 @@
 """Turns raw data and its split into arrays ready for training: data/prepared/D/."""
 
-from importlib import import_module
-
 import pandas as pd
 
 from torchprimer import paths
 from torchprimer.atomic import atomic_write
-from torchprimer.datasets.csv_io import published
+from torchprimer.datasets import get_kind
+from torchprimer.datasets.csv_io import read_source_description
 from torchprimer.datasets.storage import SAMPLES_FILE, write_meta
 from torchprimer.params import Params
 
@@ -14,11 +13,10 @@ from torchprimer.params import Params
 def run(params: Params, name: str) -> None:
     dataset = params.datasets[name]
     rows = pd.read_csv(paths.split(name), dtype=str, keep_default_na=False)
-    kind = import_module(f"torchprimer.datasets.{dataset.kind}")
     with atomic_write(paths.prepared(name)) as folder:
         folder.mkdir()
-        meta = kind.prepare(paths.raw(dataset.raw), dataset, rows, folder)
+        meta = get_kind(dataset.kind).prepare(paths.raw(dataset.raw), dataset, rows, folder)
         rows.to_csv(folder / SAMPLES_FILE, index=False)
-        about = published(paths.raw(dataset.raw))
-        write_meta(folder, meta.model_copy(update={"raw": dataset.raw, "source": about.get("source", "")}))
+        source = read_source_description(paths.raw(dataset.raw)).get("source", "")
+        write_meta(folder, meta.model_copy(update={"raw": dataset.raw, "source": source}))
     print(f"{name}: {len(rows):,} samples, each of shape {tuple(meta.shape)}")

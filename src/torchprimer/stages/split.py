@@ -1,16 +1,16 @@
-"""Writes data/splits/D.csv: one row per sample (id, label, split), and beside it what was left out and why."""
-
-from importlib import import_module
+"""Writes data/splits/D.csv: one row per sample (id, label, split), and beside it the rejected samples with the reason."""
 
 from torchprimer import paths
 from torchprimer.atomic import atomic_write
+from torchprimer.datasets import get_kind
 from torchprimer.params import Params
 
 
 def run(params: Params, name: str) -> None:
     dataset = params.datasets[name]
-    kind = import_module(f"torchprimer.datasets.{dataset.kind}")
-    rows, rejected = kind.split_rows(paths.raw(dataset.raw), dataset, name=name, seed=params.seed, limit=params.limit)
+    rows, rejected = get_kind(dataset.kind).split_rows(
+        paths.raw(dataset.raw), dataset, name=name, seed=params.seed, limit=params.limit
+    )
     with atomic_write(paths.split(name)) as file:
         rows.to_csv(file, index=False)
     with atomic_write(paths.rejected(name)) as file:
