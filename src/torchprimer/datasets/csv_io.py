@@ -35,7 +35,9 @@ def find_csv(raw: Path, suffixes: Sequence[str] = (".csv", ".tsv"), advice: str 
         matching = [file for file in matching if file.suffix.lower() in suffixes]
     if len(matching) != 1:
         listed = ", ".join(file.name for file in files) or "nothing"
-        raise UserError(f"raw data {raw.name}: one CSV is needed ({', '.join(suffixes)}), and there is: {listed}{advice}")
+        raise UserError(
+            f"raw data {raw.name}: one CSV is needed ({', '.join(suffixes)}), and there is: {listed}{advice}"
+        )
     return matching[0]
 
 
