@@ -1,5 +1,8 @@
 """Losses, scores and answers of each task, against closed forms and scikit-learn; what an epoch and a fold see."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -7,7 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import ttest_rel  # type: ignore[import-untyped]
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, r2_score
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from tests.objects import make_meta, make_record
 from torchprimer import models, params, paths
@@ -157,3 +166,41 @@ def test_folds_hold_each_row_once_and_never_a_test_row(
     table = pd.read_csv(paths.metrics("diabetes_tuned") / "folds.csv")
     assert table["accuracy"].between(0, 1).all()
     assert len(table) == 10
+
+
+def test_baseline_is_cross_validated_on_the_same_folds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_raw: Callable[[str], Path]
+) -> None:
+    (tmp_path / "params.yaml").write_bytes(paths.params().read_bytes())
+    (tmp_path / "dvc.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    paths.project.cache_clear()
+    project = params.load().model_copy(update={"epochs": 1})
+    paths.raw("diabetes").parent.mkdir(parents=True)
+    paths.raw("diabetes").symlink_to(real_raw("diabetes"))
+    split.run(project, "diabetes")
+    preprocess.run(project, "diabetes")
+    paths.model("diabetes_tuned").mkdir(parents=True)
+    record = make_record(resolve("diabetes_tuned"), TWO, fingerprint="f")
+    (paths.model("diabetes_tuned") / models.RECORD).write_text(record.model_dump_json())
+    crossvalidate.run(project, "diabetes_tuned", mock.Mock())
+    # scikit-learn alone, on the raw table: median imputation, standardisation, logistic regression, the same folds
+    rows = pd.read_csv(paths.split("diabetes"), dtype=str).query("split != 'test'")
+    dataset = project.datasets["diabetes"]
+    assert isinstance(dataset, params.Tabular)
+    table = crossvalidate.read_table(paths.raw("diabetes")).loc[rows["id"]]
+    x = table[dataset.numeric].astype(float)
+    x[dataset.zero_as_missing] = x[dataset.zero_as_missing].replace(0, np.nan)
+    model = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), LogisticRegression(max_iter=1000))
+    folds = StratifiedKFold(10, shuffle=True, random_state=project.seed)
+    expected = cross_val_score(model, x, rows["label"], cv=folds)
+    scores = pd.read_csv(paths.metrics("diabetes_tuned") / "folds.csv")
+    np.testing.assert_allclose(scores["baseline_accuracy"], expected, atol=1e-12)
+    # paired t interval of SciPy, wider by the correction for overlapping training rows: (1/10 + 1/9) / (1/10) = 19/9
+    summary = json.loads((paths.metrics("diabetes_tuned") / "folds.json").read_text())
+    low, high = ttest_rel(scores["accuracy"], expected).confidence_interval(0.95)
+    middle, margin = (low + high) / 2, (high - low) / 2 * (19 / 9) ** 0.5
+    assert summary["difference_low"] == pytest.approx(middle - margin)
+    assert summary["difference_high"] == pytest.approx(middle + margin)
+    assert summary["baseline_accuracy_mean"] == pytest.approx(expected.mean())
+    assert summary["baseline_accuracy_std"] == pytest.approx(expected.std(ddof=1))

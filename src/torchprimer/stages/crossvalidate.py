@@ -1,14 +1,16 @@
-"""Trains an experiment once more on each fold of its training and validation rows: metrics/E/folds.json, folds.csv.
+"""Cross-validates an experiment and the baseline of its dataset: metrics/E/folds.json, folds.csv.
 
-Stratified k-fold cross-validation (Stone 1974; Kohavi 1995). The test rows stay out of it. The score of a fold is that
-of the last epoch: to choose the epoch by the fold would flatter it. Equal rows go into the same fold.
+Stratified k-fold cross-validation (Stone 1974; Kohavi 1995) on training and validation rows; the test rows take no part.
+The score of a fold is that of the last epoch: an epoch chosen on the fold would score too high. Equal rows are in the
+same fold.
 """
 
 import json
+import math
 from collections import Counter
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -20,6 +22,7 @@ from torchprimer.datasets.tabular_preprocessing import fit, transform, transform
 from torchprimer.errors import UserError
 from torchprimer.params import Experiment, Params, Tabular
 from torchprimer.params.experiments import Supervised
+from torchprimer.tasks.baselines import fit_baselines
 from torchprimer.tracking import Tracker
 from torchprimer.training.device import seed_everything, select_device, select_precision
 from torchprimer.training.initialization import initialize
@@ -47,21 +50,36 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
     for number, (_, held) in enumerate(parts, 1):
         seed_everything(params.seed)
         is_held = np.isin(content, held)
-        scores = _fold(experiment, dataset, table[~is_held], table[is_held], params)
-        rows.append({"fold": number, "loss": scores["validation_loss"], "accuracy": scores["validation_accuracy"]})
-    # which training they belong to: `sync` logs no folds of an earlier one
-    found = pd.DataFrame(rows).assign(fingerprint=models.load_record(paths.model(name)).fingerprint)
+        rows.append({"fold": number} | _fold(experiment, dataset, table[~is_held], table[is_held], params))
+    scores = pd.DataFrame(rows)
     summary = {
-        f"{key}_{what}": float(value)
-        for key in ("accuracy", "loss")
-        for what, value in (("mean", found[key].mean()), ("std", found[key].std()))
+        f"{key}_{statistic}": float(value)
+        for key in ("accuracy", "loss", "baseline_accuracy")
+        for statistic, value in (("mean", scores[key].mean()), ("std", scores[key].std()))
     }
+    low, high = difference_interval((scores["accuracy"] - scores["baseline_accuracy"]).to_numpy())
+    summary |= {"difference_low": low, "difference_high": high, "folds": folds}
+    # the fingerprint of the training: `sync` does not log folds of an earlier one
+    scores["fingerprint"] = models.load_record(paths.model(name)).fingerprint
     with atomic_write(paths.metrics(name) / "folds.csv") as file:
-        found.to_csv(file, index=False)
+        scores.to_csv(file, index=False)
     with atomic_write(paths.metrics(name) / "folds.json") as file:
-        file.write_text(json.dumps(summary | {"folds": folds}, indent=1) + "\n", "utf-8")
+        file.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
     tracker.send("folds", name)
     print(f"{name}: accuracy {summary['accuracy_mean']:.4f} ± {summary['accuracy_std']:.4f} over {folds} folds")
+
+
+def difference_interval(differences: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """95 % confidence interval of the mean difference between two models on the same k folds, shape (k,).
+
+    The corrected t interval (Nadeau, Bengio 2003): the training rows of the folds overlap, so the variance of the mean
+    is estimated as (1/k + 1/(k-1)) times that of the differences, not as 1/k times.
+    """
+    from scipy.stats import t  # type: ignore[import-untyped]
+
+    k = len(differences)
+    margin = t.ppf(0.975, k - 1) * differences.std(ddof=1) * math.sqrt(1 / k + 1 / (k - 1))
+    return float(differences.mean() - margin), float(differences.mean() + margin)
 
 
 def _fold(
@@ -70,8 +88,11 @@ def _fold(
     training: pd.DataFrame,
     held_out: pd.DataFrame,
     params: Params,
-) -> dict[str, Any]:
-    """The last row of the history of a training on `training`; what is fitted to data is fitted to these rows."""
+) -> dict[str, float]:
+    """Loss and accuracy on `held_out` after the last epoch, and the accuracy of the baseline.
+
+    Preprocessing, model and baseline are fitted to `training` only.
+    """
     data = fit(training, dataset)
     learn, held = (
         SplitArrays(torch.from_numpy(transform(data, table)), torch.from_numpy(transform_target(data, table)))
@@ -85,4 +106,10 @@ def _fold(
         model, learn, held, experiment.model_copy(update={"early_stopping": None}), device=device,
         precision=select_precision(params.precision, device, model), on_epoch=lambda row: None,
     )  # fmt: skip
-    return outcome.history[-1]
+    last_epoch = outcome.history[-1]
+    baseline = fit_baselines(learn, held, data, dataset.baseline, params.seed)[dataset.baseline]
+    return {
+        "loss": float(last_epoch["validation_loss"]),
+        "accuracy": float(last_epoch["validation_accuracy"]),
+        "baseline_accuracy": baseline["accuracy"],
+    }
