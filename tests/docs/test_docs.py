@@ -202,6 +202,13 @@ def test_links_and_images_lead_somewhere(page: str) -> None:
     assert text_of(page).endswith("\n")
 
 
+def test_functions_are_in_the_files_that_the_course_links_to() -> None:
+    references = re.findall(r"`(\w+)`\s+in\s+\[[^\]]+\]\(\.\./(.+?)\)", text_of("docs/course.md"))
+    assert references
+    for function, file in references:
+        assert f"\ndef {function}(" in text_of(file), f"{file} has no function {function}"
+
+
 @pytest.mark.parametrize("page", CHINESE)
 def test_the_chinese_page_is_in_step(page: str) -> None:
     chinese = CHINESE[page]
