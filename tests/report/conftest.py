@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT
+from tests.clone import PROJECT
 from torchprimer import paths
 
 
