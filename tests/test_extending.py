@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from tests.clone import Clone, keep_experiments
 from tests.pipeline.test_pipeline import changed, executed, runs
@@ -260,3 +262,165 @@ def test_a_loop(extended: Clone) -> None:
     assert abs(best["weight"] - 2) < 0.1
     answer = extended("python src/torchprimer predict line_random_search x=4 --json").stdout
     assert json.loads(answer)["prediction"] == pytest.approx(4 * best["weight"], rel=1e-3)
+
+
+# ---- a stage ---------------------------------------------------------------------------------------------------------
+
+WEIGHT_NORMS_STAGE = '''
+"""The Euclidean norm of every weight tensor of a trained model: metrics/E/norms.json."""
+
+import json
+
+from torchprimer import models, paths
+from torchprimer.atomic import atomic_write
+from torchprimer.params import Params
+
+
+def run(_params: Params, name: str) -> None:
+    model, _ = models.load(paths.model(name))
+    norms = {key: float(tensor.norm()) for key, tensor in model.named_parameters()}
+    with atomic_write(paths.metrics(name) / "norms.json") as file:
+        file.write_text(json.dumps(norms, indent=1) + "\\n", "utf-8")
+'''
+WEIGHT_NORMS_DVC = """  weight_norms:
+    foreach: ${experiments}
+    do:
+      desc: Writes the norm of every weight tensor.
+      cmd: python src/torchprimer weight_norms ${key}
+      deps:
+        - models/${key}
+        - src/torchprimer/stages/weight_norms.py
+      metrics:
+        - metrics/${key}/norms.json:
+            cache: false
+
+"""
+WEIGHT_NORMS_ENTRY = """        Stage("weight_norms", "experiments", "Write the norm of every weight tensor.", "mnist_cnn"),
+"""
+
+
+def test_a_stage(extended: Clone) -> None:
+    write(extended, "src/torchprimer/stages/weight_norms.py", WEIGHT_NORMS_STAGE)
+    extended.replace("dvc.yaml", "  report:\n", f"{WEIGHT_NORMS_DVC}  report:\n")
+    extended.replace(
+        "src/torchprimer/stages/__init__.py", '        Stage("report"', f'{WEIGHT_NORMS_ENTRY}        Stage("report"'
+    )
+    assert changed_files(extended) == {
+        "dvc.yaml", "src/torchprimer/stages/__init__.py", "src/torchprimer/stages/weight_norms.py"
+    }  # fmt: skip
+
+    output = extended("dvc repro weight_norms@iris_pca_softmax").stdout
+    assert "weight_norms@iris_pca_softmax" in executed(output)
+    norms = json.loads((extended.folder / "metrics/iris_pca_softmax/norms.json").read_text("utf-8"))
+    weights = load_file(extended.folder / "models/iris_pca_softmax/model.safetensors")
+    assert norms == {name: pytest.approx(np.linalg.norm(values), rel=1e-5) for name, values in weights.items()}
+    assert "Write the norm of every weight tensor." in extended("python src/torchprimer weight_norms --help").stdout
+    assert "norms.json" in extended("dvc metrics show").stdout
+    assert "no 'iris'" in extended("python src/torchprimer weight_norms iris", fails=True).stderr
+
+
+# ---- a metric --------------------------------------------------------------------------------------------------------
+
+
+def test_a_metric(extended: Clone) -> None:
+    from sklearn.metrics import cohen_kappa_score
+
+    extended.replace(
+        "src/torchprimer/tasks/metrics.py", '        Metric("loss"', '        Metric("kappa", "Cohen\'s κ", True, decimals=3),\n        Metric("loss"'
+    )  # fmt: skip
+    file = "src/torchprimer/tasks/classification/metrics.py"
+    extended.replace(file, "import confusion_matrix,", "import cohen_kappa_score, confusion_matrix,")
+    extended.replace(
+        file, '        "f1_macro": float(f1),\n', '        "f1_macro": float(f1),\n        "kappa": float(cohen_kappa_score(targets, predictions)),\n'
+    )  # fmt: skip
+    assert changed_files(extended) == {"src/torchprimer/tasks/metrics.py", file}  # at most 2
+
+    extended("dvc repro export@iris_pca_softmax report")
+    table = pd.read_csv(extended.folder / "metrics/iris_pca_softmax/test/predictions.csv")
+    kappa = cohen_kappa_score(table["label"], table["prediction"])
+    assert scores(extended, "iris_pca_softmax")["kappa"] == pytest.approx(kappa)
+    described = json.loads((extended.folder / "models/iris_pca_softmax.export/model.json").read_text("utf-8"))
+    assert described["scores"]["test"]["kappa"] == pytest.approx(kappa)
+    trained = next(run for run in runs(extended)[::-1] if run.info.run_name == "iris_pca_softmax")
+    assert trained.data.metrics["test_kappa"] == pytest.approx(kappa)
+
+
+# ---- a task ----------------------------------------------------------------------------------------------------------
+
+DENOISING = '''
+"""Denoising: an autoencoder's target is the image without the noise of its input. Vincent et al. 2008."""
+
+import torch
+
+from torchprimer.datasets.storage import SplitArrays
+from torchprimer.tasks.reconstruction import Reconstruction
+
+
+class Denoising(Reconstruction):
+    name = "denoising"
+    output_name = "denoised"
+
+    def targets(self, split: SplitArrays) -> SplitArrays:
+        noise = torch.randint(-60, 61, split.inputs.shape, generator=torch.Generator().manual_seed(0))
+        return SplitArrays((split.inputs + noise).clamp(0, 255).to(torch.uint8), split.inputs)
+
+
+TASK = Denoising()
+'''
+DENOISING_EVALUATION = '''
+"""The error of denoised images of the test split."""
+
+from pathlib import Path
+
+import torch
+
+from torchprimer.tasks import figures
+from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.inference import predict
+from torchprimer.tasks.reconstruction.evaluation import originals_over_reconstructions
+
+
+def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
+    split = context.task.targets(context.test)
+    outputs, images = predict(context.model, split.inputs, context.device), split.targets.float() / 255
+    error = torch.nn.functional.mse_loss(outputs, images).item()
+    pairs = originals_over_reconstructions(images[:20].numpy(), outputs[:20].numpy(), context.title)
+    figures.save(pairs, folder / "denoised.png")
+    return {"loss": error, "mse": error}
+'''
+MNIST_DENOISING = """  mnist_denoising:
+    dataset: mnist
+    model: autoencoder
+    task: denoising
+    init_from: scratch
+    scorer: none
+    hidden:
+    - 32
+    loop: supervised
+    loss: mse_loss
+    optimizer: Adam
+    lr: 0.002
+    batch_size: 16
+    epochs: 15
+
+"""
+
+
+def test_a_task(extended: Clone) -> None:
+    write(extended, "src/torchprimer/tasks/denoising/__init__.py", DENOISING)
+    write(extended, "src/torchprimer/tasks/denoising/evaluation.py", DENOISING_EVALUATION)
+    file = "src/torchprimer/params/experiments.py"
+    extended.replace(file, '"reconstruction", "generation"]', '"reconstruction", "generation", "denoising"]')
+    extended.replace(file, 'in ("regression", "reconstruction")', 'in ("regression", "reconstruction", "denoising")')
+    extended.replace(file, '= ("reconstruction",)', '= ("reconstruction", "denoising")')
+    assert changed_files(extended) == {
+        "src/torchprimer/tasks/denoising/__init__.py", "src/torchprimer/tasks/denoising/evaluation.py", file,
+    }  # fmt: skip
+
+    add_entry(extended, "experiments", MNIST_DENOISING)
+    extended("dvc repro export@mnist_denoising report")
+    assert 0 < scores(extended, "mnist_denoising")["mse"] < 1
+    assert (extended.folder / "metrics/mnist_denoising/test/denoised.png").is_file()
+    described = json.loads((extended.folder / "models/mnist_denoising.export/model.json").read_text("utf-8"))
+    assert described["largest_difference_to_pytorch"] <= 1e-4
+    assert "mnist_denoising" in (extended.folder / "reports/index.html").read_text("utf-8")
