@@ -38,7 +38,7 @@ ONE_OF_EACH = [  # model of each kind of data
 
 
 def store(clone: Clone) -> Any:
-    """A client of the copy's MLflow store as it is now: of a snapshot, since MLflow keeps what it has once opened."""
+    """A client of a snapshot of the copy's MLflow store: MLflow caches a store that it has opened."""
     from mlflow import MlflowClient
 
     snapshot = Path(tempfile.mkdtemp(dir=clone.folder / ".git")) / "mlflow.db"
@@ -53,12 +53,12 @@ def store(clone: Clone) -> Any:
 def runs(clone: Clone) -> list[Any]:
     """All runs of the copy's MLflow store, oldest first."""
     client = store(clone)
-    found = client.get_experiment_by_name("torchprimer")
-    return list(client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"]))
+    experiment = client.get_experiment_by_name("torchprimer")
+    return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"]))
 
 
 def raw_dataset(dataset: str) -> str:
-    """Of precomputed features, the dataset of their images."""
+    """The dataset of the images that precomputed features come from; any other dataset is its own."""
     return str(PARAMS["features"].get(dataset, {"dataset": dataset})["dataset"])
 
 
@@ -67,7 +67,7 @@ def executed(output: str) -> set[str]:
 
 
 def changed(clone: Clone) -> set[str]:
-    """The stages that DVC would run because something they declare has changed."""
+    """The stages that DVC would run because one of their dependencies has changed."""
     status = json.loads(clone("dvc status --json").stdout)
     return {
         stage
@@ -91,8 +91,8 @@ def test_all_stages_write_what_they_declare(reduced: Clone) -> None:
     assert reduced("git status --porcelain").stdout == ""
 
 
-def test_dvc_itself_writes_the_same_lock(unchanged: Clone) -> None:
-    """What made the reduced pipeline was DVC with another reader and writer of dvc.lock: see tests/quick_dvc.py."""
+def test_the_installed_dvc_writes_the_same_lock(unchanged: Clone) -> None:
+    """The reduced pipeline is run by DVC with a faster reader and writer of dvc.lock: see tests/quick_dvc.py."""
     lock = unchanged.folder / "dvc.lock"
     before, written = lock.read_bytes(), lock.stat().st_mtime_ns
     unchanged("dvc commit --force check")
@@ -100,7 +100,7 @@ def test_dvc_itself_writes_the_same_lock(unchanged: Clone) -> None:
     assert lock.stat().st_mtime_ns > written
 
 
-def test_dvc_itself_finds_the_same_outputs(reduced: Clone) -> None:
+def test_the_installed_dvc_finds_the_same_outputs(reduced: Clone) -> None:
     from dvc.repo import Repo
 
     from tests.quick_dvc import is_output
@@ -154,7 +154,7 @@ def test_every_dataset_has_its_baselines(reduced: Clone, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn", "reviews_bow"])
 def test_a_model_is_rebuilt_from_its_folder_alone(reduced: Clone, name: str, tmp_path: Path) -> None:
-    """Loaded elsewhere, by a process that knows nothing else, it answers as `evaluate` wrote down."""
+    """Another process, in another folder, loads it and predicts what `evaluate` wrote."""
     (tmp_path / "model").mkdir()
     for file in (reduced.folder / "models" / name).iterdir():
         (tmp_path / "model" / file.name).write_bytes(file.read_bytes())
@@ -198,10 +198,10 @@ def test_exported_model_answers_for_any_batch(reduced: Clone, name: str) -> None
 
 
 def test_mlflow_has_one_finished_run_per_experiment(reduced: Clone) -> None:
-    found, client = runs(reduced), store(reduced)
-    assert {run.info.status for run in found} == {"FINISHED"}
-    of_type = {type_: [run for run in found if run.data.tags["type"] == type_] for type_ in ("baseline", "fold")}
-    trained = [run for run in found if run.data.tags["type"] == "experiment" and "DVC_STAGE" in run.data.tags]
+    all_runs, client = runs(reduced), store(reduced)
+    assert {run.info.status for run in all_runs} == {"FINISHED"}
+    of_type = {type_: [run for run in all_runs if run.data.tags["type"] == type_] for type_ in ("baseline", "fold")}
+    trained = [run for run in all_runs if run.data.tags["type"] == "experiment" and "DVC_STAGE" in run.data.tags]
     assert sorted(run.info.run_name for run in trained) == sorted(EXPERIMENTS)
     assert {run.info.run_name for run in of_type["baseline"]} >= {f"{name}, baseline dummy" for name in DATASETS}
     parents = {run.info.run_id: run for run in trained if run.info.run_name in PARAMS["crossvalidate"]}
@@ -212,9 +212,11 @@ def test_mlflow_has_one_finished_run_per_experiment(reduced: Clone) -> None:
         assert fold.data.params.items() >= {"optimizer": parent.data.params["optimizer"]}.items()
         assert fold.data.tags["dataset"] == parent.data.tags["dataset"]
         assert set(fold.data.metrics) == {"validation_loss", "validation_accuracy"}
-    for run in found:
+    for run in all_runs:
         assert run.data.tags["mlflow.note.content"]
-        assert [given.dataset.name for given in run.inputs.dataset_inputs] == [run.data.params["dataset"]]
+        assert [dataset_input.dataset.name for dataset_input in run.inputs.dataset_inputs] == [
+            run.data.params["dataset"]
+        ]
         assert run.data.tags["dataset"] == raw_dataset(run.data.params["dataset"])
         assert len(run.data.metrics) <= 22  # fits on a page
     for run in trained:
@@ -233,7 +235,7 @@ def test_mlflow_has_one_finished_run_per_experiment(reduced: Clone) -> None:
         assert (tags["DVC_EXP_NAME"], tags["DVC_STAGE"]) == ("small", f"train@{name}")
         assert tags["DVC_EXP_BASELINE_REV"] == reduced("git rev-parse HEAD~1").stdout.strip()
         assert tags["model"] == EXPERIMENTS[name]["model"]
-        assert (tags["kind"], tags["task"], tags["training"]) == ("images", "classification", "supervised")
+        assert (tags["kind"], tags["task"], tags["loop"]) == ("images", "classification", "supervised")
         assert len(tags["fingerprint"]) == 64
         assert (data.params["epochs"], data.params["limit"], data.params["samples_train"]) == ("1", "256", "256")
         assert data.params["optimizer"] in ("SGD", "AdamW")
@@ -247,7 +249,7 @@ def test_mlflow_has_one_finished_run_per_experiment(reduced: Clone) -> None:
 
 
 def test_the_best_on_validation_is_champion_of_its_dataset(reduced: Clone) -> None:
-    found, client = {run.info.run_id: run for run in runs(reduced)}, store(reduced)
+    all_runs, client = {run.info.run_id: run for run in runs(reduced)}, store(reduced)
     for dataset in ("mnist", "dogs_vs_cats", "bike_sharing"):
         among = {name for name, entry in EXPERIMENTS.items() if raw_dataset(entry["dataset"]) == dataset}
         among -= {name for name in among if EXPERIMENTS[name]["model"] in ("gan", "autoencoder")}
@@ -257,7 +259,7 @@ def test_the_best_on_validation_is_champion_of_its_dataset(reduced: Clone) -> No
         best = max(float(version.tags["validation_score"]) for version in versions)
         champion = client.get_model_version_by_alias(dataset, "champion")
         assert float(champion.tags["validation_score"]) == best
-        tagged = [key for key, run in found.items() if run.data.tags.get("champion") == dataset]
+        tagged = [key for key, run in all_runs.items() if run.data.tags.get("champion") == dataset]
         assert tagged == [champion.run_id]
         training = json.loads((reduced.folder / "metrics" / champion.tags["experiment"] / "train.json").read_text())
         key = "validation_r2_best" if dataset == "bike_sharing" else "validation_accuracy_best"
@@ -271,10 +273,13 @@ def test_views_find_runs_that_have_their_columns(reduced: Clone, view: str) -> N
     client = store(reduced)
     experiment = client.get_experiment_by_name("torchprimer")
     _, which, columns, order = VIEWS[view]
-    found = client.search_runs([experiment.experiment_id], which, order_by=[order])
-    assert found
+    matching = client.search_runs([experiment.experiment_id], which, order_by=[order])
+    assert matching
     known = {
-        f"{kind}.{name}" for run in found for kind in ("metrics", "tags", "params") for name in getattr(run.data, kind)
+        f"{kind}.{name}"
+        for run in matching
+        for kind in ("metrics", "tags", "params")
+        for name in getattr(run.data, kind)
     }
     assert set(columns) <= known
     assert f"mlflow.sharedViewState.{view}" in experiment.tags
@@ -283,9 +288,9 @@ def test_views_find_runs_that_have_their_columns(reduced: Clone, view: str) -> N
 def test_a_logged_model_is_code_and_files(reduced: Clone) -> None:
     """No pickle, pinned requirements, and it is loaded with nothing of the project."""
     client = store(reduced)
-    found = {model.name: model for model in client.search_logged_models([runs(reduced)[0].info.experiment_id])}
-    assert set(found) == set(EXPERIMENTS)
-    model = found["mnist_cnn"]
+    models = {model.name: model for model in client.search_logged_models([runs(reduced)[0].info.experiment_id])}
+    assert set(models) == set(EXPERIMENTS)
+    model = models["mnist_cnn"]
     folder = Path(model.artifact_location.removeprefix("file://"))
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert not [file for file in files if file.endswith((".pkl", ".pickle"))]
@@ -304,7 +309,7 @@ def test_a_logged_model_is_code_and_files(reduced: Clone) -> None:
 def test_a_registered_model_is_loaded_by_mlflow_and_answers_its_example(
     reduced: Clone, name: str, tmp_path: Path
 ) -> None:
-    found = store(reduced).search_model_versions(f"tags.experiment = '{name}'")
+    versions = store(reduced).search_model_versions(f"tags.experiment = '{name}'")
     script = (
         "import json, sys, mlflow; mlflow.set_tracking_uri(sys.argv[1])\n"
         "model = mlflow.pyfunc.load_model(sys.argv[2])\n"
@@ -315,7 +320,7 @@ def test_a_registered_model_is_loaded_by_mlflow_and_answers_its_example(
         "print(json.dumps(answer.to_dict('records')))"
     )
     (tmp_path / "load.py").write_text(script)
-    uri = f"models:/{found[0].name}/{found[0].version}"
+    uri = f"models:/{versions[0].name}/{versions[0].version}"
     done = reduced(f"python -W ignore {tmp_path}/load.py sqlite:///{reduced.folder / 'mlflow.db'} {uri}")
     (answer,) = json.loads(done.stdout.strip().splitlines()[-1])
     probabilities = [value for key, value in answer.items() if key.startswith("p_")]
@@ -327,14 +332,23 @@ def test_a_registered_model_is_loaded_by_mlflow_and_answers_its_example(
 
 
 def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
-    """What a stage imports from the rooms of the package is among its deps in dvc.lock."""
+    """Every module of the package that a stage imports is among its deps in dvc.lock."""
     seen = set()
     lock = YAML(typ="safe").load((reduced.folder / "dvc.lock").read_text())["stages"]
-    plumbing = {
+    infrastructure = {
         f"src/torchprimer/{name}.py"
-        for name in ("__main__", "errors", "atomic", "paths", "training/launch", "stages/__init__", "stages/base")
+        for name in (
+            "__main__",
+            "errors",
+            "atomic",
+            "paths",
+            "training/__init__",
+            "training/launch",
+            "stages/__init__",
+            "stages/base",
+        )
     }
-    plumbing |= {f"src/torchprimer/predictor/{name}.py" for name in ("__init__", "errors")}
+    infrastructure |= {f"src/torchprimer/predictor/{name}.py" for name in ("__init__", "errors")}
     lines = (reduced.folder / ".git" / "imports.jsonl").read_text().splitlines()
     imports: dict[str, list[str]] = dict(json.loads(line) for line in lines)
     assert set(imports) == set(lock)
@@ -347,21 +361,21 @@ def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
                 files.add(file)
         files = {
             file for file in files if not any(f"/{room}/" in file for room in ("cli", "params", "tracking"))
-        } - plumbing
+        } - infrastructure
         declared = tuple(dep["path"] for dep in lock[stage]["deps"])
-        if stage.startswith("evaluate@") and (judge := EXPERIMENTS[stage.partition("@")[2]]["scorer"]) != "none":
-            declared += (f"src/torchprimer/models/{EXPERIMENTS[judge]['model']}.py",)  # by way of models/<judge>
+        if stage.startswith("evaluate@") and (scorer := EXPERIMENTS[stage.partition("@")[2]]["scorer"]) != "none":
+            declared += (f"src/torchprimer/models/{EXPERIMENTS[scorer]['model']}.py",)  # by way of models/<scorer>
         missing = {
             file for file in files if file not in declared and not file.startswith(tuple(f"{d}/" for d in declared))
         }
         assert missing == set(), f"not among the deps of {stage}"
         seen |= files
-    known = ("datasets/images", "datasets/splits", "loops/supervised", "training/together", "export/onnx")
+    known = ("datasets/images", "datasets/splits", "loops/supervised", "training/distributed", "export/onnx")
     assert {f"src/torchprimer/{name}.py" for name in known} <= seen
 
 
 CNNS = {name for name, entry in EXPERIMENTS.items() if entry["model"] == "cnn"}
-CHANGES = {  # file, what is in it, what stands there afterwards
+CHANGES = {  # file, old text, new text
     "a comment in a model": ("src/torchprimer/models/cnn.py", "    layers:", "    # a comment\n    layers:"),
     "the README": ("README.md", "\n", "\n\n"),
     "a comment in params.yaml": ("params.yaml", "# Seed of", "# seed of"),
@@ -372,7 +386,7 @@ CHANGES = {  # file, what is in it, what stands there afterwards
 
 
 @pytest.mark.parametrize(
-    ("changes", "expected"),  # those that nothing depends on in one go with another: DVC takes its time
+    ("changes", "expected"),  # changes that nothing depends on share a run of DVC with another one
     [
         (("a comment in a model", "the README", "a comment in params.yaml"), CNNS),
         (("a comment in another",), {"mnist_gan", "mnist_lsgan", "mnist_dcgan"}),
