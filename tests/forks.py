@@ -1,13 +1,13 @@
-"""What makes the reduced pipeline bearable: a `python` and a `dvc` to put first into PATH.
+"""Faster variants of `python` and `dvc` for the reduced pipeline, in a folder to put first into PATH.
 
-Most of the time of a reduced stage is the import of PyTorch, pandas and scikit-learn. This `python` is a few lines that
-hand their arguments, folder, environment and streams to a server. It has imported those packages, nothing of this
-project, and forks: the child runs the file as Python would have. Where TORCHPRIMER_IMPORTS names a file, the child adds
-a line to it: its arguments, and what of the project it has imported.
+Most of the time of a reduced stage is the import of PyTorch, pandas and scikit-learn. This `python` is a short client
+that sends its arguments, folder, environment and streams to a server. The server has imported those packages, but
+nothing of this project, and forks; the child process runs the file as Python would. If TORCHPRIMER_IMPORTS names a
+file, the child appends a line to it: its arguments, and the modules of the project that it has imported.
 
-And this `dvc` is tests/quick_dvc.py.
+This `dvc` is tests/quick_dvc.py.
 
-    python -m tests.forks SOCKET      the server: see `forking`
+    python -m tests.forks SOCKET      runs the server: see `forking`
 """
 
 import array
@@ -42,20 +42,22 @@ CLIENT = """#!{python} -IS
 import array, json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as line:
     line.connect({address!r})
-    said = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
     streams = array.array("i", [0, 1, 2])
-    line.sendmsg([len(said).to_bytes(8, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
-    line.sendall(said)
-    ended = line.recv(8, socket.MSG_WAITALL)
-sys.exit(int.from_bytes(ended, "big") if ended else 1)
+    line.sendmsg([len(request).to_bytes(8, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
+    line.sendall(request)
+    code = line.recv(8, socket.MSG_WAITALL)
+sys.exit(int.from_bytes(code, "big") if code else 1)
 """
 DVC = Path(__file__).with_name("quick_dvc.py")
 
 
 @contextlib.contextmanager
 def forking() -> Iterator[Path]:
-    """A folder for PATH, with the two in it; it and the server end with the block."""
-    with tempfile.TemporaryDirectory() as folder:  # of a short name: a socket's has about 100 characters at most
+    """A folder for PATH with both commands; the folder and the server exist until the block ends."""
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # a short path: the address of a socket has at most about 100 characters
         address = Path(folder, "socket")
         client = CLIENT.format(python=sys.executable, address=str(address))
         for name, script in (("python", client), ("dvc", f"#!{sys.executable}\n{DVC.read_text('utf-8')}")):
@@ -72,36 +74,36 @@ def forking() -> Iterator[Path]:
 
 
 def serve(address: Path) -> None:
-    """One child for each call; calls may overlap."""
+    """Answers each call in a child process; calls may overlap."""
     for package in PACKAGES:
         import_module(package)
-    gc.freeze()  # a child that looked through all of it for garbage would get a copy of its own
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the children that wait for a stage are not waited for
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind(str(address.with_suffix(".new")))
-        door.listen(8)
+    gc.freeze()  # a garbage collection in a child would copy the memory that it shares with the server
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies: nothing waits for the children
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address.with_suffix(".new")))
+        listener.listen(8)
         address.with_suffix(".new").rename(address)
         while True:
-            line, _ = door.accept()
+            line, _ = listener.accept()
             if os.fork() == 0:
-                door.close()
+                listener.close()
                 os._exit(_answer(line))
             line.close()
 
 
 def _answer(line: socket.socket) -> int:
-    """In a child: runs the stage in a grandchild and says how that ended, also if it was killed."""
+    """In a child process: runs the stage in a grandchild and sends its exit code, also if it was killed."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     size, control, _, _ = line.recvmsg(8, socket.CMSG_SPACE(12))
     streams = array.array("i")
     streams.frombytes(control[0][2])
-    said = b""
-    while len(said) < int.from_bytes(size, "big"):
-        said += line.recv(1 << 20)
+    request = b""
+    while len(request) < int.from_bytes(size, "big"):
+        request += line.recv(1 << 20)
     stage = os.fork()
     if stage == 0:
         line.close()
-        os._exit(_run(*json.loads(said), streams))
+        os._exit(_run(*json.loads(request), streams))
     _, status = os.waitpid(stage, 0)
     code = os.waitstatus_to_exitcode(status)
     line.sendall((code if code >= 0 else 128 - code).to_bytes(8, "big"))
@@ -109,10 +111,10 @@ def _answer(line: socket.socket) -> int:
 
 
 def _run(argv: list[str], folder: str, environment: dict[str, str], streams: "array.array[int]") -> int:
-    """In the grandchild: what `python FILE ...` does, from its start to its end, with streams of its own."""
-    for here, (stream, name, mode) in enumerate(zip(streams, ("stdin", "stdout", "stderr"), "rww", strict=True)):
-        os.dup2(stream, here)
-        setattr(sys, name, open(here, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    """In the grandchild: does what `python FILE ...` does from start to end, on the client's streams."""
+    for descriptor, (stream, name, mode) in enumerate(zip(streams, ("stdin", "stdout", "stderr"), "rww", strict=True)):
+        os.dup2(stream, descriptor)
+        setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -128,10 +130,10 @@ def _run(argv: list[str], folder: str, environment: dict[str, str], streams: "ar
         traceback.print_exc()
         code = 1
     atexit._run_exitfuncs()
-    if seen := environment.get("TORCHPRIMER_IMPORTS"):
-        used = [name for name in sys.modules if name.startswith("torchprimer.")]
-        with Path(seen).open("a") as file:
-            print(json.dumps(["@".join(argv[1:]), used]), file=file)
+    if record := environment.get("TORCHPRIMER_IMPORTS"):
+        imported = [name for name in sys.modules if name.startswith("torchprimer.")]
+        with Path(record).open("a") as file:
+            print(json.dumps(["@".join(argv[1:]), imported]), file=file)
     sys.stdout.flush()
     sys.stderr.flush()
     return code

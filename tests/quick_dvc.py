@@ -1,11 +1,11 @@
-"""DVC, but for three things that it does anew after each of 172 stages, and that take almost as long as these.
+"""DVC without three costs of every stage that together take almost as long as 172 reduced stages.
 
-- It reads dvc.lock by a parser in Python, to keep comments that the file does not have: here by the one in C.
-- It writes the whole of dvc.lock: here what has not changed since the last time is not made again.
-- `dvc exp run` reads all stages to tell what is an output of one, which git is not to be told of: here it does so once.
+- DVC reads dvc.lock with a YAML parser in Python that preserves comments; the file has none. Here the C parser reads it.
+- DVC serialises the whole dvc.lock; here the text of unchanged stages is cached.
+- `dvc exp run` reads all stages to find out whether a path is an output, which git does not track; here it does so once.
 
-What is written is the same to the byte: tests/test_pipeline.py has DVC itself write dvc.lock, and say what is up to
-date and which files are outputs.
+The files are the same to the byte: in tests/pipeline/test_pipeline.py the installed DVC writes dvc.lock again, finds
+everything up to date, and agrees on which files are outputs.
 """
 
 import sys
@@ -18,8 +18,8 @@ from dvc.fs.dvc import DVCFileSystem
 from dvc.utils.serialize import _yaml
 
 in_python, dump = _yaml.parse_yaml_for_update, _yaml._dump
-written: dict[str, str] = {}  # a stage of dvc.lock -> its lines
-outputs: dict[str, set[Path]] = {}  # a project's folder -> what its stages write and DVC keeps
+yaml_of_stage: dict[str, str] = {}  # a stage of dvc.lock -> its YAML
+outputs: dict[str, set[Path]] = {}  # folder of a project -> outputs of its stages in DVC's cache
 
 
 def parse(text: str, path: object) -> Any:
@@ -33,17 +33,17 @@ def dump_by_stage(data: Mapping[str, Any], stream: TextIO) -> None:
     dump({"schema": data["schema"]}, stream)
     stream.write("stages:\n")
     for name, stage in data["stages"].items():
-        if (key := repr((name, stage))) not in written:
-            written[key] = _yaml.dumps_yaml({"stages": {name: stage}}).removeprefix("stages:\n")
-        stream.write(written[key])
+        if (key := repr((name, stage))) not in yaml_of_stage:
+            yaml_of_stage[key] = _yaml.dumps_yaml({"stages": {name: stage}}).removeprefix("stages:\n")
+        stream.write(yaml_of_stage[key])
 
 
 def is_output(files: DVCFileSystem, path: str) -> bool:
     root = files.repo.root_dir
     if root not in outputs:
         outputs[root] = {Path(output.fs_path) for output in files.repo.index.outs if output.use_cache}
-    place = Path(root, path.lstrip("/"))
-    return not outputs[root].isdisjoint({place, *place.parents})
+    absolute = Path(root, path.lstrip("/"))
+    return not outputs[root].isdisjoint({absolute, *absolute.parents})
 
 
 if __name__ == "__main__":
