@@ -472,7 +472,23 @@ def test_show_tells_everything(reduced: Clone, tmp_path: Path) -> None:
     assert f"{weights['net.1.bias'][0]:.4f}" in done.stdout
 
 
-def test_what_is_not_there_yet(reduced: Clone, clone: Clone, digits: Path) -> None:
+def test_scores_on_training_rows_are_named(hours: Path) -> None:
+    """Three rows are too few for a test split."""
+    command = [sys.executable, str(hours / "src" / "torchprimer")]
+    test = json.loads((hours / "metrics/hours_logistic/test.json").read_text())
+    lines = subprocess.run(
+        [*command, "show", "hours_logistic"], cwd=hours, env=clean_environment(), capture_output=True, text=True, check=True
+    ).stdout.splitlines()  # fmt: skip
+    assert "            3 training rows, none held out" in lines
+    (scores,) = (line for line in lines if line.startswith("scores "))
+    assert scores.startswith(f"scores      training rows: loss {test['loss']:.4g}, ")
+    assert not any("test: " in line or "validation: " in line for line in lines)
+    table = on_terminal([*command, "list", "hours", "iris"], hours, 120)
+    assert table[1].endswith("  scores on training rows")
+    assert table[2].endswith("  not trained")
+
+
+def test_missing_files(reduced: Clone, clone: Clone, digits: Path) -> None:
     """In a fresh clone; then the exported model alone comes."""
     done = torchprimer(clone, "predict", "mnist_cnn", digits)
     assert (done.returncode, done.stderr) == (
@@ -492,7 +508,7 @@ def test_what_is_not_there_yet(reduced: Clone, clone: Clone, digits: Path) -> No
     (record,) = (record for record in rows(torchprimer(clone, "list")) if record["experiment"] == "mnist_cnn")
     assert record == {
         "experiment": "mnist_cnn", "dataset": "mnist", "model": "cnn", "metric": "", "validation": "", "test": "",
-        "seconds": "", "bytes": "", "champion": "False", "state": "not trained",
+        "held_out": "True", "seconds": "", "bytes": "", "champion": "False", "state": "not trained",
     }  # fmt: skip
     assert not (clone.folder / "mlflow.db").exists()
 

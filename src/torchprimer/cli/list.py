@@ -58,6 +58,7 @@ def _record(result: ExperimentResults, champion: bool) -> dict[str, Any]:
         "metric": result.metric.name if result.metric else None,
         "validation": result.validation_score,
         "test": result.test_score,
+        "held_out": result.held_out,
         "seconds": result.timing.get("seconds"),
         "bytes": result.onnx.stat().st_size if result.onnx else None,
         "champion": champion,
@@ -66,7 +67,11 @@ def _record(result: ExperimentResults, champion: bool) -> dict[str, Any]:
 
 
 def _cells(record: Mapping[str, Any]) -> dict[str, str]:
-    seconds, state = record["seconds"], record["state"]
+    seconds = record["seconds"]
+    notes = [
+        "champion" if record["champion"] else "" if record["state"] == "ready" else record["state"],
+        "" if record["held_out"] else "scores on training rows",
+    ]
     metric = METRICS[record["metric"]] if record["metric"] else None
     return {
         "experiment": record["experiment"],
@@ -77,5 +82,5 @@ def _cells(record: Mapping[str, Any]) -> dict[str, str]:
         "test": metric.format(record["test"]) if metric else "",
         "seconds": "" if seconds is None else f"{seconds:.0f}" if seconds >= 1 else "<1",
         "size": "" if record["bytes"] is None else decimal(record["bytes"]),
-        "": "champion" if record["champion"] else "" if state == "ready" else state,
+        "": ", ".join(filter(None, notes)),
     }

@@ -33,8 +33,8 @@ def list_(
     Scores are on the validation split, by which the best epoch and the
     champion of each dataset are chosen, and on the test split, which no
     choice is based on. The last column shows the champion, or the stage that
-    is still to run. Seconds are the training time; size is that of the
-    exported model.onnx.
+    is still to run, and datasets without a test split, whose scores are on
+    training rows. Size is that of the exported model.onnx.
     """
     from torchprimer.cli.formatting import resolve_format
     from torchprimer.cli.list import list_experiments

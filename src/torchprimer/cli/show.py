@@ -26,15 +26,19 @@ def show_experiment(params: Params, experiment: str) -> None:
         UserError: a file of the experiment is damaged.
     """
     result = ExperimentResults(params, experiment)
-    record = _read_record(experiment) if result.is_trained else {}  # as trained; params.yaml may have changed since
+    record: dict[str, Any] = {}  # as trained; params.yaml may have changed since
     exported = result.exported
+    if result.is_trained:
+        from torchprimer import models
+
+        record = models.load_record(paths.model(experiment)).model_dump()
     champion = ", the champion of its dataset" if result.is_champion(champions_or_warn()) else ""
     _print("experiment", [f"{experiment}: {result.model} on {result.dataset}{champion}"])
     meta = read_json(paths.prepared(result.dataset) / "meta.json", f"preprocess@{result.dataset}")
     _print("data", _data(record.get("data") or meta or exported))
     _print("params", [_params(params, experiment, (record or exported).get("params"))])
-    _print("training", _training(result.train or exported, result.timing, (record or exported).get("run", {})))
-    _print("scores", _scores(result, exported.get("scores", {})))
+    _print("training", _training(result, (record or exported).get("run", {})))
+    _print("scores", _scores(result))
     _print("baseline", _baseline(result))
     _print("files", _files(experiment))
     _print("use", _usage(experiment, exported))
@@ -82,12 +86,6 @@ def _print(name: str, lines: Iterable[str]) -> None:
         name = ""
 
 
-def _read_record(experiment: str) -> dict[str, Any]:
-    from torchprimer import models
-
-    return models.load_record(paths.model(experiment)).model_dump()
-
-
 def _data(data: Mapping[str, Any]) -> Iterator[str]:
     """Kind, input shape, classes and sizes of the splits.
 
@@ -103,7 +101,7 @@ def _data(data: Mapping[str, Any]) -> Iterator[str]:
     if data["held_out"]:
         yield ", ".join(f"{count:,} {split}" for split, count in data["samples"].items())
     else:
-        yield f"{data['samples']['train']:,} samples, not split: they are the train, validation and test split"
+        yield f"{data['samples']['train']:,} training rows, none held out"
 
 
 def _params(params: Params, experiment: str, trained: Mapping[str, Any] | None) -> str:
@@ -124,17 +122,11 @@ def _yaml(value: object) -> str:
     return f"[{', '.join(map(_yaml, value))}]" if isinstance(value, list) else str(value)
 
 
-def _training(scores: Mapping[str, Any], timing: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str]:
-    """Epochs, duration and size of a training, and the settings of its run.
-
-    Args:
-        scores: train.json, or model.json of the export.
-        timing: timing.json; empty if the experiment was not trained on this machine.
-        run: the run control of experiment.json, or of model.json.
-    """
-    if scores:
+def _training(result: ExperimentResults, run: Mapping[str, Any]) -> Iterator[str]:
+    """Epochs, duration and size of a training, and the settings of its run, `run` in experiment.json."""
+    if scores := result.train or result.exported:
         epochs = f"{scores['epochs']} epochs, best epoch {scores['best_epoch']}; " if "epochs" in scores else ""
-        seconds = f"{timing['seconds']} s, " if timing else ""
+        seconds = f"{result.timing['seconds']} s, " if result.timing else ""
         total, trainable = scores["parameters"], scores.get("trainable_parameters", scores["parameters"])
         some = "" if trainable == total else f", {trainable:,} of them trainable"
         yield f"{epochs}{seconds}{total:,} parameter{'' if total == 1 else 's'}{some}"
@@ -143,30 +135,32 @@ def _training(scores: Mapping[str, Any], timing: Mapping[str, Any], run: Mapping
         yield f"seed {run['seed']}, in {run['precision']} on {run['device']}{limit}"
 
 
-def _scores(result: ExperimentResults, exported: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    """Scores on the validation and the test split, and of the cross-validation."""
+def _scores(result: ExperimentResults) -> Iterator[str]:
+    """Scores on the validation and the test split, or on the training rows, and of the cross-validation."""
     best = {
         name.removeprefix("validation_").removesuffix("_best"): value
         for name, value in result.train.items()
         if name.startswith("validation_") and name.endswith("_best")
     }
-    for split, scores in (("validation", best), ("test", result.test)):
-        if values := scores or exported.get(split):
-            yield f"{split}: {_join(values)}"
+    exported = result.exported.get("scores", {})
+    if result.held_out and (validation := best or exported.get("validation")):
+        yield f"validation: {_join(validation)}"
+    if test := result.test or exported.get("test"):
+        yield f"{_test_split(result)}: {_join(test)}"
     if result.folds:
         yield f"cross-validation: {_join(result.folds)}"
 
 
 def _baseline(result: ExperimentResults) -> Iterator[str]:
-    """Scores of the baselines on the same test split, in the same metric."""
-    if result.metric is None:
-        return
-    name = result.metric.name
-    baselines = {model: scores[name] for model, scores in result.baseline.items() if name in scores}
-    if baselines:
-        yield f"test: {name} " + ", ".join(
-            f"{score:.4g} ({model.replace('_', ' ')})" for model, score in baselines.items()
-        )
+    """Scores of the baselines on the same samples, in the same metric."""
+    name = result.metric.name if result.metric else ""
+    scores = {model.replace("_", " "): scores[name] for model, scores in result.baseline.items() if name in scores}
+    if scores:
+        yield f"{_test_split(result)}: {name} " + ", ".join(f"{score:.4g} ({model})" for model, score in scores.items())
+
+
+def _test_split(result: ExperimentResults) -> str:
+    return "test" if result.held_out else "training rows"
 
 
 def _join(scores: Mapping[str, float]) -> str:

@@ -17,16 +17,15 @@ app = typer.Typer()
 def add_command(stage: Stage) -> None:
     """Adds the command of a stage to `app`."""
 
-    def once() -> int:
+    def run_once() -> int:
         return run_stage(stage, None)
 
-    def one_item(item: Annotated[str, typer.Argument(metavar="ITEM", help=f"A key of {stage.section}.")]) -> int:
+    def run_item(item: Annotated[str, typer.Argument(metavar="ITEM", help=f"A key of {stage.section}.")]) -> int:
         return run_stage(stage, item)
 
-    example = f"Example:\n\n  torchprimer {stage.name} {stage.example}"
-    app.command(stage.name, help=stage.help, epilog=example, rich_help_panel="Stages")(
-        one_item if stage.section else once
-    )
+    epilog = f"Example:\n\n  torchprimer {stage.name} {stage.example}"
+    command = app.command(stage.name, help=stage.help, epilog=epilog, rich_help_panel="Stages")
+    command(run_item if stage.section else run_once)
 
 
 for _stage in STAGES.values():
@@ -55,25 +54,25 @@ def _run(stage: Stage, item: str | None) -> int:
     from torchprimer.params import load
 
     params = load()
+    module = f"torchprimer.stages.{stage.name}"
     if stage.section is None or item is None:
-        import_module(f"torchprimer.stages.{stage.name}").run(params)
+        import_module(module).run(params)
         return 0
     require_key(item, stage.section, getattr(params, stage.section))
-    if not stage.tracked:
-        import_module(f"torchprimer.stages.{stage.name}").run(params, item)
-        return 0
     if stage.distributed:
-        several = params.experiments[item].loop == "supervised"  # the other loops run in one process
-        if (code := launch.start(params.processes if several else 1)) is not None:
+        processes = params.processes if params.experiments[item].loop == "supervised" else 1
+        if (code := launch.start(processes)) is not None:
             return code
-        if launch.rank():
-            import_module(f"torchprimer.stages.{stage.name}").run(params, item, None)
-            return 0
+    run = import_module(module).run
+    if not stage.tracked:
+        run(params, item)
+    elif launch.rank():  # rank 0 logs
+        run(params, item, None)
+    else:
+        from torchprimer.tracking import Tracker
 
-    from torchprimer.tracking import Tracker
-
-    with Tracker() as tracker:
-        import_module(f"torchprimer.stages.{stage.name}").run(params, item, tracker)
+        with Tracker() as tracker:
+            run(params, item, tracker)
     return 0
 
 

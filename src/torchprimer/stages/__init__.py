@@ -2,44 +2,18 @@
 
 from torchprimer.stages.base import Stage
 
-STAGES = {
-    stage.name: stage
-    for stage in (
-        Stage("check", None, "Validate params.yaml before any other stage runs."),
-        Stage("download", "downloads", "Fetch raw data and verify the SHA-256 of every file.", "mnist"),
-        Stage("split", "datasets", "Assign samples to the train, validation and test splits.", "dogs_vs_cats"),
-        Stage("preprocess", "datasets", "Convert samples to arrays that are ready for training.", "dogs_vs_cats"),
-        Stage("baseline", "datasets", "Score a constant predictor and a classic model.", "diabetes", tracked=True),
-        Stage(
-            "extract_features",
-            "features",
-            "Save the outputs of a trained model's frozen convolutions as a dataset.",
-            "dogs_vs_cats_vgg16_conv",
-        ),
-        Stage(
-            "crossvalidate",
-            "crossvalidate",
-            "Train an experiment on each fold of k-fold cross-validation.",
-            "diabetes_tuned",
-            tracked=True,
-        ),
-        Stage(
-            "train",
-            "experiments",
-            "Train an experiment; an interrupted training resumes from its last completed epoch.",
-            "mnist_cnn",
-            tracked=True,
-            distributed=True,
-            resumable=True,
-        ),
-        Stage("evaluate", "experiments", "Score a trained model on the test split.", "mnist_cnn", tracked=True),
-        Stage(
-            "export",
-            "experiments",
-            "Export a trained model to a self-contained folder that takes raw input.",
-            "mnist_cnn",
-            tracked=True,
-        ),
-        Stage("report", None, "Write reports/index.html, the page that compares all experiments."),
-    )
-}
+_STAGES = (
+    Stage("check", None, "Validate params.yaml before any other stage runs."),
+    Stage("download", "downloads", "Fetch raw data and verify the SHA-256 of every file.", "mnist"),
+    Stage("split", "datasets", "Assign samples to the train, validation and test splits.", "mnist"),
+    Stage("preprocess", "datasets", "Convert samples to arrays that are ready for training.", "mnist"),
+    Stage("baseline", "datasets", "Score a constant predictor and a classic model.", "diabetes", tracked=True),
+    Stage("extract_features", "features", "Save the outputs of frozen convolutions.", "dogs_vs_cats_vgg16_conv"),
+    Stage("crossvalidate", "crossvalidate", "Train an experiment on each fold.", "diabetes_tuned", tracked=True),
+    Stage("train", "experiments", "Train an experiment, or resume an interrupted training.", "mnist_cnn", tracked=True,
+          distributed=True, resumable=True),
+    Stage("evaluate", "experiments", "Score a trained model on the test split.", "mnist_cnn", tracked=True),
+    Stage("export", "experiments", "Export a model to a folder that takes raw input.", "mnist_cnn", tracked=True),
+    Stage("report", None, "Write reports/index.html, the page that compares all experiments."),
+)  # fmt: skip
+STAGES = {stage.name: stage for stage in _STAGES}
