@@ -29,6 +29,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # PyTorch's threads of several test pro
 
 FIRST = ["test_pipeline.py", "test_stock_dvc.py", "test_reruns_and_recovery.py", "test_extending.py", "test_bench.py"]
 
+EXTENSIBLE_SET = ("iris_pca_softmax", "line_search", "mnist_autoencoder")  # the data of their tests
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The file that runs the reduced pipeline comes first, the other files that need its result come last.
@@ -151,6 +153,25 @@ def few(once_few: Clone) -> Iterator[Clone]:
     """That copy; afterwards its tracked files are as before the test."""
     with once_few.restored():
         yield once_few
+
+
+@pytest.fixture(scope="session")
+def extensible(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: Path) -> Clone:
+    """A copy of the project with three experiments, at most 64 samples in a split and 2 epochs."""
+    clone = Clone(tmp_path_factory.mktemp("extending"), dvc_cache)
+    clone.bin_folder = forking
+    keep_experiments(clone, EXTENSIBLE_SET)
+    for key, value in (("limit", 64), ("epochs", 2)):
+        clone.replace("params.yaml", f"\n{key}:\n", f"\n{key}: {value}\n")
+    clone("git rm -q -r dvc.lock metrics && git commit -q -a -m 'a small project'")
+    return clone
+
+
+@pytest.fixture
+def extended(extensible: Clone) -> Iterator[Clone]:
+    """That copy; what a test adds is taken back afterwards."""
+    yield extensible
+    extensible("git add -A && git reset -q --hard && git checkout -q main && git clean -qfd")
 
 
 @pytest.fixture(scope="session")
