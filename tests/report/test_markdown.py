@@ -61,3 +61,12 @@ def test_seconds_come_from_the_timings(committed: Path) -> None:
 def test_readme_without_its_markers_is_left_alone(summaries: list[Summary]) -> None:
     with pytest.raises(UserError, match="put the results table between the lines <!-- results"):
         markdown.with_results("# no table\n", summaries)
+
+
+def test_experiments_that_are_not_evaluated_are_listed(committed: Path) -> None:
+    for name in ("mnist_cnn", "mnist_relu"):
+        (committed / "metrics" / name / "test.json").unlink()
+    page = markdown.experiments_page(summarize(params.load(), {}))
+    assert "\nNot trained yet: `mnist_relu`, `mnist_cnn`.\n" in page
+    assert "### `mnist_cnn`" not in page
+    assert "| **`mnist_cnn`**" not in page

@@ -13,18 +13,11 @@ from torchprimer.experiment_results import ExperimentResults
 from torchprimer.params import Params
 from torchprimer.report import charts, vega
 from torchprimer.report.findings import find, generator_scores
-from torchprimer.report.images import Embedded, Figure, embed, figures_of
+from torchprimer.report.images import Embedded, embed, figures_of
 from torchprimer.report.summaries import Summary, by_dataset, dataset_descriptions, summarize
 
 if TYPE_CHECKING:
     from markupsafe import Markup
-
-COLUMNS = {  # of the table: heading -> CSS class
-    "experiment": "", "test score": "", "baselines": "", "dataset": "", "model": "", "seconds": "number",
-    "parameters": "number", "model size": "number", "params": "",
-}  # fmt: skip
-
-EmbeddedFigures = list[tuple[Figure, Embedded]]
 
 
 def render(params: Params) -> str:
@@ -39,11 +32,10 @@ def render(params: Params) -> str:
     environment.filters["markdown"] = markdown
     summaries, descriptions = summarize(params, training_seconds(params)), dataset_descriptions(params)
     with ThreadPoolExecutor() as pool:  # Pillow releases the GIL while it encodes
-        embedded = pool.map(lambda summary: [(figure, embed(figure)) for figure in figures_of(summary.name)], summaries)
+        embedded = pool.map(lambda summary: list(map(embed, figures_of(summary.name))), summaries)
         figures = dict(zip((summary.name for summary in summaries), embedded, strict=True))
     return environment.from_string(read_source("page.html")).render(
         summaries=summaries,
-        columns=COLUMNS.items(),
         sections=[section(name, descriptions[name], group, figures) for name, group in by_dataset(summaries).items()],
         below=[summary for summary in summaries if summary.below_baseline],
         compared=sum(summary.difference is not None for summary in summaries),
@@ -61,7 +53,7 @@ def training_seconds(params: Params) -> dict[str, float]:
 
 
 def section(
-    dataset: str, description: str, summaries: Sequence[Summary], figures: Mapping[str, EmbeddedFigures]
+    dataset: str, description: str, summaries: Sequence[Summary], figures: Mapping[str, list[Embedded]]
 ) -> dict[str, Any]:
     """The variables of the template for one dataset."""
     curves = charts.curves(summaries)

@@ -34,29 +34,11 @@ CAPTIONS = {  # stem of the file -> caption; the most informative figures first
 MAX_LOSSLESS = 40_000  # bytes; larger lossless images are photos, which compress better with loss
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure of one experiment."""
-
-    file: Path
-
-    @property
-    def name(self) -> str:
-        return self.file.stem
-
-    @property
-    def caption(self) -> str:
-        return CAPTIONS.get(self.name, self.name.replace("_", " "))
-
-
-def figures_of(experiment: str) -> list[Figure]:
+def figures_of(experiment: str) -> list[Path]:
     """All figures in metrics/E/test, in the order of CAPTIONS."""
     folder, order = paths.metrics(experiment) / "test", list(CAPTIONS)
     files = [file for suffix in ("png", "gif") for file in folder.glob(f"*.{suffix}")]
-    return [
-        Figure(file)
-        for file in sorted(files, key=lambda f: (order.index(f.stem) if f.stem in order else len(order), f.stem))
-    ]
+    return sorted(files, key=lambda file: (order.index(file.stem) if file.stem in order else len(order), file.stem))
 
 
 @dataclass(frozen=True)
@@ -68,14 +50,15 @@ class Embedded:
         width, height: pixels.
     """
 
+    caption: str
     uri: str
     width: int
     height: int
 
 
-def embed(figure: Figure) -> Embedded:
+def embed(file: Path) -> Embedded:
     """As WebP: drawings lossless with at most 256 colours, photos and animations lossy."""
-    frames, durations = read_frames(figure)
+    frames, durations = read_frames(file)
     if len(frames) > 1:
         animation = {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": 0}
         content = encode(frames[0], "WEBP", quality=50, **animation)
@@ -83,12 +66,13 @@ def embed(figure: Figure) -> Embedded:
         content = encode(quantize(frames[0], 256).convert("RGB"), "WEBP", lossless=True)
         if len(content) > MAX_LOSSLESS:
             content = min(content, encode(frames[0], "WEBP", quality=80), key=len)
-    return Embedded(f"data:image/webp;base64,{base64.b64encode(content).decode()}", *frames[0].size)
+    caption = CAPTIONS.get(file.stem, file.stem.replace("_", " "))
+    return Embedded(caption, f"data:image/webp;base64,{base64.b64encode(content).decode()}", *frames[0].size)
 
 
-def compress(figure: Figure, animation_width: int = 280) -> bytes:
+def compress(file: Path, animation_width: int = 280) -> bytes:
     """In the same format, small enough for git: a PNG with 256 colours, a GIF with 8 colours and fewer pixels."""
-    frames, durations = read_frames(figure)
+    frames, durations = read_frames(file)
     if len(frames) == 1:
         return encode(quantize(frames[0], 256), "PNG", optimize=True)
     size = animation_width, round(frames[0].height * animation_width / frames[0].width)
@@ -96,11 +80,11 @@ def compress(figure: Figure, animation_width: int = 280) -> bytes:
     return encode(first, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
 
 
-def read_frames(figure: Figure) -> "tuple[list[Image.Image], list[int]]":
+def read_frames(file: Path) -> "tuple[list[Image.Image], list[int]]":
     """The frames as RGB images, and the duration of each in milliseconds."""
     from PIL import Image, ImageSequence
 
-    with Image.open(figure.file) as image:
+    with Image.open(file) as image:
         pairs = [(frame.convert("RGB"), frame.info.get("duration", 0)) for frame in ImageSequence.Iterator(image)]
     return [frame for frame, _ in pairs], [duration for _, duration in pairs]
 
