@@ -15,7 +15,7 @@ from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.datasets.images import prepare
 from torchprimer.datasets.storage import load_split
 from torchprimer.models import Normalize
-from torchprimer.training.augmentation import augment
+from torchprimer.training.loops.supervised.augmentation import augment
 
 BATCH_SIZE = 64
 

@@ -22,7 +22,7 @@ from torchprimer.datasets.storage import SAMPLES_FILE, load_meta, load_split
 from torchprimer.errors import UserError
 from torchprimer.params.experiments import Experiment, Supervised
 from torchprimer.tracking import Tracker
-from torchprimer.training import Row
+from torchprimer.training import EpochMetrics, TrainResult
 from torchprimer.training.device import seed_everything
 from torchprimer.training.loops.supervised import train
 
@@ -42,8 +42,8 @@ def epoch(name: str) -> Callable[[Options], Result]:
         def ours() -> tuple[float, float]:
             with _deterministic():
                 model = models.build(cast(Experiment, experiment), load_meta(folder))
-                history = _train(model, experiment, options, lambda _: None)
-            return min(float(row["epoch_seconds"]) for row in history), float(history[-1]["validation_accuracy"])
+                result = _train(model, experiment, options, lambda _: None)
+            return min(result.epoch_seconds), float(result.history[-1]["validation_accuracy"])
 
         def reference() -> tuple[float, float]:
             torch.manual_seed(0)
@@ -129,16 +129,17 @@ def _experiment(name: str, epochs: int) -> Supervised:
     return experiment.model_copy(update={"epochs": epochs, "early_stopping": None})
 
 
-def _train(model: nn.Module, experiment: Supervised, options: Options, on_epoch: Callable[[Row], None]) -> list[Row]:
+def _train(
+    model: nn.Module, experiment: Supervised, options: Options, on_epoch: Callable[[EpochMetrics], None]
+) -> TrainResult:
     folder = prepared("mnist", options)
     checkpoint = options.temporary / "checkpoint.pt"
     checkpoint.unlink(missing_ok=True)
-    training, validation = load_split(folder, "train"), load_split(folder, "validation")
-    outcome = train(
-        model, training, validation, experiment,
+    train_split, validation_split = load_split(folder, "train"), load_split(folder, "validation")
+    return train(
+        model, train_split, validation_split, experiment,
         device=CPU, precision=torch.float32, on_epoch=on_epoch, checkpoint=checkpoint, title="bench",
     )  # fmt: skip
-    return outcome.history
 
 
 @contextlib.contextmanager

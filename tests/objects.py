@@ -43,7 +43,7 @@ def load_experiment(name: str, **changes: Any) -> Experiment:
 
 def make_record(experiment: Experiment, meta: Meta, **keys: Any) -> Record:
     """The record of a model, experiment.json, with values for the rest that mean nothing special."""
-    run = RunSettings(seed=0, limit=None, device="cpu", precision="float32", processes=1)
+    run = RunSettings(seed=0, limit=None, device="cpu", precision="float32", processes=1, threads=1)
     defaults: dict[str, Any] = {"experiment": "any", "data_digest": "", "init_from_digest": "", "versions": {}}
     return Record(params=experiment, data=meta, run=run, **(defaults | keys))
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes: a file or folder exists completely or not at all, also after a power cut."""
 
 import contextlib
 import os
@@ -9,22 +9,58 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target`, to be written as file or folder; renamed to `target` only if all went well."""
+    """A temporary path beside `target`, to be written as file or folder; renamed to `target` if the block succeeds.
+
+    What it contains is on the disk before the rename. Temporary paths of processes that were killed are deleted.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     remove(partial)
+    for path in target.parent.glob(".*.partial"):
+        pid = path.name.split(".")[-2]
+        if pid.isdigit() and not is_running(int(pid)):
+            remove(path)
     try:
         yield partial
+        _sync(partial)
         if target.is_dir():
-            remove(target)  # a folder cannot be renamed over another one that has files in it
+            remove(target)  # a folder cannot replace another one that has files in it
         partial.replace(target)
+        _fsync(target.parent)
     finally:
         remove(partial)
 
 
 def remove(path: Path) -> None:
-    """Deletes a file or a folder with all in it, if it is there."""
+    """Deletes a file, or a folder with its content; does nothing if there is none."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process of that number exists on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
+
+
+def _sync(path: Path) -> None:
+    """Writes a file, or all that is in a folder, to the disk."""
+    if path.is_dir():
+        for inside in path.iterdir():
+            _sync(inside)
+    _fsync(path)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -45,7 +45,7 @@ def fit(
     model = models.build(experiment, meta)
     initialize(model, getattr(experiment, "initialization", "default"))
     train = LOOPS[experiment.loop]
-    more = {"on_epoch": lambda row: None, "watch": seen} | more
+    more = {"on_epoch": lambda row: None, "epoch_probe": seen} | more
     outcome = train(model, split, validation or split, experiment, device=CPU, precision=torch.float32, **more)
     model.load_state_dict(outcome.weights)
     return outcome, model.eval()
@@ -113,7 +113,7 @@ def test_search_goes_by_the_training_split() -> None:
 
 def test_search_is_for_one_feature(patients: tuple[SplitArrays, Meta]) -> None:
     with pytest.raises(
-        UserError, match=r"mine: loop grid_search finds the weight of one feature, and dataset line has 10"
+        UserError, match=r"mine: loop grid_search searches the weight of one feature, and dataset line has 10"
     ):
         fit(load_experiment("line_search"), *patients, title="mine")
 
@@ -213,7 +213,9 @@ def test_descent_keeps_the_epoch_with_the_lowest_validation_loss() -> None:
 
 
 def test_descent_that_diverges_says_so() -> None:
-    with pytest.raises(UserError, match=r"mine: the loss is no longer a number after epoch \d+, it diverged; lower lr"):
+    with pytest.raises(
+        UserError, match=r"mine: the loss is not finite after epoch \d+, the training diverged; lower lr"
+    ):
         fit(load_experiment("line_gradient_descent", lr=10.0, epochs=1000), LINE, ONE, title="mine")
 
 

@@ -60,8 +60,8 @@ def _run(stage: Stage, item: str | None) -> int:
         return 0
     require_key(item, stage.section, getattr(params, stage.section))
     if stage.distributed:
-        processes = params.processes if params.experiments[item].loop == "supervised" else 1
-        if (code := launch.start(processes)) is not None:
+        processes = params.processes if params.experiments[item].distributed else 1
+        if (code := launch.launch_torchrun(processes)) is not None:
             return code
     run = import_module(module).run
     if not stage.tracked:

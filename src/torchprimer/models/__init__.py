@@ -1,13 +1,14 @@
-"""Models by name: built from their params, saved to a folder, rebuilt from that folder alone.
+"""Model families, a file each: models are built from an experiment, saved to a folder, and loaded from that folder alone.
 
-A model takes inputs as they are prepared and returns logits (regression: values in the units it was trained in).
-Images arrive as uint8; `normalize`, the first layer, holds the training split's mean and deviation, so that they
-travel with the weights and into every export.
+A model takes inputs as prepared and returns logits (regression: standardised values). Images arrive as uint8:
+`normalize`, the first layer, holds mean and deviation of the training split, so that they are part of the weights and
+of every export.
 """
 
 from collections import OrderedDict
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -18,7 +19,25 @@ from torchprimer.errors import UserError
 from torchprimer.params.experiments import AnyExperiment, Experiment
 from torchprimer.tasks import get_task
 
+if TYPE_CHECKING:
+    from torchprimer.datasets.storage import SplitArrays
+
 WEIGHTS, RECORD = "model.safetensors", "experiment.json"
+
+
+class Family(Protocol):
+    """What the module of a model family, `models/<model>.py`, has.
+
+    Attributes:
+        build: (experiment, meta, number of outputs) -> the net, with new weights from PyTorch's random state.
+
+    Optional are:
+        NORMALIZED_INPUT: False if the net takes no normalised images but, as a GAN, noise.
+        PIXELS: mean and deviation that published weights expect, in place of those of the training split.
+        epoch_probe: (model, meta, train_split) -> further values for the history after each epoch.
+    """
+
+    def build(self, experiment: Experiment, meta: Meta, outputs: int, /) -> nn.Module: ...
 
 
 class Normalize(nn.Module):
@@ -38,7 +57,7 @@ class Normalize(nn.Module):
 
 
 class RunSettings(BaseModel):
-    """What else decided the weights: run control, device, precision."""
+    """What decided the weights besides the experiment: run control, device, precision, numbers of processes and threads."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,15 +66,16 @@ class RunSettings(BaseModel):
     device: str
     precision: str
     processes: int
+    threads: int  # of PyTorch in each process: sums over other parts round differently
 
 
 class Record(BaseModel):
     """experiment.json beside the weights: everything that the model was trained with.
 
     Attributes:
-        experiment: its name; params: its entry of params.yaml, run control applied; data: meta.json of its dataset.
-        data_digest: SHA-256 of that meta.json; init_from_digest: of the weights that it started from.
-        fingerprint: SHA-256 of all that decides the weights.
+        experiment: its name; params: its entry of params.yaml with the run control applied; data: meta.json of its dataset.
+        data_digest: SHA-256 of that meta.json; init_from_digest: of the initial weights.
+        fingerprint: SHA-256 of everything that decides the weights.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -70,22 +90,33 @@ class Record(BaseModel):
     fingerprint: str = ""
 
 
+def get_family(name: str) -> Family:
+    """The model family of that name, as `model` in params.yaml has it."""
+    family: Family = import_module(f"{__name__}.{name}")
+    return family
+
+
 def build(experiment: Experiment, meta: Meta) -> nn.Sequential:
     """The model of an experiment, with new weights from PyTorch's random state.
-
-    Args:
-        experiment: its `model` names the file of this folder that builds it.
-        meta: of the prepared dataset.
 
     Raises:
         UserError: the architecture does not fit the data.
     """
-    family = import_module(f"{__name__}.{experiment.model}")
-    net: nn.Module = family.build(experiment, meta, get_task(experiment.task).output_size(experiment, meta))
+    family = get_family(experiment.model)
+    net = family.build(experiment, meta, get_task(experiment.task).output_size(experiment, meta))
     if not isinstance(meta, ImagesMeta) or not getattr(family, "NORMALIZED_INPUT", True):
         return nn.Sequential(OrderedDict(net=net))
-    mean, std = getattr(family, "PIXELS", (meta.mean, meta.std))  # published weights expect their own
+    mean, std = getattr(family, "PIXELS", (meta.mean, meta.std))
     return nn.Sequential(OrderedDict(normalize=Normalize(mean, std), net=net))
+
+
+def epoch_probe(
+    experiment: Experiment, model: nn.Module, *, meta: Meta, train_split: "SplitArrays"
+) -> dict[str, float | str]:
+    """What the model's family adds to the history after an epoch; {} for most families."""
+    probe = getattr(get_family(experiment.model), "epoch_probe", None)
+    metrics: dict[str, float | str] = probe(model, meta, train_split) if probe else {}
+    return metrics
 
 
 def save(weights: dict[str, torch.Tensor], record: Record, folder: Path) -> None:

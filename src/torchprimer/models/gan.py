@@ -28,20 +28,26 @@ class GAN(nn.Module):
     Attributes:
         generator: noise (N, Z) -> images (N, C, H, W), -1..1.
         discriminator: such images -> logits (N, 1), high for real ones.
-        noise_size: Z.
+        latent_dim: Z.
     """
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, noise_size: int) -> None:
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, latent_dim: int) -> None:
         super().__init__()
-        self.generator, self.discriminator, self.noise_size = generator, discriminator, noise_size
+        self.generator, self.discriminator, self.latent_dim = generator, discriminator, latent_dim
 
     def forward(self, noise: torch.Tensor) -> torch.Tensor:
         images: torch.Tensor = (self.generator(noise) + 1) / 2
         return images
 
+    def training_pass(self, images: torch.Tensor) -> torch.Tensor:
+        """Both networks on a batch of uint8 images: the layers that a training step evaluates."""
+        noise = torch.randn(len(images), self.latent_dim, device=images.device)
+        logits: torch.Tensor = self.discriminator(scaled(images)) + self.discriminator(self.generator(noise))
+        return logits
+
     def noise(self, count: int, seed: int) -> torch.Tensor:
         """Standard normal, shape (count, Z), on the CPU: the same for the same seed, whatever else is drawn."""
-        return torch.randn(count, self.noise_size, generator=torch.Generator().manual_seed(seed))
+        return torch.randn(count, self.latent_dim, generator=torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
     def images(self, noise: torch.Tensor) -> torch.Tensor:

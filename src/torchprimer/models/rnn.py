@@ -1,7 +1,7 @@
-"""Recurrent network: reads a sequence step by step and answers at each, with a memory of what it has read.
+"""Recurrent network: reads a sequence step by step and makes a prediction at each step, with a hidden state as memory.
 
-What it teaches: the same weights at every step; the state is all that is known of the past, so that the two l of
-`hello` can get different answers. Elman 1990; embeddings: Bengio et al. 2003.
+What it teaches: the same weights at every step; the hidden state carries the past, so that the two l of `hello` can get
+different predictions. Elman 1990; embeddings: Bengio et al. 2003.
 """
 
 from typing import TYPE_CHECKING
@@ -14,22 +14,23 @@ from torchprimer.errors import UserError
 
 if TYPE_CHECKING:
     from torchprimer.datasets.meta import Meta
+    from torchprimer.datasets.storage import SplitArrays
     from torchprimer.params import experiments as params
 
 
 class OneHot(nn.Module):
-    """Numbers 0 to K-1 -> vectors of K places, a 1 at the number's place and 0 elsewhere, float32."""
+    """Indices 0 to K-1 -> one-hot vectors of length K, float32."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.classes = classes
 
-    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
-        return F.one_hot(numbers, self.classes).float()
+    def forward(self, indices: torch.Tensor) -> torch.Tensor:
+        return F.one_hot(indices, self.classes).float()
 
 
 class ManualRNN(nn.Module):
-    """The recurrence by hand: state = tanh(W input + b + U state + c), from a state of zeros."""
+    """The recurrence written out: state = tanh(W input + b + U state + c), from a state of zeros."""
 
     def __init__(self, features: int, hidden_size: int) -> None:
         super().__init__()
@@ -45,8 +46,8 @@ class ManualRNN(nn.Module):
         return torch.stack(states, 1)
 
 
-class Layer(nn.Module):
-    """The same recurrence by PyTorch's own loop."""
+class TorchRNN(nn.Module):
+    """The same recurrence, computed by `nn.RNN`."""
 
     def __init__(self, features: int, hidden_size: int) -> None:
         super().__init__()
@@ -59,34 +60,39 @@ class Layer(nn.Module):
 
 
 def build(experiment: "params.RNN", meta: "Meta", outputs: int) -> nn.Sequential:
-    """Numbers of characters (int64, N x T) -> logits for each character, (N, T, `outputs`).
+    """Token ids of characters (int64, N x T) -> logits for each character, (N, T, `outputs`).
 
     Raises:
-        UserError: without an output layer the state is the answer, and it is not as wide as the alphabet.
+        UserError: without an output layer, and `hidden_size` is not the size of the alphabet.
     """
     hidden_size, embedding = experiment.hidden_size, experiment.embedding
     if not experiment.output_layer and hidden_size != outputs:
         raise UserError(
-            f"model rnn: without an output layer the state itself is the answer, so hidden_size, {hidden_size}, has to be "
-            f"the number of characters, {outputs} ({' '.join(meta.classes)}); change it, or set output_layer: true"
+            f"model rnn: without an output layer the hidden state is the output, so hidden_size, {hidden_size}, must be the "
+            f"number of characters, {outputs} ({' '.join(meta.classes)}); change it, or set output_layer: true"
         )
     characters = len(meta.classes)
     layers: list[nn.Module] = [nn.Embedding(characters, embedding) if embedding else OneHot(characters)]
-    recurrence = {"RNNCell": ManualRNN, "RNN": Layer}[experiment.cell]
+    recurrence = {"RNNCell": ManualRNN, "RNN": TorchRNN}[experiment.cell]
     layers.append(recurrence(embedding or characters, hidden_size))
     if experiment.output_layer:
         layers.append(nn.Linear(hidden_size, outputs))
     return nn.Sequential(*layers)
 
 
-def strings(numbers: torch.Tensor, alphabet: list[str]) -> list[str]:
-    """Shape (N, T), numbers of characters -> N strings."""
-    return ["".join(alphabet[i] for i in row) for row in numbers.tolist()]
+def strings(token_ids: torch.Tensor, alphabet: list[str]) -> list[str]:
+    """Token ids, (N, T) -> N strings."""
+    return ["".join(alphabet[i] for i in row) for row in token_ids.tolist()]
+
+
+def epoch_probe(model: nn.Module, meta: "Meta", train_split: "SplitArrays") -> dict[str, str]:
+    """The string predicted for the first training sample after an epoch."""
+    return {"text": greedy_decode(model, train_split.inputs, meta.classes)}
 
 
 @torch.inference_mode()
 def greedy_decode(model: nn.Module, inputs: torch.Tensor, alphabet: list[str]) -> str:
-    """What the model makes of the first of `inputs`, (N, T), as it is now; it stays in the mode that it is in."""
+    """The string predicted for the first of `inputs`, (N, T); the mode (train or eval) of the model is restored."""
     device, training = next(model.parameters()).device, model.training
     logits = model.eval()(inputs[:1].to(device))
     model.train(training)

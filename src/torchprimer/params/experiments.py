@@ -81,10 +81,13 @@ class BaseExperiment(StrictModel):
     kinds: ClassVar[tuple[str, ...]] = ("images", "tabular", "features")  # of data that the model takes
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")  # that the model can be trained for
     has_features: ClassVar[bool] = False  # whether extract_features can take its frozen layers
+    distributed: ClassVar[bool] = False  # whether the loop can run in several processes
 
 
 class Supervised(BaseExperiment):
     """What every experiment trained by the supervised loop has."""
+
+    distributed: ClassVar[bool] = True
 
     loop: Literal["supervised"]
     loss: Literal[

@@ -1,9 +1,10 @@
-"""Runs all images of a dataset once through the frozen part of a trained model: data/prepared/F/, float32 N x F.
+"""Runs all images of a dataset once through the frozen layers of a trained model: data/prepared/F/, float32 N x F.
 
-What then trains on them trains a classifier alone, without paying for the convolutions again in every epoch. Beside the
-features lies what made them, as ONNX: `export` puts it in front of that classifier, so that it takes images.
+A classifier trained on these features does not compute the convolutions again in every epoch. The feature extractor is
+saved beside them as ONNX: `export` prepends it to the classifier, so that the export takes images.
 """
 
+import copy
 import shutil
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from torchprimer.params import Params
 from torchprimer.training.device import select_device
 
 BATCH = 256  # images at a time
-KEPT = 100  # images of the test split, to prove an exported model on
+NUM_PARITY_SAMPLES = 100  # images of the test split, saved for the parity check of exports
 
 
 def run(params: Params, name: str) -> None:
@@ -32,18 +33,17 @@ def run(params: Params, name: str) -> None:
     data, trained_on = load_meta(source), record.data
     device = select_device(params.device)
     extractor = Extractor(model).eval()
-    examples = load_split(source, "test").inputs[:KEPT]
-    try:
-        with torch.inference_mode():
-            width = extractor(examples[:1]).shape[1]
+    examples = load_split(source, "test").inputs[:NUM_PARITY_SAMPLES]
+    try:  # on the meta device, which computes shapes alone: no other cause, such as a lack of memory, can raise here
+        width = copy.deepcopy(extractor).to("meta")(examples[:1].to("meta")).shape[1]
     except (RuntimeError, AssertionError):  # other channels, too small for its layers, a transformer's patches
         raise UserError(
             f"features.{name}: {features.experiment} was trained on images of {trained_on.shape} (channels, height, "
-            f"width) and cannot take those of {features.dataset}, {data.shape}: prepare both alike"
+            f"width) and cannot take those of {features.dataset}, {data.shape}: use the same image_size and channels for both"
         ) from None
     with torch.inference_mode(), atomic_write(paths.prepared(name)) as folder:
         folder.mkdir()
-        keep(extractor, examples, folder / "extractor")
+        export_extractor(extractor, examples, folder / "extractor")
         extractor.to(device)
         for part in ("train", "validation", "test"):
             inputs = load_split(source, part).inputs
@@ -66,11 +66,11 @@ def run(params: Params, name: str) -> None:
                 image_shape=data.shape,
             ),
         )
-    print(f"{name}: {width:,} features of each image of {features.dataset}, as {features.experiment} sees them")
+    print(f"{name}: {width:,} features of each image of {features.dataset}, from {features.experiment}")
 
 
 class Extractor(nn.Module):
-    """Images as prepared (uint8, N x C x H x W) -> what the model's last layers get to see, float32, N x F."""
+    """Images as prepared (uint8, N x C x H x W) -> the inputs of the model's last layers, float32, N x F."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -81,8 +81,8 @@ class Extractor(nn.Module):
         return rows.float()
 
 
-def keep(extractor: Extractor, images: torch.Tensor, folder: Path) -> None:
-    """Writes model.onnx, images in, features out, and `images`, which it was proven on, images.npy."""
+def export_extractor(extractor: Extractor, images: torch.Tensor, folder: Path) -> None:
+    """Writes model.onnx (images -> features), checks its parity on `images`, and writes those, images.npy."""
     folder.mkdir()
     export_onnx(extractor, images[:2], folder / "model.onnx", ("images", "features"))
     check_parity(extractor, folder / "model.onnx", images, classes=False)

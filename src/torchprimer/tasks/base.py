@@ -40,6 +40,7 @@ class Objective:
         loss: (outputs, targets) -> the number to differentiate.
         sum_reduction: whether that number is a sum over the batch, not its mean.
         score: `accuracy`, `r2` (coefficient of determination), or `` where the loss alone counts.
+        targets: (inputs, targets) of a batch, after augmentation -> what the outputs are compared with.
         count: (outputs, targets) -> correct predictions in the batch, or squared errors for r2.
     """
 
@@ -47,6 +48,7 @@ class Objective:
     sum_reduction: bool
     score: str
     count: BatchFunction
+    targets: BatchFunction = lambda _inputs, targets: targets
 
     def result(self, count: float, targets: torch.Tensor) -> Scores:
         """The score of a whole split from its count; empty if the loss alone counts."""
@@ -80,10 +82,6 @@ class Task(ABC):
     @abstractmethod
     def objective(self, experiment: "HasLoss") -> Objective:
         """Loss and score while training."""
-
-    def targets(self, split: "SplitArrays") -> "SplitArrays":
-        """The split with the targets that the task trains on; as prepared if not overridden."""
-        return split
 
     def output_head(self, experiment: "Experiment", meta: "Meta") -> nn.Module:
         """Turns a model's outputs into predictions as the export gives them; unchanged if not overridden."""

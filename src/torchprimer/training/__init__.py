@@ -1,4 +1,4 @@
-"""What the loops need: devices, optimisers, augmentation, checkpoints. No MLflow, no DVC."""
+"""Training: loops, initial weights, devices, checkpoints. Independent of MLflow, DVC and file locations."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -8,21 +8,41 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-Row = dict[str, float | str]  # one epoch: epoch, lr, train_loss, validation_loss, ..., epoch_seconds
+EpochMetrics = dict[str, float | str]  # one row of the history: epoch, lr, train_loss, validation_loss, ...
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training leaves behind.
+    """The result of a training.
 
     Attributes:
-        weights: the state that is kept, by name.
-        history: a row for each epoch (search: each candidate).
-        best_epoch: the epoch whose weights these are.
-        extras: arrays to keep beside the weights, by name (generators: the samples of each epoch).
+        weights: the state_dict to save.
+        history: the metrics of each epoch (grid search: of each candidate).
+        best_epoch: the epoch that `weights` are from, counted from 1.
+        epoch_seconds: duration of each epoch.
+        artifacts: arrays to save beside the weights, by name (GANs: generated samples of each epoch).
     """
 
     weights: "dict[str, torch.Tensor]"
-    history: list[Row]
+    history: list[EpochMetrics]
     best_epoch: int
-    extras: "dict[str, npt.NDArray[np.generic]]" = field(default_factory=dict)
+    epoch_seconds: list[float]
+    artifacts: "dict[str, npt.NDArray[np.generic]]" = field(default_factory=dict)
+
+    def summary(self, parameters: int, trainable_parameters: int) -> EpochMetrics:
+        """Content of train.json: metrics of the best and of the last epoch, numbers of parameters.
+
+        In the history of a grid search each row is a candidate, so there the last row is left out.
+        """
+        best, last = self.history[self.best_epoch - 1], self.history[-1]
+        metrics = {
+            key: value for key, value in last.items() if isinstance(value, int | float) and key not in ("epoch", "lr")
+        }
+        return {
+            "epochs": len(self.history),
+            "best_epoch": self.best_epoch,
+            **{f"{key}_best": best[key] for key in metrics if key.startswith(("validation_", "weight", "bias"))},
+            **({f"{key}_final": value for key, value in metrics.items()} if "lr" in last else {}),
+            "parameters": parameters,
+            "trainable_parameters": trainable_parameters,
+        }

@@ -1,45 +1,57 @@
-"""The whole state of a training after an epoch, so that an interrupted one goes on as if nothing had happened."""
+"""Checkpoints: the complete state of a training after an epoch, from which an interrupted training resumes."""
 
+import contextlib
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from torchprimer.atomic import atomic_write
+from torchprimer.atomic import atomic_write, is_running, remove
+
+MAX_OVERHEAD = 0.05  # maximum fraction of the time for writing; after very short epochs nothing is written
 
 
 class Checkpoint:
-    """Where the state of a training is kept while it runs.
+    """The checkpoint file of a training.
 
-    A training of one process that goes on from it ends with the same weights, to the bit, as one that was never
-    interrupted. Of several processes only the first one's random state is kept, so there it holds without dropout.
+    A resumed training ends with the same weights, to the bit, as one that was never interrupted.
     """
 
-    SHARE = 0.05  # of the time, at most, goes into writing: after an epoch of milliseconds it may be left out
-
     def __init__(self, file: Path | None, parts: dict[str, Any], device: torch.device) -> None:
-        """`file`: None keeps nothing. `parts`: whatever has `state_dict` and `load_state_dict`, by name."""
+        """`file`: None writes nothing. `parts`: objects with `state_dict` and `load_state_dict`, by name."""
         self.file, self.parts, self.device = file, parts, device
-        self._due = 0.0
+        self._next_write = 0.0
 
     def load(self) -> dict[str, Any]:
-        """Puts everything back as it was; the `progress` of the last `save`, empty if there was none."""
+        """Restores the state, and returns the `progress` of the last `save`; {} if there was none.
+
+        An unreadable file (a power cut, a full disk) is deleted with a message: the training starts from the beginning.
+        """
         if self.file is None or not self.file.is_file():
             return {}
-        state = torch.load(self.file, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(self.file, map_location="cpu", weights_only=True)
+            parts = {name: state["parts"][name] for name in self.parts}
+            random, device_random, progress = state["random"], state["device_random"], dict(state["progress"])
+        except Exception as error:  # a damaged file can raise anything
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            print(f"checkpoint {self.file} cannot be read ({reason}): deleted, the training starts from the beginning")
+            remove(self.file)
+            return {}
         for name, part in self.parts.items():
-            part.load_state_dict(state["parts"][name])
-        torch.set_rng_state(state["random"])
+            part.load_state_dict(parts[name])
+        torch.set_rng_state(random)
         if self.device.type != "cpu":
-            _device_random(self.device).set_rng_state(state["device_random"], self.device)
-        progress: dict[str, Any] = state["progress"]
+            torch.get_device_module(self.device).set_rng_state(device_random, self.device)
         return progress
 
     def save(self, **progress: Any) -> None:
-        """Writes all of it, with `progress` (history, best so far), whole or not at all."""
+        """Writes the state with `progress` (history, best weights), atomically."""
         started = time.perf_counter()
-        if self.file is None or started < self._due:
+        if self.file is None or started < self._next_write:
             return
         state = {
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
@@ -48,13 +60,39 @@ class Checkpoint:
             "progress": progress,
         }
         if self.device.type != "cpu":
-            state["device_random"] = _device_random(self.device).get_rng_state(self.device)
+            state["device_random"] = torch.get_device_module(self.device).get_rng_state(self.device)
         with atomic_write(self.file) as partial:
             torch.save(state, partial)
         ended = time.perf_counter()
-        self._due = ended + (ended - started) * (1 / self.SHARE - 1)
+        self._next_write = ended + (ended - started) * (1 / MAX_OVERHEAD - 1)
 
 
-def _device_random(device: torch.device) -> Any:
-    """torch.cuda, torch.mps ...: the module that holds a device's random state."""
-    return torch.get_device_module(device)
+@contextlib.contextmanager
+def in_use(file: Path) -> Iterator[None]:
+    """Marks a checkpoint file as in use by this process, so that no other training deletes it."""
+    marker = file.with_name(f".{file.name}.{os.getpid()}.in_use")
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    try:
+        yield
+    finally:
+        marker.unlink(missing_ok=True)
+
+
+def prune(file: Path) -> None:
+    """Deletes the checkpoint of a completed training, and those of the same experiment with abandoned settings.
+
+    Those that a running process uses remain. `file` is named EXPERIMENT-FINGERPRINT.pt.
+    """
+    remove(file)
+    experiment = file.stem.rpartition("-")[0]
+    running = set()
+    for marker in file.parent.glob(f".{experiment}-*.in_use"):
+        name, pid, _ = marker.name.removeprefix(".").rsplit(".", 2)
+        if is_running(int(pid)):
+            running.add(name)
+        else:
+            remove(marker)
+    for other in file.parent.glob(f"{experiment}-*.pt"):
+        if other.name not in running:
+            remove(other)

@@ -1,4 +1,4 @@
-"""Which device, and in which precision: decided once, before anything is trained."""
+"""Device, precision and random seed of a training."""
 
 import os
 import random
@@ -7,16 +7,17 @@ import numpy as np
 import torch
 
 from torchprimer.errors import UserError
+from torchprimer.training.launch import world_size
 
-# weights from which on bfloat16 is faster: of convolutions (LeNet-5 has fewer), of linear layers (so have MNIST's MLPs)
-LARGE = {(torch.nn.Conv2d, torch.nn.ConvTranspose2d): 50_000, (torch.nn.Linear,): 1_000_000}
+# minimum number of weights in such layers for bf16 to pay off (LeNet-5 and the MLPs for MNIST have fewer)
+BF16_MIN_WEIGHTS = {(torch.nn.Conv2d, torch.nn.ConvTranspose2d): 50_000, (torch.nn.Linear,): 1_000_000}
 
 
 def select_device(name: str) -> torch.device:
-    """`auto`: this machine's accelerator (`torch.accelerator`) if it has one, else the CPU; otherwise the one named.
+    """`auto`: the accelerator of this machine (`torch.accelerator`) if there is one, else the CPU; or a device by name.
 
     Raises:
-        UserError: there is no such device here.
+        UserError: this machine has no such device.
     """
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if name == "auto":
@@ -25,49 +26,66 @@ def select_device(name: str) -> torch.device:
     available = ["cpu"] if accelerator is None else ["cpu", accelerator.type]
     count = torch.accelerator.device_count() if accelerator and kind == accelerator.type else 1
     if kind not in available or int(index or 0) >= count:
-        found = "cpu only" if accelerator is None else f"cpu, {count} x {accelerator.type}"
+        devices = "cpu only" if accelerator is None else f"cpu, {count} x {accelerator.type}"
         raise UserError(
-            f"device: {name} was asked for, and this machine has {found}; set device: auto, or -S device=cpu"
+            f"device: {name} is not available, this machine has {devices}; set device: auto, or -S device=cpu"
         )
     return torch.device(name)
 
 
-def select_precision(name: str, device: torch.device, model: torch.nn.Module) -> torch.dtype:
-    """`auto`: bfloat16 where the hardware multiplies bfloat16 (a GPU that says so, a CPU with AMX or AVX512_BF16).
+def local_device(device: torch.device) -> torch.device:
+    """The device of this process: under torchrun each process takes an accelerator of its own.
 
-    Small models keep float32: what they would gain is less than what converting back and forth costs. So do, on a CPU,
-    those with depthwise convolutions: EfficientNet-Lite0 took 1.8 times as long in bfloat16.
+    Raises:
+        UserError: there are fewer accelerators than processes.
+    """
+    if world_size() == 1 or device.type == "cpu":
+        return device
+    count, processes = torch.accelerator.device_count(), int(os.environ["LOCAL_WORLD_SIZE"])
+    if processes > count:
+        raise UserError(
+            f"processes: {processes} processes need a {device.type} device each, this machine has {count}; "
+            f"set processes: {count}"
+        )
+    return torch.device(device.type, int(os.environ["LOCAL_RANK"]))
+
+
+def select_precision(name: str, device: torch.device, model: torch.nn.Module) -> torch.dtype:
+    """`auto`: bfloat16 where the hardware multiplies it (a GPU that reports so, a CPU with AMX or AVX512_BF16).
+
+    Small models stay in float32: conversions would cost more than bfloat16 saves. So do models with depthwise
+    convolutions on a CPU: EfficientNet-Lite0 took 1.8 times as long in bfloat16.
     """
     if name == "auto":
-        if not any(_weights(model, kinds) >= enough for kinds, enough in LARGE.items()):
+        if not any(_count_weights(model, kinds) >= minimum for kinds, minimum in BF16_MIN_WEIGHTS.items()):
             return torch.float32
         if device.type == "cuda":
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            has = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-            fast = device.type == "cpu" and has and not _has_depthwise(model)
+            has_bf16 = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+            fast = device.type == "cpu" and has_bf16 and not _has_depthwise(model)
         return torch.bfloat16 if fast else torch.float32
     return {"float32": torch.float32, "bf16": torch.bfloat16}[name]
 
 
 def seed_everything(seed: int) -> None:
-    """Makes all that follows repeatable: same seed, same machine, same weights to the bit."""
+    """Makes everything after it reproducible to the bit: on the same machine, with the same number of threads."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may differ from run to run
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costly, never read
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and never read
     torch.backends.cudnn.benchmark = False
 
 
-def _weights(model: torch.nn.Module, kinds: tuple[type[torch.nn.Module], ...]) -> int:
-    """Weights in all layers of these kinds."""
+def _count_weights(model: torch.nn.Module, kinds: tuple[type[torch.nn.Module], ...]) -> int:
+    """Number of weights in the layers of these kinds."""
     return sum(layer.get_parameter("weight").numel() for layer in model.modules() if isinstance(layer, kinds))
 
 
 def _has_depthwise(model: torch.nn.Module) -> bool:
-    """Whether a convolution looks at each channel by itself."""
+    """Whether a convolution filters each channel separately."""
     return any(
         isinstance(layer, torch.nn.Conv2d) and layer.groups == layer.in_channels > 1 for layer in model.modules()
     )

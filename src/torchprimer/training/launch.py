@@ -1,64 +1,76 @@
-"""One training in several processes, which torchrun starts: how many there are, and which of them this is."""
+"""Starts the processes of a distributed training with torchrun, and tells each its rank."""
 
 import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
-MARK = "TORCHELASTIC_RUN_ID"  # in the environment of what torchrun has started
+TORCHRUN_ENV = "TORCHELASTIC_RUN_ID"  # set in the environment of processes started by torchrun
+STORE_ENV = "TORCHPRIMER_DISTRIBUTED_STORE"  # file through which the processes find each other
 
 
-def count() -> int:
-    """How many processes torchrun has started; 1 without it."""
-    return int(os.environ["WORLD_SIZE"]) if MARK in os.environ else 1
+def world_size() -> int:
+    """Number of processes started by torchrun; 1 without torchrun."""
+    return int(os.environ["WORLD_SIZE"]) if TORCHRUN_ENV in os.environ else 1
 
 
 def rank() -> int:
-    """The number of this one among them; the first, 0, is the one that writes files and tells MLflow."""
-    return int(os.environ["RANK"]) if MARK in os.environ else 0
+    """Rank of this process. Rank 0 writes the files and logs to MLflow."""
+    return int(os.environ["RANK"]) if TORCHRUN_ENV in os.environ else 0
 
 
-def start(wanted: int) -> int | None:
-    """Has torchrun run this command in so many processes.
+def launch_torchrun(processes: int) -> int | None:
+    """Runs this command in several processes.
+
+    The processes meet through files in a folder that only this user can open. PyTorch's default, a TCP store on the
+    loopback device, accepts connections from every user of the machine and unpickles what they send.
 
     Returns:
-        Its exit code; None in these processes themselves, or if one is enough.
+        The exit code of torchrun; None inside of the processes it started, and if `processes` is 1.
+
+    Raises:
+        KeyboardInterrupt: torchrun was stopped by a signal.
     """
-    if MARK in os.environ:
-        threading.Thread(target=_end_with_parent, args=[os.getppid()], daemon=True).start()
+    if TORCHRUN_ENV in os.environ:
+        threading.Thread(target=exit_with_parent, args=[os.getppid()], daemon=True).start()
         return None
-    if wanted == 1:
+    if processes == 1:
         return None
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // wanted)))
-    logging.disable(logging.ERROR)  # torchrun's: the command itself says what went wrong
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # otherwise torchrun opens a TCP store beside the file
+    logging.disable(logging.ERROR)  # torchrun's own: the command itself reports its errors
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    alone: dict[str, Any] = {
-        "rdzv_backend": "c10d",
-        "rdzv_endpoint": "localhost:0",
-        "run_id": str(os.getpid()),
-        "max_restarts": 0,
-        "logs_specs": DefaultLogsSpecs(log_dir=os.devnull),  # else each run leaves an empty folder under /tmp
-    }
-    try:
-        elastic_launch(LaunchConfig(1, 1, wanted, **alone), sys.executable)(
-            str(Path(__file__).parents[1]), *sys.argv[1:]
+    with tempfile.TemporaryDirectory(prefix="torchprimer-") as folder:  # readable for this user only
+        os.environ[STORE_ENV] = str(Path(folder) / "store")
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            rdzv_backend="c10d",
+            rdzv_endpoint=str(Path(folder) / "rendezvous"),
+            rdzv_configs={"store_type": "file"},
+            run_id=str(os.getpid()),
+            max_restarts=0,
+            logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # otherwise each run leaves an empty folder in /tmp
         )
-    except ChildFailedError:
-        return 1
-    except SignalException:
-        raise KeyboardInterrupt from None
+        try:
+            elastic_launch(config, sys.executable)(str(Path(__file__).parents[1]), *sys.argv[1:])
+        except ChildFailedError:
+            return 1
+        except SignalException:
+            raise KeyboardInterrupt from None
     return 0
 
 
-def _end_with_parent(parent: int) -> None:
-    """What torchrun does not see to itself if it is killed: nobody would stop a training that goes on."""
+def exit_with_parent(parent: int) -> None:
+    """Ends this process when torchrun was killed: a killed torchrun cannot stop its processes itself."""
     while os.getppid() == parent:
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)

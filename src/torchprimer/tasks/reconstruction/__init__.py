@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from torchprimer.datasets.storage import SplitArrays
 from torchprimer.tasks.base import Objective, Task, loss_function
 
 if TYPE_CHECKING:
@@ -27,10 +26,8 @@ class Reconstruction(Task):
             experiment.reduction == "sum",
             "",
             lambda outputs, images: outputs.new_zeros(()),
+            lambda inputs, _targets: inputs,
         )
-
-    def targets(self, split: SplitArrays) -> SplitArrays:
-        return SplitArrays(split.inputs, split.inputs)
 
 
 TASK = Reconstruction()

@@ -1,4 +1,4 @@
-"""Optimisers and learning rate schedulers by the names that torch.optim gives them."""
+"""Optimizers and learning rate schedulers, by their names in torch.optim."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +12,21 @@ Scheduler = torch.optim.lr_scheduler.LRScheduler
 
 
 def build_optimizer(experiment: "Supervised", model: nn.Module) -> torch.optim.Optimizer:
-    """SGD, Adam, AdamW or RMSprop over the parameters that are to be trained; the rest keep their values."""
+    """SGD, Adam, AdamW or RMSprop over the parameters that require gradients."""
     settings: dict[str, Any] = {"lr": experiment.lr, "weight_decay": experiment.weight_decay}
     if experiment.momentum is not None:
         settings["momentum"] = experiment.momentum
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if experiment.optimizer != "RMSprop" and next(model.parameters()).device.type in ("cpu", "cuda"):
-        settings["fused"] = True  # all of a step in one pass over the weights
-    optimizer: torch.optim.Optimizer = getattr(torch.optim, experiment.optimizer)(trained, **settings)
+        settings["fused"] = True  # one pass over the weights for a step
+    optimizer: torch.optim.Optimizer = getattr(torch.optim, experiment.optimizer)(parameters, **settings)
     return optimizer
 
 
 def build_scheduler(
     experiment: "Supervised", optimizer: torch.optim.Optimizer, steps_per_epoch: int
 ) -> Scheduler | None:
-    """The scheduler that `experiment.scheduler` describes; None for a learning rate that stays as it is."""
+    """The scheduler of `experiment.scheduler`; None for a constant learning rate."""
     if experiment.scheduler is None:
         return None
     settings: dict[str, Any] = experiment.scheduler.model_dump()

@@ -1,13 +1,13 @@
-"""A line found by gradient descent, the gradient derived by hand: NumPy, no autograd (Cauchy 1847; one sample at a
-time: Robbins, Monro 1951).
+"""Linear regression by gradient descent with a gradient derived by hand: NumPy, no autograd (Cauchy 1847; one sample at
+a time: Robbins, Monro 1951).
 
     loss     L = mean over the samples i of (w x_i + b - y_i)^2
-    inside   e_i = w x_i + b - y_i,   so that   de_i/dw = x_i   and   de_i/db = 1
+    error    e_i = w x_i + b - y_i,   so that   de_i/dw = x_i   and   de_i/db = 1
     chain    dL/dw = mean of 2 e_i de_i/dw = mean of 2 e_i x_i
              dL/db = mean of 2 e_i de_i/db = mean of 2 e_i
     step     w <- w - lr dL/dw,   b <- b - lr dL/db
 
-With several features x_i and w are vectors, w x_i is their product, and dL/dw has a number for each.
+With several features x_i, w and dL/dw are vectors, and w x_i is a dot product.
 """
 
 import math
@@ -24,30 +24,31 @@ from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
 from torchprimer.models.linear import linear_layer, set_linear
 from torchprimer.tasks import get_task
-from torchprimer.training import Row, TrainResult
+from torchprimer.training import EpochMetrics, TrainResult
 
 if TYPE_CHECKING:
     from torchprimer.params import experiments as params
 
+USES_NUMPY = True
 Array = npt.NDArray[np.float64]
 
 
 def train(
     model: nn.Module,
-    training: SplitArrays,
-    validation: SplitArrays,
+    train_split: SplitArrays,
+    validation_split: SplitArrays,
     experiment: "params.LinearGradientDescent",
     *,
-    on_epoch: Callable[[Row], None],
+    on_epoch: Callable[[EpochMetrics], None],
     title: str = "",
     **_unused: object,
 ) -> TrainResult:
-    """Trains the linear layer of `model` in place, from the weights that it has, in float64.
+    """Trains the linear layer of `model` in place, from its initial weights, in float64.
 
     Args:
-        training, validation: inputs (N, F), targets (N, 1).
-        experiment: lr, epochs, batch_size (1: one sample at a time; None: all at once). Batches are drawn from PyTorch's
-            random state as loops/supervised.py draws them, so the two go step by step together.
+        train_split, validation_split: inputs (N, F), targets (N, 1).
+        experiment: batch_size 1: one sample at a time; None: all samples at once. Batches are drawn from PyTorch's random
+            state in the same way as in loops/supervised, so both take the same steps.
         on_epoch: called with each new row of the history.
 
     Returns:
@@ -55,22 +56,23 @@ def train(
         there is one feature.
 
     Raises:
-        UserError: the loss is no longer a number.
+        UserError: the loss is not finite.
     """
     layer = linear_layer(model)
     w = layer.weight.detach().cpu().double().numpy()[0]
     b = 0.0 if layer.bias is None else layer.bias.item()
-    x, y = training.inputs.numpy().astype(np.float64), training.targets.numpy().astype(np.float64)[:, 0]
-    validation_x, validation_y = validation.inputs.numpy(), validation.targets.numpy()[:, 0]
+    x, y = train_split.inputs.numpy().astype(np.float64), train_split.targets.numpy().astype(np.float64)[:, 0]
+    validation_x, validation_y = validation_split.inputs.numpy(), validation_split.targets.numpy()[:, 0]
     objective = get_task(experiment.task).objective(experiment)
     steps = math.ceil(len(y) / (experiment.batch_size or len(y)))
-    history: list[Row] = []
+    history: list[EpochMetrics] = []
+    epoch_seconds: list[float] = []
     best: dict[str, torch.Tensor] = {}
     best_epoch, lowest = 0, math.inf
     for epoch in range(1, experiment.epochs + 1):
         started = time.perf_counter()
         squares = 0.0
-        with np.errstate(over="ignore", invalid="ignore"):  # a training that diverges is reported below
+        with np.errstate(over="ignore", invalid="ignore"):  # divergence is reported below
             for batch in torch.randperm(len(y)).tensor_split(steps):
                 loss, dw, db = gradient(w, b, x[batch.numpy()], y[batch.numpy()])
                 w = w - experiment.lr * dw
@@ -79,14 +81,17 @@ def train(
                 squares += loss * len(batch)
             validation_squares = float(((validation_x @ w + b - validation_y) ** 2).sum())
         if not math.isfinite(squares + validation_squares):
-            raise UserError(f"{title}: the loss is no longer a number after epoch {epoch}, it diverged; lower lr")
-        row: Row = {"epoch": epoch, "lr": experiment.lr}
-        for part, split, total in (("train", training, squares), ("validation", validation, validation_squares)):
+            raise UserError(f"{title}: the loss is not finite after epoch {epoch}, the training diverged; lower lr")
+        row: EpochMetrics = {"epoch": epoch, "lr": experiment.lr}
+        for part, split, total in (
+            ("train", train_split, squares),
+            ("validation", validation_split, validation_squares),
+        ):
             scores = {"loss": total / len(split)} | objective.result(total, split.targets)
             row |= {f"{part}_{name}": value for name, value in scores.items()}
         row |= {"weight": float(w[0])} if len(w) == 1 else {}
         row |= {"bias": b} if experiment.bias else {}
-        row["epoch_seconds"] = round(time.perf_counter() - started, 6)
+        epoch_seconds.append(round(time.perf_counter() - started, 6))
         history.append(row)
         if validation_squares < lowest:
             best_epoch, lowest = epoch, validation_squares
@@ -94,11 +99,11 @@ def train(
             best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
         on_epoch(row)
     set_linear(layer, w, b)
-    return TrainResult(best, history, best_epoch)
+    return TrainResult(best, history, best_epoch, epoch_seconds)
 
 
 def gradient(w: Array, b: float, x: Array, y: Array) -> tuple[float, Array, float]:
-    """The loss L of the line w x + b, and its derivatives by w and by b, as derived above.
+    """The loss L of the line w x + b, and its derivatives with respect to w and b, as derived above.
 
     Args:
         w: shape (F,).

@@ -1,6 +1,8 @@
-"""A line found by trying: no gradient, every weight of a grid (and every bias), the lowest mean squared error wins.
+"""Linear regression by grid search: no gradient; of all weights (and biases) of a grid the one with the lowest mean
+squared error wins.
 
-It works because there are one or two numbers to find; a grid over n of them has 41 to the power of n points.
+This works because there are one or two parameters: a grid over n parameters with 41 values each has 41 to the power of
+n points.
 """
 
 import time
@@ -15,27 +17,29 @@ from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
 from torchprimer.models.linear import linear_layer, set_linear
 from torchprimer.tasks import get_task
-from torchprimer.training import Row, TrainResult
+from torchprimer.training import EpochMetrics, TrainResult
 
 if TYPE_CHECKING:
     from torchprimer.params import experiments as params
 
+USES_NUMPY = True
+
 
 def train(
     model: nn.Module,
-    training: SplitArrays,
-    validation: SplitArrays,
+    train_split: SplitArrays,
+    validation_split: SplitArrays,
     experiment: "params.LinearGridSearch",
     *,
-    on_epoch: Callable[[Row], None],
+    on_epoch: Callable[[EpochMetrics], None],
     title: str = "",
     **_unused: object,
 ) -> TrainResult:
-    """Gives the linear layer of `model` the best of all candidates, in place.
+    """Sets the linear layer of `model` to the best of all candidates, in place.
 
     Args:
-        training, validation: inputs (N, 1), targets (N, 1).
-        experiment: weight {start, stop, step}, and bias: the same, or None for a line through the origin.
+        train_split, validation_split: inputs (N, 1), targets (N, 1).
+        experiment: `weight` and `bias` are grids; bias None: a line through the origin.
         on_epoch: called with the row of each candidate.
 
     Returns:
@@ -44,28 +48,29 @@ def train(
     Raises:
         UserError: the data has more than one feature.
     """
-    if training.inputs.shape[1] != 1:
+    if train_split.inputs.shape[1] != 1:
         raise UserError(
-            f"{title}: loop grid_search finds the weight of one feature, and dataset {experiment.dataset} has "
-            f"{training.inputs.shape[1]}; use loop: gradient_descent or supervised, or a dataset of one column"
+            f"{title}: loop grid_search searches the weight of one feature, and dataset {experiment.dataset} has "
+            f"{train_split.inputs.shape[1]}; use loop: gradient_descent or supervised, or a dataset of one column"
         )
     objective = get_task(experiment.task).objective(experiment)
-    parts = {"train": training, "validation": validation}
+    parts = {"train": train_split, "validation": validation_split}
     points = {part: (split.inputs.numpy().astype(np.float64), split.targets.numpy()) for part, split in parts.items()}
-    history: list[Row] = []
+    history: list[EpochMetrics] = []
+    epoch_seconds: list[float] = []
     candidates = product(experiment.weight.values(), experiment.bias.values() if experiment.bias else [0.0])
     for number, (weight, bias) in enumerate(candidates, 1):
         started = time.perf_counter()
-        row: Row = {"epoch": number, "weight": weight}
+        row: EpochMetrics = {"epoch": number, "weight": weight}
         row |= {"bias": bias} if experiment.bias else {}
         for part, (x, y) in points.items():
             squares = (weight * x + bias - y) ** 2
             scores = {"loss": float(squares.mean())} | objective.result(float(squares.sum()), parts[part].targets)
             row |= {f"{part}_{name}": value for name, value in scores.items()}
-        row["epoch_seconds"] = round(time.perf_counter() - started, 6)
+        epoch_seconds.append(round(time.perf_counter() - started, 6))
         history.append(row)
         on_epoch(row)
     best = min(history, key=lambda row: float(row["train_loss"]))
     set_linear(linear_layer(model), float(best["weight"]), float(best.get("bias", 0)))
     weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-    return TrainResult(weights, history, int(best["epoch"]))
+    return TrainResult(weights, history, int(best["epoch"]), epoch_seconds)

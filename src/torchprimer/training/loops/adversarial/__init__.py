@@ -1,7 +1,8 @@
-"""Adversarial training: the loop itself.
+"""The adversarial training loop, for GANs.
 
-The discriminator learns to tell real from made, the generator to be taken for real (Goodfellow et al. 2014, the
-non-saturating loss); with squared errors in place of cross-entropy: least squares GAN (Mao et al. 2017).
+The discriminator learns to tell real images from generated ones, the generator learns to be classified as real
+(Goodfellow et al. 2014, the non-saturating loss). With squared errors in place of cross-entropy: least squares GAN
+(Mao et al. 2017).
 """
 
 import math
@@ -18,41 +19,41 @@ from tqdm import tqdm
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
 from torchprimer.models.gan import GAN, scaled
-from torchprimer.training import Row, TrainResult
+from torchprimer.training import EpochMetrics, TrainResult
 from torchprimer.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from torchprimer.params import experiments as params
 
-GRID = 64  # samples after each epoch, always of the same noise
+USES_NUMPY = False
+NUM_PREVIEWS = 64  # images generated after each epoch, always from the same noise
 
 
 def train(
     model: nn.Module,
-    training: SplitArrays,
-    _validation: SplitArrays,
+    train_split: SplitArrays,
+    _validation_split: SplitArrays,
     experiment: "params.GAN",
     *,
     device: torch.device,
     precision: torch.dtype,
-    on_epoch: Callable[[Row], None],
+    on_epoch: Callable[[EpochMetrics], None],
     checkpoint: Path | None = None,
     title: str = "",
-    watch: Callable[[nn.Module], Row] | None = None,
+    epoch_probe: Callable[[nn.Module], EpochMetrics] | None = None,
 ) -> TrainResult:
-    """Trains `model.net`, a GAN, in place, from PyTorch's current random state.
+    """Trains `model.net`, a GAN, in place, from the current random state of PyTorch.
 
     Args:
-        training: uint8 images; their classes are not looked at.
-        experiment: loss, lr, beta1, batch_size, epochs.
-        precision, on_epoch, checkpoint, title, watch: as in `supervised.train`.
+        train_split: uint8 images; the targets are not used.
+        precision, on_epoch, checkpoint, title, epoch_probe: as in loops/supervised.
 
     Returns:
-        The last weights (no loss says which epoch's images are best), the history, and as the extra `samples` the
-        images made after each epoch, uint8, shape (epochs, 64, C, H, W).
+        The weights of the last epoch (no loss tells which epoch has the best images), the history, and the artifact
+        `samples`: the images generated after each epoch, uint8, shape (epochs, 64, C, H, W).
 
     Raises:
-        UserError: a loss is no longer a number.
+        UserError: a loss is not finite.
     """
     gan = cast(GAN, model.to(device).get_submodule("net"))
     generator, discriminator = gan.generator, gan.discriminator
@@ -66,11 +67,12 @@ def train(
     generator_optimizer = torch.optim.Adam(generator.parameters(), **adam)
     discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
     autocast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
-    steps = -(-len(training) // experiment.batch_size)
+    steps = -(-len(train_split) // experiment.batch_size)
     parts = {"model": model, "generator": generator_optimizer, "discriminator": discriminator_optimizer}
     state = Checkpoint(checkpoint, parts, device)
     progress = state.load()
-    history: list[Row] = progress.get("history", [])
+    history: list[EpochMetrics] = progress.get("history", [])
+    epoch_seconds: list[float] = progress.get("epoch_seconds", [])
     samples: list[torch.Tensor] = progress.get("samples", [])
     for row in history:
         on_epoch(row)
@@ -80,10 +82,10 @@ def train(
         totals = torch.zeros(4, device=device)
         model.train()
         bar = tqdm(total=steps, desc=f"{title} {epoch}/{experiment.epochs}", disable=None, leave=False)
-        bar.set_postfix_str(describe(history))
-        for batch in torch.randperm(len(training)).tensor_split(steps):
-            real = scaled(training.inputs[batch].to(device))
-            noise = torch.randn(len(real), gan.noise_size, device=device)
+        bar.set_postfix_str(progress_text(history))
+        for batch in torch.randperm(len(train_split)).tensor_split(steps):
+            real = scaled(train_split.inputs[batch].to(device))
+            noise = torch.randn(len(real), gan.latent_dim, device=device)
             ones, zeros = torch.ones(len(real), 1, device=device), torch.zeros(len(real), 1, device=device)
 
             with autocast:
@@ -97,7 +99,9 @@ def train(
             with autocast:
                 generator_loss = loss_function(discriminator(fake).float(), ones)
             generator_optimizer.zero_grad()
-            generator_loss.backward(inputs=list(generator.parameters()))  # through the discriminator, not into it
+            generator_loss.backward(
+                inputs=list(generator.parameters())
+            )  # through the discriminator, whose weights get no gradient
             generator_optimizer.step()
 
             scores = [logits if least_squares else logits.sigmoid() for logits in (real_logits, fake_logits)]
@@ -106,25 +110,26 @@ def train(
             bar.update()
         bar.close()
 
-        samples.append(gan.images(gan.noise(GRID, seed=0)))
+        samples.append(gan.images(gan.noise(NUM_PREVIEWS, seed=0)))
         names = ("generator_loss", "discriminator_loss", "real_score", "fake_score")
         row = {"epoch": epoch, "lr": experiment.lr}
-        row |= dict(zip(names, (totals / len(training)).tolist(), strict=True))
-        row |= (watch(model) if watch else {}) | {"epoch_seconds": round(time.perf_counter() - started, 3)}
+        row |= dict(zip(names, (totals / len(train_split)).tolist(), strict=True))
+        row |= epoch_probe(model) if epoch_probe else {}
+        epoch_seconds.append(round(time.perf_counter() - started, 3))
         if not math.isfinite(totals.sum().item()):
             raise UserError(
                 f"{title}: the losses of generator and discriminator are {row['generator_loss']} and "
                 f"{row['discriminator_loss']} after epoch {epoch}, the training diverged; lower lr"
             )
         history.append(row)
-        state.save(history=history, samples=samples)
+        state.save(history=history, samples=samples, epoch_seconds=epoch_seconds)
         on_epoch(row)
     weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-    return TrainResult(weights, history, len(history), {"samples": torch.stack(samples).numpy()})
+    return TrainResult(weights, history, len(history), epoch_seconds, {"samples": torch.stack(samples).numpy()})
 
 
-def describe(history: list[Row]) -> str:
-    """The last epoch in a few words, for the progress bar."""
+def progress_text(history: list[EpochMetrics]) -> str:
+    """The losses of the last epoch, for the progress bar."""
     if not history:
         return ""
     return ", ".join(f"{name} {history[-1][f'{name}_loss']:.4f}" for name in ("generator", "discriminator")) + " (loss)"
