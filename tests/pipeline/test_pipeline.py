@@ -337,16 +337,11 @@ def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
     lock = YAML(typ="safe").load((reduced.folder / "dvc.lock").read_text())["stages"]
     infrastructure = {
         f"src/torchprimer/{name}.py"
-        for name in (
-            "__main__",
-            "errors",
-            "atomic",
-            "paths",
-            "training/__init__",
-            "training/launch",
-            "stages/__init__",
-            "stages/base",
-        )
+        for name in ("__main__", "errors", "atomic", "paths", "stages/__init__", "stages/base", "stages/train")
+    }
+    infrastructure |= {
+        f"src/torchprimer/training/{name}.py"
+        for name in ("__init__", "launch", "fingerprint", "memory", "loops/__init__")
     }
     infrastructure |= {f"src/torchprimer/predictor/{name}.py" for name in ("__init__", "errors")}
     lines = (reduced.folder / ".git" / "imports.jsonl").read_text().splitlines()
@@ -370,7 +365,7 @@ def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
         }
         assert missing == set(), f"not among the deps of {stage}"
         seen |= files
-    known = ("datasets/images", "datasets/splits", "loops/supervised", "training/distributed", "export/onnx")
+    known = ("datasets/images", "datasets/splits", "loops/supervised", "supervised/distributed", "export/onnx")
     assert {f"src/torchprimer/{name}.py" for name in known} <= seen
 
 

@@ -134,6 +134,37 @@ def test_every_sample_is_seen_once_an_epoch() -> None:
     assert not torch.equal(torch.cat(seen), numbers.flatten())
 
 
+def test_an_autoencoder_reconstructs_the_augmented_images(digits: tuple[SplitArrays, SplitArrays]) -> None:
+    """A model that returns its input has no loss, however the input was flipped and moved."""
+
+    class Echo(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.float() / 255 + 0 * self.weight
+
+    augmentation = {"horizontal_flip": True, "max_translate": 3}
+    result = train(
+        Echo(), *digits, settings("mnist_autoencoder", epochs=1, augment=augmentation),
+        device=CPU, precision=torch.float32, on_epoch=lambda row: None,
+    )  # fmt: skip
+    assert (result.history[0]["train_loss"], result.history[0]["validation_loss"]) == (0, 0)
+
+
+def test_durations_are_no_part_of_the_history(digits: tuple[SplitArrays, SplitArrays]) -> None:
+    """The history of a repeated training is the same file, to the byte."""
+    experiment, model = settings(hidden=[]), models.build(settings(hidden=[]), DIGITS)
+    model[1].requires_grad_(False)[1].bias.requires_grad_(True)
+    result = train(model, *digits, experiment, device=CPU, precision=torch.float32, on_epoch=lambda row: None)
+    assert len(result.epoch_seconds) == len(result.history) == 3
+    assert min(result.epoch_seconds) > 0
+    content = result.summary(7850, 10)
+    assert not [key for key in [*result.history[0], *content] if "seconds" in key]
+    assert (content["parameters"], content["trainable_parameters"]) == (7850, 10)
+
+
 @pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn"])
 def test_same_seed_same_weights(digits: tuple[SplitArrays, SplitArrays], name: str) -> None:
     experiment = settings(
@@ -283,6 +314,7 @@ def test_the_fingerprint_is_of_all_code_that_decides_the_weights(
     shutil.copy(PROJECT / "dvc.yaml", tmp_path)
     shutil.copytree(PROJECT / "src", tmp_path / "src")
     record = make_record(settings(), DIGITS)
+    other_threads = record.model_copy(update={"run": record.run.model_copy(update={"threads": 2})})
     monkeypatch.chdir(tmp_path)
     paths.project.cache_clear()
     code = tmp_path / "src" / "torchprimer"
@@ -301,6 +333,7 @@ def test_the_fingerprint_is_of_all_code_that_decides_the_weights(
             file.write("# another line\n")
         seen.add(fingerprint(record, tmp_path))
         assert len(seen) == min(number + 2, len(decisive) + 1), name
+    assert fingerprint(other_threads, tmp_path) not in seen  # sums over other parts round differently
 
 
 def test_augmented_images_are_the_same_images_moved(digits: tuple[SplitArrays, SplitArrays]) -> None:
@@ -337,7 +370,7 @@ def test_bfloat16_trains_too(digits: tuple[SplitArrays, SplitArrays]) -> None:
 
 def test_device_that_is_not_there() -> None:
     missing = "mps" if torch.cuda.is_available() else "cuda"
-    with pytest.raises(UserError, match=rf"device: {missing} was asked for, and this machine has .*set device: auto"):
+    with pytest.raises(UserError, match=rf"device: {missing} is not available, this machine has .*set device: auto"):
         select_device(missing)
     assert select_device("cpu") == CPU
     small, large = nn.Conv2d(3, 8, 3), nn.Conv2d(128, 128, 3)

@@ -169,6 +169,10 @@ def test_files_that_are_no_weights(tmp_path: Path) -> None:
             load_initial_weights(model, "x", tmp_path / name)
     with pytest.raises(UserError, match=r"found: a.pth, b.safetensors"):
         load_initial_weights(model, "x", tmp_path)
+    for content in (b"root:x:0:0:root:/root:/bin/bash\n", b"seed: 0\nlr:\n", b"."):  # IndexError inside of torch.load
+        (tmp_path / "a.pth").write_bytes(content)
+        with pytest.raises(UserError, match=r"init_from: x: a.pth is no file of weights that can be read"):
+            load_initial_weights(model, "x", tmp_path / "a.pth")
     torch.save([1, 2], tmp_path / "a.pth")
     with pytest.raises(UserError, match="holds no tensors by name"):
         load_initial_weights(model, "x", tmp_path / "a.pth")

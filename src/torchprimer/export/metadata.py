@@ -45,7 +45,6 @@ def description(record: Record, training: Json, test: Json, graph: Json) -> Json
         "source": data["source"],
         "images_of": data.get("dataset"),  # precomputed features: the dataset that they were taken from
         "parameters": training["parameters"],
-        "seconds": training["seconds"],
         "params": params,
         "run": record.run.model_dump(),
         "limit": record.run.limit,

@@ -250,7 +250,7 @@ def _training(model: Json) -> str:
     settings = {key: value for key, value in model["params"].items() if value not in (None, [], "none")}
     lines = [f"{key}: {_yaml(value)}" for key, value in settings.items()]
     return (
-        f"{model['seconds']:,g} s on {run['device']} in {run['precision']}, seed {run['seed']}, with "
+        f"Trained on {run['device']} in {run['precision']}, seed {run['seed']}, with "
         f"{' and '.join(f'{name} {version}' for name, version in model['versions'].items())}:\n\n"
         "```yaml\n" + "\n".join(lines) + "\n```\n\n"
         f"The ONNX file gives the answers of the PyTorch model: the largest difference over "

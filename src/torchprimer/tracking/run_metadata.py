@@ -23,8 +23,7 @@ MEASURES = ("accuracy", "r2", "frechet_distance", "mse")  # the first that there
 
 def training_metrics(scores: Scores) -> Scores:
     """Of the epoch whose weights were kept (`..._best`); the last epoch's are the end of each curve."""
-    kept = {key: value for key, value in scores.items() if key.endswith("_best") or key in ("best_epoch", "parameters")}
-    return kept | {"training_seconds": scores["seconds"]}
+    return {key: value for key, value in scores.items() if key.endswith("_best") or key in ("best_epoch", "parameters")}
 
 
 def compared(scores: Scores, prefix: str) -> Scores:
@@ -104,7 +103,7 @@ def description(record: Json, training: Scores, test: Scores, folds: Scores) -> 
         "",
         f"- command: `dvc repro train@{name}`",
         f"- data: `{params['dataset']}`, {data_in_words(record['data'])}",
-        f"- training: `{params['loop']}`, {training['epochs']:,} epochs in {training['seconds']:,} s on "
+        f"- training: `{params['loop']}`, {training['epochs']:,} epochs on "
         f"{run['device']} in {run['precision']}; {training['parameters']:,} parameters",
         *([f"- reduced to at most {run['limit']:,} samples of each split"] if run["limit"] is not None else []),
         *([f"- cross-validation: accuracy {folds['accuracy_mean']:.4f} ± {folds['accuracy_std']:.4f} over "

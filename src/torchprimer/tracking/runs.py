@@ -195,8 +195,7 @@ def get_or_create_run(store: Store, experiment: str) -> tuple[Run, bool]:
 def _run_from_files(store: Store, record: dict[str, Any]) -> Run:
     """A finished run with the history and the files of a training that MLflow never saw."""
     name = record["experiment"]
-    seconds = read(paths.metrics(name) / "train.json")["seconds"]
-    run = new_run(store, record, {"restored": "from files"}, seconds=seconds)
+    run = new_run(store, record, {"restored": "from files"})
     with (paths.metrics(name) / "history.csv").open(encoding="utf-8", newline="") as stream:
         run._waiting = [{key: number(value) for key, value in row.items()} for row in csv.DictReader(stream)]
     run.send()
