@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, clean_environment
+from tests.clone import PROJECT, clean_environment
 
 PROGRAM = """
 import json, os, sys
@@ -26,7 +26,12 @@ from torchprimer.training.loops.supervised import train
 torch.manual_seed(5)
 model = nn.Sequential(nn.Dropout(0.5), nn.Linear(64, 2))
 masks = []
-model[0].register_forward_hook(lambda layer, inputs, output: layer.training and masks.append((output != 0).tolist()))
+
+def record_mask(layer, inputs, output):
+    if layer.training:
+        masks.append((output != 0).tolist())
+
+model[0].register_forward_hook(record_mask)
 data = SplitArrays(torch.ones(8, 64), torch.arange(8) % 2)
 stop = int(sys.argv[2])
 
