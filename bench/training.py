@@ -76,15 +76,16 @@ def loop(options: Options) -> Result:
     experiment = _experiment("mnist_mlp", LOOP_EPOCHS)
     folder = prepared("mnist", options)
     data = load_meta(folder)
-    record = {
-        "experiment": "mnist_mlp",
-        "params": experiment.model_dump(),
-        "run": {"seed": 0},
-        "data": data.model_dump(),
-        "data_digest": "bench",
-        "fingerprint": "bench",
-        "versions": {},
-    }
+    record = models.Record(
+        experiment="mnist_mlp",
+        params=cast(Experiment, experiment),
+        run=models.RunSettings(seed=0, limit=None, device="cpu", precision="float32", processes=1, threads=1),
+        data=data,
+        data_digest="bench",
+        init_from_digest="bench",
+        versions={},
+        fingerprint="bench",
+    )
     store = {"DVC_ROOT": str(options.temporary)}
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
 
@@ -98,7 +99,7 @@ def loop(options: Options) -> Result:
             model = models.build(cast(Experiment, experiment), data)
             with contextlib.redirect_stderr(Terminal()):
                 started = time.perf_counter()
-                _train(model, experiment, options, lambda row: tracker.send("epoch", row))
+                _train(model, experiment, options, tracker.log_epoch)
             return time.perf_counter() - started
 
     def reference() -> float:

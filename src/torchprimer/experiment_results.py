@@ -1,19 +1,16 @@
 """What is known of an experiment: from params.yaml, metrics/ and models/, as far as its stages have run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torchprimer import paths
 from torchprimer.errors import UserError
 from torchprimer.params import Params
 from torchprimer.tasks.metrics import HEADLINE_METRICS, Metric
-
-if TYPE_CHECKING:
-    from torchprimer.tracking.client import Champion
 
 
 @dataclass(frozen=True)
@@ -46,11 +43,10 @@ class ExperimentResults:
         """Whether test scores are of samples that were not trained on."""
         return self.params.datasets[self.raw_dataset].held_out
 
-    def is_champion(self, champions: "Mapping[str, Champion]") -> bool:
+    def is_champion(self, champion_fingerprints: Collection[str]) -> bool:
         """Whether this very training is the champion of its dataset, and not an earlier one of the same name."""
         record = read_json(paths.model(self.name) / "experiment.json", f"train@{self.name}") or self.exported
-        champion = champions.get(self.raw_dataset)
-        return champion is not None and champion.fingerprint == record.get("fingerprint")
+        return record.get("fingerprint") in champion_fingerprints
 
     @property
     def onnx(self) -> Path | None:

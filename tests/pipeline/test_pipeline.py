@@ -294,7 +294,7 @@ def test_a_logged_model_is_code_and_files(reduced: Clone) -> None:
     folder = Path(model.artifact_location.removeprefix("file://"))
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert not [file for file in files if file.endswith((".pkl", ".pickle"))]
-    assert {"served.py", "artifacts/mnist_cnn.export/model.onnx", "artifacts/mnist_cnn.export/MODEL.md"} <= files
+    assert {"pyfunc_model.py", "artifacts/mnist_cnn.export/model.onnx", "artifacts/mnist_cnn.export/MODEL.md"} <= files
     needed = (folder / "requirements.txt").read_text().split()
     assert {line.partition("==")[0] for line in needed} == {"mlflow", "pandas", "numpy", "onnxruntime", "pillow"}
     assert all("==" in line for line in needed)

@@ -22,6 +22,7 @@ from PIL import Image
 
 from tests.browser import Chromium
 from tests.clone import Clone, clean_environment
+from tests.pipeline.test_pipeline import store
 from torchprimer import params
 from torchprimer.datasets.text import read_texts
 
@@ -100,9 +101,8 @@ def servers(reduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def champion(clone: Clone, name: str) -> str:
     """The experiment whose model is served."""
-    script = "import json; from torchprimer.tracking.client import champions; print(json.dumps(champions()))"
-    found = json.loads(clone(f"python -c '{script}'", PYTHONPATH="src").stdout)
-    return str(found[name][0])
+    client = store(clone)
+    return str(client.get_model_version_by_alias(name, "champion").tags["experiment"])
 
 
 def evaluated(clone: Clone, name: str) -> pd.DataFrame:

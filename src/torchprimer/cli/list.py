@@ -1,6 +1,5 @@
 """`torchprimer list`: all experiments with their scores, their state, and the champion of each dataset."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,14 +10,13 @@ from torchprimer.errors import UserError, did_you_mean
 from torchprimer.experiment_results import ExperimentResults
 from torchprimer.params import Params
 from torchprimer.tasks.metrics import METRICS
-from torchprimer.tracking import client
-from torchprimer.tracking.client import Champion
+from torchprimer.tracking.champions import champion_fingerprints
 
 
 def list_experiments(params: Params, datasets: Sequence[str], output_format: formatting.OutputFormat) -> None:
     """Prints a row for each experiment on one of `datasets`; without `datasets`, for each experiment.
 
-    The champion of a dataset is chosen by its validation score (tracking/registry.py). `state` names the first stage
+    The champion of a dataset is chosen by its validation score (tracking/champions.py). `state` names the first stage
     that is still to run.
 
     Raises:
@@ -31,7 +29,7 @@ def list_experiments(params: Params, datasets: Sequence[str], output_format: for
             raise UserError(f"no experiment on a dataset '{dataset}'; one of: {', '.join(names)}.{guess}")
     results = [ExperimentResults(params, name) for name in params.experiments]
     results = [result for result in results if not datasets or result.dataset in datasets]
-    champions = champions_or_warn()
+    champions = champion_fingerprints()
     records = [_record(result, result.is_champion(champions)) for result in results]
     if output_format == "json":
         formatting.print_json(records)
@@ -39,15 +37,6 @@ def list_experiments(params: Params, datasets: Sequence[str], output_format: for
         formatting.print_csv(records)
     else:
         formatting.print_table([_cells(record) for record in records])
-
-
-def champions_or_warn() -> dict[str, Champion]:
-    """The champion of each dataset; none, and a warning on standard error, if MLflow cannot be read."""
-    try:
-        return client.champions()
-    except UserError as error:
-        print(f"torchprimer: champions are not marked: {error}", file=sys.stderr)
-        return {}
 
 
 def _record(result: ExperimentResults, champion: bool) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from torchprimer import paths
 from torchprimer.atomic import atomic_write
 from torchprimer.cli import formatting
 from torchprimer.cli.inputs import READERS
-from torchprimer.cli.list import champions_or_warn
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.experiment_results import ExperimentResults, read_json
 from torchprimer.params import Params
+from torchprimer.tracking.champions import champion_fingerprints
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,7 @@ def show_experiment(params: Params, experiment: str) -> None:
         from torchprimer import models
 
         record = models.load_record(paths.model(experiment)).model_dump()
-    champion = ", the champion of its dataset" if result.is_champion(champions_or_warn()) else ""
+    champion = ", the champion of its dataset" if result.is_champion(champion_fingerprints()) else ""
     _print("experiment", [f"{experiment}: {result.model} on {result.dataset}{champion}"])
     meta = read_json(paths.prepared(result.dataset) / "meta.json", f"preprocess@{result.dataset}")
     _print("data", _data(record.get("data") or meta or exported))

@@ -1,6 +1,5 @@
 """The commands about MLflow: its web pages, and logging results again."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,13 +32,3 @@ def sync() -> None:
     from torchprimer.tracking.sync import sync
 
     sync()
-
-
-@app.command("_track", hidden=True)
-def track(descriptor: int, meeting: Path) -> int:
-    """Serve the stages; see tracking/process.py."""
-    import socket
-
-    from torchprimer.tracking.process import serve
-
-    return serve(socket.socket(fileno=descriptor), meeting)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from torchprimer.datasets.meta import Meta
 from torchprimer.models import Record
 from torchprimer.params import Experiment
+from torchprimer.tasks import get_task
 
 Json = dict[str, Any]
 
@@ -38,7 +39,7 @@ def description(record: Record, training: Json, test: Json, graph: Json) -> Json
         "time_column": data.get("time_column"),
         "columns": columns_of(kind, transform),
         "scores": scores_of(training, test),
-        "validation_score": validation_score(training),
+        "validation_score": get_task(record.params.task).validation_score(training),
         "samples": data["samples"],
         "held_out": data["held_out"],
         "raw": data["raw"],
@@ -101,14 +102,6 @@ def scores_of(training: Mapping[str, Any], test: Mapping[str, Any]) -> dict[str,
         if key.startswith("validation_") and key.endswith("_best")
     }
     return {"validation": best, "test": dict(test)}
-
-
-def validation_score(training: Mapping[str, Any]) -> float | None:
-    """What the champion of a dataset is chosen by, the higher the better; None for a generator."""
-    for key, sign in (("validation_accuracy_best", 1), ("validation_r2_best", 1), ("validation_loss_best", -1)):
-        if key in training:
-            return sign * float(training[key])
-    return None
 
 
 def example_of(kind: str, transform: Mapping[str, Any], prepared: npt.NDArray[Any]) -> Json:

@@ -19,6 +19,6 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
     scores = {model: {"samples": len(test)} | metrics for model, metrics in scores.items()}
     with atomic_write(paths.baseline(name)) as file:
         file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
-    tracker.send("baseline", name)
+    tracker.log_baselines(name)
     key = "accuracy" if "accuracy" in scores["dummy"] else "r2"
     print(f"{name}: test {key} " + ", ".join(f"{model} {scores[model][key]:.4f}" for model in scores))

@@ -65,7 +65,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
         scores.to_csv(file, index=False)
     with atomic_write(paths.metrics(name) / "folds.json") as file:
         file.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
-    tracker.send("folds", name)
+    tracker.log_folds(name)
     print(f"{name}: accuracy {summary['accuracy_mean']:.4f} ± {summary['accuracy_std']:.4f} over {folds} folds")
 
 

@@ -39,5 +39,5 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
         (output / "model.json").write_text(json.dumps({"fingerprint": record.fingerprint}) + "\n", "utf-8")
     with atomic_write(paths.metrics(name) / "test.json") as file:
         file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
-    tracker.send("evaluation", name)
+    tracker.log_evaluation(name)
     print(f"{name}: test " + ", ".join(f"{key} {value:.4g}" for key, value in list(scores.items())[:4]))

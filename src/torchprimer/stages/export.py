@@ -45,7 +45,7 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
         (folder / "MODEL.md").write_text(card(described, raw), "utf-8")
         package = Path(torchprimer.predictor.__file__).parent
         shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-    tracker.send("export", name)
+    tracker.log_export(name)
     print(f"{name}: model.onnx of {(paths.export(name) / 'model.onnx').stat().st_size:,} bytes, largest difference to "
           f"PyTorch {graph['largest_difference_to_pytorch']:.1e} over {graph['proven_on']:,} samples")  # fmt: skip
 

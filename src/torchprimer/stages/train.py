@@ -41,7 +41,7 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
             print(f"{name}: starts from {experiment.init_from}: {setup.transfer}")
         if checkpoint.is_file():
             print(f"{name}: resumes an interrupted training from its last completed epoch")
-        tracker.begin(setup.record.model_dump(mode="json"))
+        tracker.begin(setup.record)
     with in_use(checkpoint):
         result = get_loop(experiment.loop).train(
             setup.model,
@@ -73,7 +73,7 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
         file.write_text(json.dumps({"seconds": seconds, "epoch_seconds": result.epoch_seconds}) + "\n", "utf-8")
     with atomic_write(paths.metrics(name) / "train.json") as file:
         file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
-    tracker.send("training", name)
+    tracker.log_training(name)
     tracker.finish()
     prune(checkpoint)
     best = ", ".join(
@@ -99,7 +99,7 @@ class EpochLogger:
 
     def __call__(self, row: EpochMetrics) -> None:
         if self.tracker:
-            self.tracker.send("epoch", row)
+            self.tracker.log_epoch(row)
         if self.writer:
             for key, value in row.items():
                 if isinstance(value, str):

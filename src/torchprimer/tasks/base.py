@@ -5,7 +5,7 @@ and figures, which are imported when a model is evaluated.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from torchprimer.tasks import get_task
+from torchprimer.tasks.metrics import METRICS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,12 +81,27 @@ class Task(ABC):
         """Numbers that the last layer computes for each sample (sequences: for each character)."""
 
     @abstractmethod
+    def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
+        """(name, type) of each column of a table of predictions, with the types of MLflow."""
+
+    @abstractmethod
     def objective(self, experiment: "HasLoss") -> Objective:
         """Loss and score while training."""
 
     def output_head(self, experiment: "Experiment", meta: "Meta") -> nn.Module:
         """Turns a model's outputs into predictions as the export gives them; unchanged if not overridden."""
         return nn.Identity()
+
+    def validation_score(self, training: Mapping[str, float]) -> float | None:
+        """The score that champions are chosen by, the higher the better; None if the loop computes none.
+
+        Args:
+            training: train.json.
+        """
+        for metric in (self.selection_metric, "loss"):
+            if metric and (score := training.get(f"validation_{metric}_best")) is not None:
+                return score if METRICS[metric].higher_is_better else -score
+        return None
 
     def evaluate(self, context: "EvaluationContext", folder: Path) -> Scores:
         """Writes predictions, tables and figures of the test split into `folder`; returns the test metrics."""

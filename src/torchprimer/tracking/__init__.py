@@ -1,144 +1,130 @@
-"""What the stages tell MLflow, through a process of its own.
+"""MLflow tracking: `Tracker`, through which the stages log. MLflow never costs a result.
 
-That process starts while the stage is still importing PyTorch, so nobody waits for MLflow; and it outlives its stage,
-even kill -9, so that no run is RUNNING for ever. It hears one JSON list a line: what to do, and with what. When its
-stage is done it waits a little for the next one, which then need not import MLflow again: a third of a small stage's
-time. See process.py for the other end of the line.
+Everything is logged from files that the stages have written, except the epochs of a running training, which are in
+history.csv in the end. So whatever MLflow misses, `torchprimer sync` can log later.
 """
 
-import contextlib
-import hashlib
-import json
-import os
-import socket
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
+import threading
+import time
+from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from torchprimer import paths
-from torchprimer.errors import UserError
+if TYPE_CHECKING:
+    from torchprimer.models import Record
 
-PACKAGE = Path(__file__).parents[1]
-READY, DONE = "ready\n", "done\n"  # what the process says when it takes a stage on, and when all is logged
+Row = dict[str, float | str]  # one row of history.csv
+Message = tuple[Any, ...]  # name of a method of StageLogger, then its arguments
+OPEN_SECONDS = 10.0  # how long a training waits in the beginning for MLflow
+INTERVAL = 1.0  # seconds, at least, between two batches of metrics
+FLUSH_SECONDS = 60.0  # how long a stage waits in the end for MLflow
+INTERRUPTED_FLUSH_SECONDS = 5.0  # the same after Ctrl-C
 
 
 class Tracker:
-    """The stage's end of the line. Leaving the `with` block waits until all is logged."""
+    """Logs one stage to MLflow, from a daemon thread that sends at most one batch of metrics a second.
+
+    The thread starts with the first message: stages import MLflow last. After the first error of MLflow nothing more is
+    logged; leaving the `with` block then prints one warning, and the stage succeeds.
+    """
 
     def __init__(self) -> None:
-        meeting = meeting_place()
-        line = call(meeting) or start(meeting)
-        self._orders, self._answers = line.makefile("w", encoding="utf-8"), line.makefile("r", encoding="utf-8")
-        self._line = line
-        inherited = {name: value for name, value in os.environ.items() if name.startswith("DVC_")}
-        with contextlib.suppress(BrokenPipeError):  # it may be gone already; whoever writes next says so
-            self._write(str(Path.cwd()), inherited)
+        self._messages: SimpleQueue[Message] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+        self._opened, self._closing = threading.Event(), threading.Event()
+        self._error: str | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends the run, if one was begun: FINISHED, FAILED, or KILLED by the user.
-
-        Raises:
-            UserError: MLflow could not log everything.
-        """
-        status = "FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED"
-        self._end(status, silent=kind is not None)
+        """Ends the run of a training as FINISHED, FAILED (an exception) or KILLED (Ctrl-C, SIGTERM)."""
+        if error_type is None:
+            self.finish()
+        elif issubclass(error_type, Exception):
+            self._close("FAILED", INTERRUPTED_FLUSH_SECONDS)
+        else:
+            self._close("KILLED", INTERRUPTED_FLUSH_SECONDS)
 
     def finish(self) -> None:
-        """Ends the run as FINISHED and waits until all is logged, for who must know it before the block ends.
-
-        Raises:
-            UserError: MLflow could not log everything.
-        """
-        self._end("FINISHED")
-
-    def begin(self, record: dict[str, Any]) -> str:
-        """Opens the run of a training; returns its id."""
-        self.send("begin", record, os.getpid())
-        first = ""
-        with contextlib.suppress(OSError):  # it may have died
-            first = self._answers.readline()
-        answer, _, run_id = first.strip().partition(" ")
-        if answer != "run":
-            self._close(first)
-        return run_id
-
-    def send(self, what: str, *arguments: Any) -> None:
-        """Has something logged, without waiting for it."""
+        """Ends the run as FINISHED and waits until MLflow has everything, for at most FLUSH_SECONDS."""
         try:
-            self._write(what, *arguments)
-        except BrokenPipeError:
-            self._close()
+            self._close("FINISHED", FLUSH_SECONDS)
+        except KeyboardInterrupt:  # the files of the stage are complete: an interrupted wait must not discard them
+            self._error = self._error or "interrupted"
+        if self._error:
+            print(f"torchprimer: MLflow: {self._error}; run `torchprimer sync` later", file=sys.stderr)
+            self._error = None
 
-    def _end(self, status: str, *, silent: bool = False) -> None:
-        with contextlib.suppress(BrokenPipeError, ValueError):  # it may be gone already, and say why below
-            self._write("end", status)
-        self._close(silent=silent)
+    def begin(self, record: "Record") -> None:
+        """Opens the run of a training.
 
-    def _write(self, *message: Any) -> None:
-        self._orders.write(json.dumps(message) + "\n")
-        self._orders.flush()
+        Waits, since importing MLflow in one thread would slow down the first epochs in the other; without an answer
+        within OPEN_SECONDS the training starts, and the run is opened while it goes on.
+        """
+        self._put("begin", record, time.time())
+        self._opened.wait(OPEN_SECONDS)
 
-    def _close(self, said: str = "", *, silent: bool = False) -> None:
-        """Waits until the process is done with this stage; raises what it complained of."""
-        if self._answers.closed:
+    def log_epoch(self, row: Row) -> None:
+        """Logs one row of the history to the run that `begin` opened."""
+        self._put("log_epoch", row, time.time())
+
+    def log_training(self, experiment: str) -> None:
+        """Logs the files of the training to the run that `begin` opened."""
+        self._put("log_training", experiment)
+
+    def log_evaluation(self, experiment: str) -> None:
+        self._put("log_evaluation", experiment)
+
+    def log_export(self, experiment: str) -> None:
+        self._put("log_export", experiment)
+
+    def log_folds(self, experiment: str) -> None:
+        self._put("log_folds", experiment)
+
+    def log_baselines(self, dataset: str) -> None:
+        self._put("log_baselines", dataset)
+
+    def _put(self, *message: Any) -> None:
+        if self._error or self._closing.is_set():
             return
-        with contextlib.suppress(OSError):
-            self._line.shutdown(socket.SHUT_WR)
-        with contextlib.suppress(OSError):
-            said += self._answers.read()
-        for end in (self._answers, self._orders, self._line):
-            with contextlib.suppress(OSError):
-                end.close()
-        if said != DONE and not silent:
-            raise UserError(said.strip() or "MLflow could not log everything: its process has ended")
+        self._messages.put(message)
+        if not self._thread.ident:
+            self._thread.start()
 
+    def _close(self, status: str, seconds: float) -> None:
+        if self._closing.is_set() or not self._thread.ident:
+            return
+        self._messages.put(("end", status))
+        self._closing.set()
+        self._thread.join(seconds)
+        if self._thread.is_alive() and not self._error:
+            self._error = f"no answer within {seconds:.0f} seconds"
 
-def meeting_place() -> Path:
-    """Where a process waits that serves this project, with this code in this environment: a socket's address."""
-    code = {str(file): file.stat().st_mtime_ns for file in PACKAGE.rglob("*.py")}
-    about_the_shell = ("DVC_", "PWD", "OLDPWD", "SHLVL", "_=")
-    environment = [f"{name}={value}" for name, value in os.environ.items()]
-    environment = sorted(entry for entry in environment if not entry.startswith(about_the_shell))
-    key = json.dumps([sys.executable, str(paths.main_checkout()), sorted(code.items()), environment])
-    folder = Path(tempfile.gettempdir()) / f"torchprimer-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.socket"
+    def _work(self) -> None:
+        """The thread: sends messages until the stage closes or MLflow fails."""
+        try:
+            from torchprimer.tracking.stage_logger import StageLogger
 
+            logger = StageLogger()
+            while not logger.ended:
+                messages = [self._messages.get()]
+                if messages[0][0] == "log_epoch":
+                    self._closing.wait(INTERVAL)
+                while True:
+                    try:
+                        messages.append(self._messages.get_nowait())
+                    except Empty:
+                        break
+                for name, *arguments in messages:
+                    getattr(logger, name)(*arguments)
+                logger.send()
+                self._opened.set()
+        except Exception as error:
+            from torchprimer.tracking.client import explain
 
-def call(meeting: Path) -> socket.socket | None:
-    """A line to the process that waits there; None if none does, or it has just taken on another stage."""
-    line = socket.socket(socket.AF_UNIX)
-    line.settimeout(2)
-    try:
-        line.connect(str(meeting))
-        if line.recv(len(READY), socket.MSG_WAITALL) == READY.encode():
-            line.settimeout(None)
-            return line
-    except OSError:
-        pass
-    line.close()
-    return None
-
-
-def start(meeting: Path) -> socket.socket:
-    """A line to a new process, which will wait at `meeting` for further stages."""
-    mine, its = socket.socketpair()
-    with its:
-        process = subprocess.Popen(
-            [sys.executable, str(PACKAGE), "_track", str(its.fileno()), str(meeting)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,  # it must not keep the stage's open: whoever reads them waits for their end
-            stderr=subprocess.DEVNULL,
-            pass_fds=[its.fileno()],
-            start_new_session=True,  # what ends the stage (Ctrl-C, a closed terminal) must not end its witness
-        )
-    process.returncode = 0  # nobody waits for its end: it outlives the stage
-    return mine
+            self._error = explain(error)
+            self._opened.set()

@@ -1,81 +1,104 @@
-"""What MLflow shows of a training: which scores, which tags, the data, a description in Markdown.
+"""What MLflow shows of a training: scores, tags, the data, a description in Markdown.
 
-Pure functions on what the stages wrote: record (models/E/experiment.json), train.json, test.json, folds.json.
+Functions of what the stages wrote: experiment.json (`record`), train.json, test.json, folds.json and timing.json.
 """
 
 import ast
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-Json = dict[str, Any]
-Scores = dict[str, float]
+from torchprimer.datasets.meta import FeaturesMeta, Meta, TabularMeta, TextMeta
+from torchprimer.tasks.metrics import HEADLINE_METRICS
 
-# Of train.json and test.json, which are logged as files too: what would only make tables wide. Precision and recall are
-# in F1, the counts in confusion.csv, the mean squared error in its root; what is known of real images stays the same.
+if TYPE_CHECKING:
+    from torchprimer.models import Record
+
+Scores = Mapping[str, float]
+
+# Scores that are logged as files only, since more columns make the table of runs unreadable: precision and recall are in
+# F1, the counts are in confusion.csv, the scores of real images are the same for every generator.
 EXCLUDED_METRICS = {
     "precision_macro", "recall_macro", "true_negatives", "false_positives", "false_negatives", "true_positives",
     "frechet_distance_real", "confident_fraction_real", "class_entropy_real", "folds",
 }  # fmt: skip
 
-MEASURES = ("accuracy", "r2", "frechet_distance", "mse")  # the first that there is stands for all scores
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def training_metrics(scores: Scores) -> Scores:
-    """Of the epoch whose weights were kept (`..._best`); the last epoch's are the end of each curve."""
-    return {key: value for key, value in scores.items() if key.endswith("_best") or key in ("best_epoch", "parameters")}
+def training_metrics(training: Scores, timing: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of a training beside its curves: scores of the best epoch, number of parameters, seconds.
+
+    Args:
+        training: train.json.
+        timing: timing.json; may be empty.
+    """
+    best = {
+        key: value
+        for key, value in training.items()
+        if key.endswith("_best") or key in ("best_epoch", "parameters", "trainable_parameters")
+    }
+    return best | ({"training_seconds": timing["seconds"]} if timing else {})
 
 
-def compared(scores: Scores, prefix: str) -> Scores:
-    """`test_accuracy`, `test_loss` ...: the few scores that people compare."""
-    left_out = EXCLUDED_METRICS | ({"mse"} if "rmse" in scores else set())
-    return {prefix + key: value for key, value in scores.items() if key not in left_out}
+def headline_test_metrics(scores: Scores, prefix: str) -> dict[str, float]:
+    """The scores that are compared between runs, as `test_accuracy`, `test_loss` ..."""
+    excluded = EXCLUDED_METRICS | ({"mse"} if "rmse" in scores else set())
+    return {prefix + key: value for key, value in scores.items() if key not in excluded}
 
 
-def tags_of(record: Json, type_: str) -> dict[str, str]:
-    """What runs are filtered by.
+def tags_of(record: "Record", type_: str) -> dict[str, str]:
+    """The tags by which runs are filtered.
 
     Args:
         type_: experiment, baseline or fold.
     """
-    params, data = record["params"], record["data"]
-    return {"type": type_, "dataset": dataset_of(record), "kind": data["kind"], "task": task_of(record)} | {
-        key: params[key] for key in ("model", "loop")
+    experiment = record.params
+    return {
+        "type": type_,
+        "dataset": dataset_of(record),
+        "kind": record.data.kind,
+        "task": experiment.task,
+        "model": experiment.model,
+        "loop": experiment.loop,
     }
 
 
-def dataset_of(record: Json) -> str:
-    """The dataset whose raw input the model takes: precomputed features are of images."""
-    params, data = record["params"], record["data"]
-    dataset: str = data["dataset"] if data["kind"] == "features" else params["dataset"]
-    return dataset
+def dataset_of(record: "Record") -> str:
+    """The dataset whose raw input the model takes: for extracted features, that of their images."""
+    return record.data.dataset if isinstance(record.data, FeaturesMeta) else record.params.dataset
 
 
-def task_of(record: Json) -> str:
-    """classification, regression, sequence; or generation, of a model that makes images."""
-    task: str = record["data"]["task"]
-    return "generation" if record["params"]["model"] in ("gan", "autoencoder") else task
-
-
-def flat(params: Json, prefix: str = "") -> Json:
-    """Nested params as `scheduler.name`, `augment.flip` ..."""
-    values: Json = {}
+def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested params as `scheduler.name`, `augment.horizontal_flip` ..."""
+    values: dict[str, Any] = {}
     for key, value in params.items():
         values |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return values
 
 
-def schema(data: Json) -> str:
-    """The prepared dataset as MLflow describes data: columns of a table, else shapes of arrays. JSON."""
-    if data["kind"] == "tabular":
-        types = dict.fromkeys(data["numeric"], "double") | dict.fromkeys(data["categorical"], "string")
-        types[data["target"]] = "double" if data["task"] == "regression" else "string"
+def run_params(record: "Record") -> dict[str, str]:
+    """The params of a run: those of its experiment and the run control."""
+    values = flat(record.params.model_dump(mode="json")) | record.run.model_dump()
+    return {key: str(value) for key, value in values.items()}
+
+
+def schema(meta: Meta) -> str:
+    """The prepared dataset in MLflow's JSON: the columns of a table, otherwise the shapes of the arrays."""
+    if isinstance(meta, TabularMeta):
+        types = dict.fromkeys(meta.numeric, "double") | dict.fromkeys(meta.categorical, "string")
+        types[meta.target] = "double" if meta.task == "regression" else "string"
         return json.dumps(
             {"mlflow_colspec": [{"name": name, "type": type_, "required": True} for name, type_ in types.items()]}
         )
-    dtype = {"images": "uint8", "text": "int32", "sequences": "int64", "features": "float32"}[data["kind"]]
-    shape = data["shape"] if data["kind"] == "sequences" else []
-    arrays = {"features": (dtype, data["shape"]), "targets": ("int64", shape)}
+    dtype = {"images": "uint8", "text": "int32", "sequences": "int64", "features": "float32"}[meta.kind]
+    target_shape = meta.shape if meta.task == "sequence_labelling" else []
+    arrays = {"features": (dtype, meta.shape), "targets": ("int64", target_shape)}
     return json.dumps({
         "mlflow_tensorspec": {
             name: json.dumps([{"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": [-1, *shape]}}])
@@ -84,103 +107,109 @@ def schema(data: Json) -> str:
     })  # fmt: skip
 
 
-def description(record: Json, training: Scores, test: Scores, folds: Scores) -> str:
-    """Markdown: what the run is, its command, data and scores with their split.
+def description(
+    record: "Record", training: Scores, test: Scores, folds: Mapping[str, Any], timing: Mapping[str, Any]
+) -> str:
+    """Markdown: what the run is, its command, its data and its scores on each split.
 
     Args:
-        training, test, folds: train.json, test.json and folds.json; the last two may be empty.
+        training, test, folds, timing: train.json, test.json, folds.json and timing.json; the last three may be empty.
     """
-    name, params, run = record["experiment"], record["params"], record["run"]
+    name, experiment, run, held_out = record.experiment, record.params, record.run, record.data.held_out
     best = {
         key.removeprefix("validation_").removesuffix("_best"): value
         for key, value in training.items()
         if key.endswith("_best")
     }
+    seconds = f" in {timing['seconds']:,} s" if timing else ""
     return "\n".join([
-        family(params["model"]),
+        model_summary(experiment.model),
         "",
-        _summary(best, test),
+        _headline(best, test, held_out=held_out),
         "",
         f"- command: `dvc repro train@{name}`",
-        f"- data: `{params['dataset']}`, {data_in_words(record['data'])}",
-        f"- training: `{params['loop']}`, {training['epochs']:,} epochs on "
-        f"{run['device']} in {run['precision']}; {training['parameters']:,} parameters",
-        *([f"- reduced to at most {run['limit']:,} samples of each split"] if run["limit"] is not None else []),
+        f"- data: `{experiment.dataset}`, {data_summary(record.data)}",
+        f"- training: `{experiment.loop}`, {training['epochs']:,} epochs{seconds} on {run.device} in {run.precision}; "
+        f"{training['parameters']:,} parameters",
+        *([f"- reduced to at most {run.limit:,} samples per split"] if run.limit is not None else []),
         *([f"- cross-validation: accuracy {folds['accuracy_mean']:.4f} ± {folds['accuracy_std']:.4f} over "
-           f"{folds['folds']} folds, each a run beneath this one"] if folds else []),
+           f"{folds['folds']} folds, each a nested run"] if folds else []),
         "",
-        *_score_table(best, training["best_epoch"], test),
+        *_score_table(best, training["best_epoch"], test, held_out=held_out),
         "",
-        _note(test, held_out=record["data"]["held_out"]),
+        _note(test, held_out=held_out),
     ])  # fmt: skip
 
 
-def _summary(best: Scores, test: Scores) -> str:
-    """The one score that stands for all, on both splits."""
-    key = next((key for key in MEASURES if key in best or key in test), "loss")
-    on = [f"{_number(scores[key])} on {split}" for split, scores in (("validation", best), ("test", test))
-          if key in scores]  # fmt: skip
-    return f"{key} {', '.join(on)}" if on else "Not evaluated yet."
+def _headline(best: Scores, test: Scores, *, held_out: bool) -> str:
+    """The headline score on the validation and the test split; only one if both are the training rows."""
+    names = [metric.name for metric in HEADLINE_METRICS]
+    key = next((name for name in names if name in best or name in test), "loss")
+    splits = {"validation": best, "test": test} if held_out else {"training rows": test or best}
+    parts = [f"{_format(scores[key])} on {split}" for split, scores in splits.items() if key in scores]
+    return f"{key} {', '.join(parts)}" if parts else "Not evaluated yet."
 
 
-def _score_table(best: Scores, epoch: float, test: Scores) -> list[str]:
+def _score_table(best: Scores, epoch: float, test: Scores, *, held_out: bool) -> list[str]:
+    if not held_out:
+        return ["| score | training rows |", "|---|---|", *_rows({**best, **test})]
     rows = [f"| score | validation, epoch {epoch:,} | test |", "|---|---|---|"]
-    for key in dict.fromkeys([*best, *test]):
-        rows.append(f"| {key} | {_number(best.get(key))} | {_number(test.get(key))} |")
-    return rows
+    return [*rows, *_rows(best, test)]
+
+
+def _rows(*columns: Scores) -> list[str]:
+    keys = dict.fromkeys(key for column in columns for key in column)
+    return ["| " + " | ".join([key, *(_format(column.get(key)) for column in columns)]) + " |" for key in keys]
 
 
 def _note(test: Scores, *, held_out: bool) -> str:
     if not test:
-        return "Not evaluated yet: the test scores are still to come."
+        return "Not evaluated yet: there are no test scores."
     if not held_out:
-        return "There are so few samples that none are held back: training, validation and test are the same ones."
-    return "Validation chose the epoch; the test split was read once, after it."
+        return "The dataset is too small for held-out splits: all scores are on the training rows."
+    return "The epoch was chosen on the validation split; the test split was evaluated once, afterwards."
 
 
-def baseline_description(dataset: str, model: str, scores: Scores) -> str:
+def baseline_description(dataset: str, model: str, scores: Scores, *, held_out: bool) -> str:
     """Markdown: what a baseline is, its command and scores."""
-    dummy = "which ignores its input and answers what is most frequent, or the average"
-    what = dummy if model == "dummy" else "a classic"
+    kind = "predicts the most frequent class or the mean" if model == "dummy" else "a classic model"
     return "\n".join([
-        f"What a net has to beat on `{dataset}`: `{model}` of scikit-learn, {what}.",
+        f"Baseline on `{dataset}`: `{model}` of scikit-learn, {kind}.",
         "",
-        _summary({}, scores),
+        _headline({}, scores, held_out=held_out),
         "",
         f"- command: `dvc repro baseline@{dataset}`",
         "",
-        "| score | test |",
+        f"| score | {'test' if held_out else 'training rows'} |",
         "|---|---|",
-        *(f"| {key} | {_number(value)} |" for key, value in scores.items()),
+        *_rows(scores),
     ])  # fmt: skip
 
 
-def family(model: str) -> str:
-    """What a family of models is, in the first words of its file."""
+def model_summary(model: str) -> str:
+    """One sentence on a family of models: the first paragraph of its module's docstring."""
     file = Path(__file__).parents[1] / "models" / f"{model}.py"
     text = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or model
     return " ".join(text.split("\n\n")[0].split())
 
 
-def data_in_words(data: Json) -> str:
-    """Kind, size and classes of a prepared dataset, and its samples."""
-    shape, samples = data["shape"], data["samples"]
+def data_summary(meta: Meta) -> str:
+    """Kind, shape and classes of a prepared dataset, and its numbers of samples."""
+    shape, classes, samples = meta.shape, meta.classes, meta.samples
     kind = {
         "images": f"images of {' x '.join(map(str, shape))}",
         "tabular": f"a table, {shape[0]} features",
-        "text": f"texts, {len(data.get('words', ())):,} words",
+        "text": f"texts, {len(meta.words) if isinstance(meta, TextMeta) else 0:,} words",
         "sequences": f"strings of {shape[0]} characters",
-        "features": f"{shape[0]:,} features of each image of {data.get('dataset')}",
-    }[data["kind"]]
-    classes = data.get("classes", [])
-    of = (
-        f", {len(classes)} classes ({', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''})" if classes else ""
-    )
+        "features": f"{shape[0]:,} features of each image of {getattr(meta, 'dataset', '')}",
+    }[meta.kind]
+    listed = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
+    of_classes = f", {len(classes)} classes ({listed})" if classes else ""
     counts = ", ".join(f"{count:,} {part}" for part, count in samples.items())
-    return f"{kind}{of}; " + (counts if data["held_out"] else f"{samples['train']:,} samples")
+    return f"{kind}{of_classes}; " + (counts if meta.held_out else f"{samples['train']:,} samples")
 
 
-def _number(value: float | None) -> str:
+def _format(value: float | None) -> str:
     if value is None:
         return ""
     if isinstance(value, int):

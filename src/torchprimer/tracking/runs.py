@@ -1,4 +1,4 @@
-"""Runs of MLflow: `train` opens one, `evaluate` and `export` find it by the fingerprint in the model's record."""
+"""Runs of MLflow: `train` opens one; the later stages find it by the fingerprint in the model's record."""
 
 import csv
 import hashlib
@@ -7,23 +7,32 @@ import os
 import platform
 import subprocess
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from torchprimer import paths
-from torchprimer.tracking.client import Store, digest, read
+from torchprimer.datasets.storage import load_meta
+from torchprimer.experiment_results import read_json
+from torchprimer.models import load_record
+from torchprimer.tracking.client import Store
 from torchprimer.tracking.registry import log_model, log_model_scores
 from torchprimer.tracking.run_metadata import (
     baseline_description,
-    compared,
     description,
-    flat,
+    digest,
+    headline_test_metrics,
+    run_params,
     schema,
     tags_of,
     training_metrics,
 )
 
+if TYPE_CHECKING:
+    from torchprimer.datasets.meta import Meta
+    from torchprimer.models import Record
+
 Row = dict[str, float | str]
-WAIT = 1.0  # seconds between two messages to MLflow, at least
+BATCH = 1000  # the most metrics that MLflow takes in one request
 
 
 class Run:
@@ -31,33 +40,37 @@ class Run:
 
     def __init__(self, store: Store, run_id: str) -> None:
         self.store, self.client, self.id = store, store.client, run_id
-        self._waiting: list[Row] = []
-        self._sent = time.monotonic()
 
-    def log_epoch(self, row: Row) -> None:
-        """Takes one row of the history; sends what has come together at most once a second."""
-        self._waiting.append(row)
-        if time.monotonic() - self._sent > WAIT:
-            self.send()
-
-    def send(self) -> None:
+    def log_history(self, rows: Iterable[tuple[float, Row]]) -> None:
+        """Logs rows of history.csv, each with its time in seconds since the epoch of Unix."""
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
         metrics = [
-            Metric(name, float(value), now, int(row["epoch"]))
-            for row in self._waiting
+            Metric(name, float(value), int(logged * 1000), int(row["epoch"]))
+            for logged, row in rows
             for name, value in row.items()
             if name != "epoch" and not isinstance(value, str)
         ]
-        for start in range(0, len(metrics), 1000):  # MLflow takes at most 1000 at once
-            self.client.log_batch(self.id, metrics=metrics[start : start + 1000])
-        self._waiting, self._sent = [], time.monotonic()
+        for start in range(0, len(metrics), BATCH):
+            self.client.log_batch(self.id, metrics=metrics[start : start + BATCH])
 
     def end(self, status: str) -> None:
-        """FINISHED, FAILED or KILLED, with all that was heard before."""
-        self.send()
+        """`status`: FINISHED, FAILED or KILLED."""
         self.client.set_terminated(self.id, status)
+
+    def supersede_unrecorded_runs(self) -> None:
+        """Marks earlier finished runs of this training as KILLED if no later stage logged to them.
+
+        A training runs again if its process died after MLflow had the end and before DVC had recorded the outputs: one
+        training must not leave two finished runs.
+        """
+        tags = self.client.get_run(self.id).data.tags
+        for earlier in self.store.finished(tags["fingerprint"]):
+            same = earlier.data.tags.get("DVC_EXP_NAME") == tags.get("DVC_EXP_NAME")
+            recorded = {"evaluated", "exported", "crossvalidated"} & earlier.data.tags.keys()
+            if earlier.info.run_id != self.id and same and not recorded:
+                self.client.set_tag(earlier.info.run_id, "superseded_by", self.id)
+                self.client.set_terminated(earlier.info.run_id, "KILLED", earlier.info.end_time)
 
     def log_scores(self, scores: dict[str, float]) -> None:
         from mlflow.entities import Metric
@@ -66,20 +79,20 @@ class Run:
         self.client.log_batch(self.id, metrics=[Metric(name, float(value), now, 0) for name, value in scores.items()])
 
     def log_training(self, experiment: str) -> None:
-        """Scores of the epoch that was kept, the model's files, history and all scores."""
+        """Logs the scores of the best epoch, the model's files, the history and train.json."""
         folder = paths.metrics(experiment)
-        self.log_scores(training_metrics(read(folder / "train.json")))
+        self.log_scores(training_metrics(read_json(folder / "train.json"), read_json(folder / "timing.json")))
         self.client.log_artifacts(self.id, str(paths.model(experiment)), "training")
         for name in ("history.csv", "train.json"):
             self.client.log_artifact(self.id, str(folder / name), "training")
         self.describe(experiment)
 
     def log_evaluation(self, experiment: str) -> None:
-        """Test scores, tables and figures."""
+        """Logs test scores, tables and figures."""
         folder = paths.metrics(experiment)
-        self.log_scores(compared(read(folder / "test.json"), "test_"))
+        self.log_scores(headline_test_metrics(read_json(folder / "test.json"), "test_"))
         outputs = self.client.get_run(self.id).outputs
-        if outputs and outputs.model_outputs:  # exported before it was evaluated
+        if outputs and outputs.model_outputs:  # the model was exported before this evaluation
             log_model_scores(self.store, self.id, outputs.model_outputs[-1].model_id)
         self.client.log_artifacts(self.id, str(folder / "test"), "test")
         self.client.log_artifact(self.id, str(folder / "test.json"), "test")
@@ -87,186 +100,173 @@ class Run:
         self.describe(experiment)
 
     def log_folds(self, experiment: str) -> None:
-        """Mean and deviation over the folds of a cross-validation; each fold is a run beneath this one."""
+        """Logs means and deviations over the folds of a cross-validation, and each fold as a nested run."""
         from mlflow.entities import Param
 
         folder = paths.metrics(experiment)
-        folds = read(folder / "folds.json")
-        for earlier in self.store.children(self.id):
-            self.client.delete_run(earlier)
-        record = read(paths.model(experiment) / "experiment.json")
-        self.log_scores(compared(folds, "crossvalidation_"))
-        params = flat(record["params"]) | record["run"]
+        summary = read_json(folder / "folds.json")
+        for child in self.store.children(self.id):  # folds of an earlier cross-validation
+            self.client.delete_run(child)
+        record = load_record(paths.model(experiment))
+        self.log_scores(headline_test_metrics(summary, "crossvalidation_"))
         with (folder / "folds.csv").open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
                 number = row.pop("fold")
                 del row["fingerprint"]
-                name = f"{experiment}, fold {number}"
-                what = f"Fold {number} of {folds['folds']}: trained on the others, scored on this one; no test rows."
-                tags = tags_of(record, "fold") | {"mlflow.parentRunId": self.id, "mlflow.note.content": what}
+                note = f"Fold {number} of {summary['folds']}: trained on the other folds, scored on this one."
+                tags = tags_of(record, "fold") | {"mlflow.parentRunId": self.id, "mlflow.note.content": note}
                 tags |= process_tags()
-                started = self.client.create_run(self.store.experiment, run_name=name, tags=tags)
-                fold = Run(self.store, started.info.run_id)
-                values = {"fold": number, **params}
-                self.client.log_batch(fold.id, params=[Param(key, str(value)) for key, value in values.items()])
-                log_dataset(self.store, fold.id, record["params"]["dataset"], record["data_digest"], record["data"])
+                run = self.client.create_run(self.store.experiment, None, tags, f"{experiment}, fold {number}")
+                fold = Run(self.store, run.info.run_id)
+                values = {"fold": number, **run_params(record)}
+                self.client.log_batch(fold.id, params=[Param(key, value) for key, value in values.items()])
+                log_dataset(self.store, fold.id, record.params.dataset, record.data_digest, record.data)
                 fold.log_scores({f"validation_{key}": float(value) for key, value in row.items()})
                 fold.end("FINISHED")
         self.client.set_tag(self.id, "crossvalidated", digest(folder / "folds.json"))
         self.describe(experiment)
 
     def log_export(self, experiment: str) -> None:
-        """The export folder as a model that MLflow can serve, registered under the name of its dataset."""
+        """Logs the export folder as an MLflow model and registers it under the name of its dataset."""
         log_model(self.store, self.id, experiment)
         self.client.set_tag(self.id, "exported", digest(paths.export(experiment) / "model.json"))
 
     def describe(self, experiment: str) -> None:
-        """The run's description, with the scores that were logged so far."""
+        """Sets the run's description, with the scores that were logged so far."""
         folder = paths.metrics(experiment)
         tags = self.client.get_run(self.id).data.tags
         text = description(
-            read(paths.model(experiment) / "experiment.json"),
-            read(folder / "train.json"),
-            read(folder / "test.json") if "evaluated" in tags else {},
-            read(folder / "folds.json") if "crossvalidated" in tags else {},
+            load_record(paths.model(experiment)),
+            read_json(folder / "train.json"),
+            read_json(folder / "test.json") if "evaluated" in tags else {},
+            read_json(folder / "folds.json") if "crossvalidated" in tags else {},
+            read_json(folder / "timing.json"),
         )
         self.client.set_tag(self.id, "mlflow.note.content", text)
 
 
-def log_dataset(store: Store, run_id: str, name: str, data_digest: str, data: dict[str, Any]) -> None:
-    """The prepared dataset as the run's input: name, digest, schema and number of samples.
-
-    Args:
-        data: its meta.json.
-    """
+def log_dataset(store: Store, run_id: str, name: str, data_digest: str, meta: "Meta") -> None:
+    """Logs the prepared dataset as the run's input: name, digest, schema and number of samples."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    samples = data["samples"]
-    profile = {"num_rows": sum(samples.values()), **samples, "input": " x ".join(map(str, data["shape"]))}
+    samples = meta.samples
+    profile = {"num_rows": sum(samples.values()), **samples, "input": " x ".join(map(str, meta.shape))}
     dataset = Dataset(
         name=name,
         digest=data_digest[:8],
         source_type="local",
         source=json.dumps({"uri": f"data/prepared/{name}"}),
-        schema=schema(data),
-        profile=json.dumps(profile | ({"classes": ", ".join(data["classes"])} if "classes" in data else {})),
+        schema=schema(meta),
+        profile=json.dumps(profile | ({"classes": ", ".join(meta.classes)} if meta.classes else {})),
     )
     store.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
 
 def log_baselines(store: Store, dataset: str) -> bool:
-    """A run for each of a dataset's baselines; False if MLflow has them already."""
+    """Logs a run for each baseline of a dataset; returns False if MLflow has them already."""
     from mlflow.entities import Param
 
-    file, meta = paths.baseline(dataset), paths.prepared(dataset) / "meta.json"
+    file, prepared = paths.baseline(dataset), paths.prepared(dataset)
     fingerprint = hashlib.sha256(dataset.encode() + file.read_bytes()).hexdigest()
-    done = {run.data.tags["model"] for run in store.finished(fingerprint)}
-    models = {model: scores for model, scores in read(file).items() if model not in done}
-    data = read(meta) if meta.is_file() else {}
+    logged = {run.data.tags["model"] for run in store.finished(fingerprint)}
+    models = {model: scores for model, scores in read_json(file).items() if model not in logged}
+    meta = load_meta(prepared) if (prepared / "meta.json").is_file() else None
     for model, scores in models.items():
         tags: dict[str, str] = {
             **process_tags(),
             "type": "baseline",
             "dataset": dataset,
-            **({"kind": data["kind"], "task": data["task"]} if data else {}),
+            **({"kind": meta.kind, "task": meta.task} if meta else {}),
             "model": model,
             "fingerprint": fingerprint,
             "mlflow.source.name": f"torchprimer baseline {dataset}",
             "mlflow.source.type": "PROJECT",
-            "mlflow.note.content": baseline_description(dataset, model, scores),
+            "mlflow.note.content": baseline_description(dataset, model, scores, held_out=meta is None or meta.held_out),
         }
-        started = store.client.create_run(store.experiment, run_name=f"{dataset}, baseline {model}", tags=tags)
-        run = Run(store, started.info.run_id)
+        created = store.client.create_run(store.experiment, None, tags, f"{dataset}, baseline {model}")
+        run = Run(store, created.info.run_id)
         store.client.log_batch(run.id, params=[Param("model", model), Param("dataset", dataset)])
-        if data:
-            log_dataset(store, run.id, dataset, digest(meta), data)
-        run.log_scores(compared(scores, "test_"))
+        if meta:
+            log_dataset(store, run.id, dataset, digest(prepared / "meta.json"), meta)
+        run.log_scores(headline_test_metrics(scores, "test_"))
         run.end("FINISHED")
     return bool(models)
 
 
 def get_or_create_run(store: Store, experiment: str) -> tuple[Run, bool]:
-    """The run that trained models/<experiment>, logged from its files if MLflow lacks it; and whether it was there."""
-    record = read(paths.model(experiment) / "experiment.json")
-    found = store.find(record["fingerprint"])
-    return (Run(store, found), True) if found else (_run_from_files(store, record), False)
+    """The run that trained models/<experiment>, and whether it was created now, from the files of the training."""
+    record = load_record(paths.model(experiment))
+    run_id = store.find(record.fingerprint)
+    return (Run(store, run_id), False) if run_id else (_run_from_files(store, record), True)
 
 
-def _run_from_files(store: Store, record: dict[str, Any]) -> Run:
-    """A finished run with the history and the files of a training that MLflow never saw."""
-    name = record["experiment"]
-    run = new_run(store, record, {"restored": "from files"})
+def _run_from_files(store: Store, record: "Record") -> Run:
+    """A finished run with the history and the files of a training that was not logged while it ran."""
+    name, now = record.experiment, time.time()
+    seconds = read_json(paths.metrics(name) / "timing.json").get("seconds", 0)
+    run = new_run(store, record, {"restored": "from files"}, started=now - seconds)
     with (paths.metrics(name) / "history.csv").open(encoding="utf-8", newline="") as stream:
-        run._waiting = [{key: number(value) for key, value in row.items()} for row in csv.DictReader(stream)]
-    run.send()
+        run.log_history((now, {key: to_number(cell) for key, cell in row.items()}) for row in csv.DictReader(stream))
     run.log_training(name)
     run.end("FINISHED")
     return run
 
 
-def new_run(
-    store: Store,
-    record: dict[str, Any],
-    more_tags: dict[str, str] | None = None,
-    *,
-    pid: int = 0,
-    seconds: float = 0,
-) -> Run:
-    """A new run with its params, tags and dataset.
+def new_run(store: Store, record: "Record", more_tags: dict[str, str] | None = None, *, started: float) -> Run:
+    """A new run of a training, with its params, tags and dataset.
 
     Args:
-        pid: the process that trains, this one if 0.
-        seconds: that the training had taken by now.
+        started: when the training started, in seconds since the epoch of Unix.
     """
     from mlflow.entities import Param
 
-    name, params = record["experiment"], record["params"]
-    commit = _git("rev-parse", "HEAD")
+    name = record.experiment
     tags = {
         **tags_of(record, "experiment"),
-        "fingerprint": record["fingerprint"],
-        "data": record["data_digest"],
+        "fingerprint": record.fingerprint,
+        "data": record.data_digest,
         "mlflow.source.name": f"torchprimer train {name}",
         "mlflow.source.type": "PROJECT",
-        **process_tags(pid),
-        **{f"version_{package}": version for package, version in record["versions"].items()},
+        **process_tags(),
+        **{f"version_{package}": version for package, version in record.versions.items()},
         **{key: os.environ[key] for key in ("DVC_STAGE", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV") if key in os.environ},
-        **(
-            {"mlflow.source.git.commit": commit, "git_dirty": str(bool(_git("status", "--porcelain")))}
-            if commit
-            else {}
-        ),
+        **git_tags(),
         **(more_tags or {}),
     }
-    start = int((time.time() - seconds) * 1000)
-    run = store.client.create_run(store.experiment, start, tags, name)
-    values = flat(params) | record["run"] | {f"samples_{k}": v for k, v in record["data"]["samples"].items()}
-    store.client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in values.items()])
-    log_dataset(store, run.info.run_id, params["dataset"], record["data_digest"], record["data"])
+    run = store.client.create_run(store.experiment, int(started * 1000), tags, name)
+    values = run_params(record) | {f"samples_{split}": str(count) for split, count in record.data.samples.items()}
+    store.client.log_batch(run.info.run_id, params=[Param(key, value) for key, value in values.items()])
+    log_dataset(store, run.info.run_id, record.params.dataset, record.data_digest, record.data)
     return Run(store, run.info.run_id)
 
 
-def process_tags(pid: int = 0) -> dict[str, str]:
-    """By which `Store.kill_stale_runs` sees whether a run's process, this one if 0, is still there."""
+def process_tags() -> dict[str, str]:
+    """Identify this process, so that `Store.kill_stale_runs` can tell whether it still exists."""
     import psutil
 
-    process = psutil.Process(pid or None)
+    process = psutil.Process()
     return {"host": platform.node(), "pid": str(process.pid), "pid_started": str(process.create_time())}
 
 
-def number(text: str) -> float | str:
-    """A cell of history.csv: a number, or a text as it stands."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def git_tags() -> dict[str, str]:
+    """Commit and `git_dirty` (True: uncommitted changes); empty outside a git repository or without git."""
 
-
-def _git(*arguments: str) -> str:
-    """What git says, or nothing: outside a repository, or without git."""
-    try:
+    def git(*args: str) -> str:
         return subprocess.run(
-            ["git", *arguments], cwd=paths.project(), capture_output=True, text=True, check=False
+            ["git", *args], cwd=paths.project(), capture_output=True, text=True, check=False
         ).stdout.strip()
-    except FileNotFoundError:
-        return ""
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        dirty = bool(git("status", "--porcelain"))
+    except OSError:
+        return {}
+    return {"mlflow.source.git.commit": commit, "git_dirty": str(dirty)} if commit else {}
+
+
+def to_number(cell: str) -> float | str:
+    """A cell of history.csv: a number, or else its text."""
+    try:
+        return float(cell)
+    except ValueError:
+        return cell

@@ -1,35 +1,47 @@
-"""`torchprimer sync`: MLflow brought up to date with the workspace, from its files alone."""
+"""`torchprimer sync`: brings MLflow up to date with the workspace, from its files alone."""
 
 import csv
 from pathlib import Path
 
 from torchprimer import paths
-from torchprimer.tracking.client import Store, digest, read
+from torchprimer.experiment_results import read_json
+from torchprimer.models import load_record
+from torchprimer.tracking.champions import promote
+from torchprimer.tracking.client import Store
+from torchprimer.tracking.registry import registered_name
+from torchprimer.tracking.run_metadata import digest
 from torchprimer.tracking.runs import get_or_create_run, log_baselines
 
 
 def sync() -> None:
-    """Logs what models/ and metrics/ hold and MLflow lacks: runs that DVC restored, or all of a deleted store."""
+    """Logs what models/ and metrics/ have and MLflow lacks, and makes the best models of the workspace champions.
+
+    MLflow lacks results that DVC restored from its cache, that a stage could not log, and all after the store was
+    deleted.
+    """
     store = Store()
     store.kill_stale_runs()
     logged = 0
+    registered = set()
     for file in sorted(paths.model("x").parent.glob("*/experiment.json")):
-        record = read(file)
-        name, fingerprint = record["experiment"], record["fingerprint"]
+        record = load_record(file.parent)
+        name, fingerprint = record.experiment, record.fingerprint
         metrics, export = paths.metrics(name), paths.export(name)
         if not (metrics / "history.csv").is_file():
             continue
-        run, there = get_or_create_run(store, name)
-        parts = [] if there else ["training"]
+        run, created = get_or_create_run(store, name)
+        parts = ["training"] if created else []
         tags = store.client.get_run(run.id).data.tags
-        if _is_of(metrics / "test", fingerprint) and tags.get("evaluated") != digest(metrics / "test.json"):
+        if _has_fingerprint(metrics / "test", fingerprint) and tags.get("evaluated") != digest(metrics / "test.json"):
             run.log_evaluation(name)
             parts.append("evaluation")
-        if _is_of(export, fingerprint) and tags.get("exported") != digest(export / "model.json"):
-            run.log_export(name)
-            parts.append("export")
+        if _has_fingerprint(export, fingerprint):
+            if tags.get("exported") != digest(export / "model.json"):
+                run.log_export(name)
+                parts.append("export")
+            registered.add((registered_name(record), record.data.validation_samples))
         folds = metrics / "folds.json"
-        if _are_of(metrics / "folds.csv", fingerprint) and tags.get("crossvalidated") != digest(folds):
+        if _folds_have_fingerprint(metrics / "folds.csv", fingerprint) and tags.get("crossvalidated") != digest(folds):
             run.log_folds(name)
             parts.append("folds")
         if parts:
@@ -39,17 +51,18 @@ def sync() -> None:
         if log_baselines(store, file.stem):
             print(f"{file.stem}: logged its baselines")
             logged += 1
-    print(f"{logged} run{'s' if logged > 1 else ''} logged" if logged else "MLflow has all that is here: nothing to do")
+    for name, data in sorted(registered):
+        promote(store, name, data)
+    print(f"{logged} run{'s' if logged > 1 else ''} logged" if logged else "MLflow is up to date: nothing to do")
 
 
-def _is_of(folder: Path, fingerprint: str) -> bool:
-    """Whether a stage's output comes from this very training, and not from an earlier one."""
-    record = folder / "model.json"
-    return record.is_file() and bool(read(record)["fingerprint"] == fingerprint)
+def _has_fingerprint(folder: Path, fingerprint: str) -> bool:
+    """Whether a stage's output belongs to this training, and not to an earlier one."""
+    return read_json(folder / "model.json").get("fingerprint") == fingerprint
 
 
-def _are_of(folds: Path, fingerprint: str) -> bool:
-    """Likewise, folds.csv."""
+def _folds_have_fingerprint(folds: Path, fingerprint: str) -> bool:
+    """The same for folds.csv."""
     if not folds.is_file():
         return False
     with folds.open(encoding="utf-8", newline="") as stream:

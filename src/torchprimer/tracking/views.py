@@ -1,13 +1,13 @@
-"""What MLflow's pages show without being told: saved views of the runs table, a text about the experiment.
+"""What MLflow's pages show without configuration: saved views of the runs table, a text about the experiment.
 
-MLflow keeps a view as a tag of the experiment, and opens it by its name in the address; the menu Views lists them all.
+MLflow stores a view as a tag of the experiment and opens it by its name in the URL; the menu Views lists all views.
 """
 
 import json
 
-FIXED = ("1", "attributes.`Run Name`", "runDateAndNestInfo", "duration")  # the table's own columns, first of all
+FIXED = ("1", "attributes.`Run Name`", "runDateAndNestInfo", "duration")  # columns that the table always has
 MAIN = "results"  # the view that `torchprimer ui` opens
-VIEWS = {  # name in the address -> title, which runs, columns besides name and time, what they are sorted by
+VIEWS = {  # name in the URL -> title, filter of runs, columns beside name and time, column to sort by
     MAIN: (
         "All experiments",
         "tags.type = 'experiment'",
@@ -32,7 +32,7 @@ VIEWS = {  # name in the address -> title, which runs, columns besides name and 
     "generators": (
         "Generators and the autoencoder",
         "tags.task = 'generation'",
-        ("tags.model", "metrics.test_frechet_distance", "metrics.test_confident_share", "metrics.test_class_entropy",
+        ("tags.model", "metrics.test_frechet_distance", "metrics.test_confident_fraction", "metrics.test_class_entropy",
          "metrics.test_mse", "metrics.parameters"),
         "params.dataset",
     ),
@@ -52,28 +52,28 @@ VIEWS = {  # name in the address -> title, which runs, columns besides name and 
 }  # fmt: skip
 
 ABOUT = """One run for each trained experiment of `params.yaml`, each baseline and each fold of a cross-validation.
-The menu **Views** has tables with the columns that belong together.
+The menu **Views** has tables with columns for each task.
 
-| filter | finds |
+| filter | runs |
 |---|---|
-| `tags.type = 'experiment'` | trainings; also `baseline`, `fold` |
-| `tags.dataset = 'mnist'` | a dataset, and what was made of it |
-| `tags.model = 'cnn'` | a family of models |
-| `tags.task = 'classification'` | also `regression`, `sequence`, `generation` |
-| `tags.loop = 'supervised'` | how it was trained: also `gradient_descent`, `grid_search`, `adversarial` |
+| `tags.type = 'experiment'` | trainings; other types: `baseline`, `fold` |
+| `tags.dataset = 'mnist'` | on one dataset |
+| `tags.model = 'cnn'` | of one family of models |
+| `tags.task = 'classification'` | of one task; others: `regression`, `sequence`, `generation` |
+| `tags.loop = 'supervised'` | of one training loop; others: `gradient_descent`, `grid_search`, `adversarial` |
 | `tags.champion != ''` | the best of each dataset by its validation score |
-| `tags.DVC_EXP_NAME = '...'` | what a `dvc exp run` made |
+| `tags.DVC_EXP_NAME = '...'` | of one `dvc exp run` |
 
-`validation_..._best` is the score of the epoch whose weights were kept; `test_...` was measured once, after it, and
-chooses nothing.
+`validation_..._best` is the score of the epoch whose weights were saved; `test_...` was measured once, afterwards, and
+no choice was based on it.
 """
 
 
 def view_tags() -> dict[str, str]:
     """The views as tags of an MLflow experiment."""
     tags = {}
-    for key, (title, runs, shown, order) in VIEWS.items():
-        columns = [_quoted(column) for column in ("attributes.Dataset", *shown)]
+    for key, (title, runs, columns_of_view, order) in VIEWS.items():
+        columns = [_quoted(column) for column in ("attributes.Dataset", *columns_of_view)]
         state = {
             "searchFilter": runs,
             "orderByKey": _quoted(order),
@@ -93,6 +93,6 @@ def _quoted(column: str) -> str:
 
 
 def _width(column: str) -> int:
-    """Pixels: the names of datasets and models are longer than the headings above them."""
+    """In pixels. Names of datasets and models are longer than their headings."""
     kind, name = column.replace("`", "").split(".")
     return {"attributes": 270, "tags": 130}.get(kind, max(100, 30 + 7 * len(name)))

@@ -49,6 +49,9 @@ class Classification(Task):
             )
         return 1
 
+    def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
+        return [("prediction", "string"), *((f"p_{label}", "double") for label in classes)]
+
     def objective(self, experiment: "HasLoss") -> Objective:
         loss, is_sum = loss_function(experiment), experiment.reduction == "sum"
         if experiment.loss != BINARY:

@@ -19,6 +19,9 @@ class Generation(Task):
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
         return 0  # a generator's output has the shape of the images
 
+    def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
+        return [("image", "string")]
+
     def objective(self, experiment: "HasLoss") -> Objective:
         raise NotImplementedError("generators have their own loop, training/loops/adversarial.py")
 

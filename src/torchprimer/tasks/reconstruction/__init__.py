@@ -19,6 +19,9 @@ class Reconstruction(Task):
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
         return 0  # an autoencoder's output has the shape of its input
 
+    def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
+        return [("image", "string"), ("mse", "double")]
+
     def objective(self, experiment: "HasLoss") -> Objective:
         loss = loss_function(experiment)
         return Objective(

@@ -33,6 +33,9 @@ class Regression(Task):
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
         return 1
 
+    def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
+        return [("prediction", "double")]
+
     def objective(self, experiment: "HasLoss") -> Objective:
         loss, is_sum = loss_function(experiment), experiment.reduction == "sum"
         return Objective(loss, is_sum, "r2", lambda outputs, targets: (outputs - targets).square().sum())

@@ -21,6 +21,9 @@ class SequenceLabelling(Task):
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
         return len(meta.classes)
 
+    def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
+        return [("prediction", "string")]
+
     def objective(self, experiment: "HasLoss") -> Objective:
         loss = loss_function(experiment)  # outputs (N, T, K), targets (N, T): every character counts
 

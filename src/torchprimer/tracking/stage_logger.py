@@ -1,0 +1,65 @@
+"""What the thread of a Tracker does: it receives the messages of one stage and writes them to MLflow."""
+
+from typing import TYPE_CHECKING
+
+from torchprimer.tracking.client import Store
+from torchprimer.tracking.runs import Row, Run, get_or_create_run, log_baselines, new_run
+
+if TYPE_CHECKING:
+    from torchprimer.models import Record
+
+
+class StageLogger:
+    """One stage as MLflow sees it. The methods are the messages of `Tracker`.
+
+    Attributes:
+        ended: whether the stage has sent its last message.
+    """
+
+    def __init__(self) -> None:
+        """Opens the store, and ends the runs of processes that died."""
+        self.store = Store()
+        self.store.kill_stale_runs()
+        self.ended = False
+        self._run: Run | None = None
+        self._rows: list[tuple[float, Row]] = []
+
+    def begin(self, record: "Record", started: float) -> None:
+        """Opens the run of a training that started at `started`, in seconds since the epoch of Unix."""
+        self._run = new_run(self.store, record, started=started)
+
+    def log_epoch(self, row: Row, logged: float) -> None:
+        """Collects a row of the history for the next `send`."""
+        self._rows.append((logged, row))
+
+    def send(self) -> None:
+        """Sends the collected rows in one batch."""
+        if self._run and self._rows:
+            self._run.log_history(self._rows)
+        self._rows = []
+
+    def log_training(self, experiment: str) -> None:
+        self.send()
+        if self._run:
+            self._run.log_training(experiment)
+
+    def log_evaluation(self, experiment: str) -> None:
+        get_or_create_run(self.store, experiment)[0].log_evaluation(experiment)
+
+    def log_export(self, experiment: str) -> None:
+        get_or_create_run(self.store, experiment)[0].log_export(experiment)
+
+    def log_folds(self, experiment: str) -> None:
+        get_or_create_run(self.store, experiment)[0].log_folds(experiment)
+
+    def log_baselines(self, dataset: str) -> None:
+        log_baselines(self.store, dataset)
+
+    def end(self, status: str) -> None:
+        """The last message. `status`: of the training: FINISHED, FAILED or KILLED."""
+        self.send()
+        self.ended = True
+        if self._run:
+            self._run.end(status)
+            if status == "FINISHED":
+                self._run.supersede_unrecorded_runs()
