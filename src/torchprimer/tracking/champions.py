@@ -27,7 +27,7 @@ def promote(store: Store, name: str, data: str) -> None:
     Args:
         data: digest of the validation samples.
     """
-    client = store.client
+    client, tagged = store.client, ""
     while True:  # until a second reading agrees: another export may have registered a version in the meantime
         versions = {str(v.version): v for v in client.search_model_versions(f"name = '{name}'")}
         best = best_version(v for v in versions.values() if v.tags.get("data") == data)
@@ -36,13 +36,20 @@ def promote(store: Store, name: str, data: str) -> None:
         champion = versions.get(str(client.get_registered_model(name).aliases.get(CHAMPION)))
         if champion and not _can_be_replaced(champion, best):
             return
-        if champion and champion.version == best.version:
-            break
-        client.set_registered_model_alias(name, CHAMPION, str(best.version))
-    for run in client.search_runs([store.experiment], f"tags.{CHAMPION} = '{name}'"):
-        if run.info.run_id != best.run_id:
-            client.delete_tag(run.info.run_id, CHAMPION)
-    client.set_tag(str(best.run_id), CHAMPION, name)
+        if not champion or champion.version != best.version:
+            client.set_registered_model_alias(name, CHAMPION, str(best.version))
+        elif tagged == best.run_id:
+            return
+        tagged = str(best.run_id)
+        _tag_run(store, name, tagged)
+
+
+def _tag_run(store: Store, name: str, run_id: str) -> None:
+    """Sets the tag `champion` of the champion's run, and empties that of earlier ones."""
+    for run in store.client.search_runs([store.experiment], f"tags.{CHAMPION} = '{name}'"):
+        if run.info.run_id != run_id:
+            store.client.set_tag(run.info.run_id, CHAMPION, "")  # to delete it twice, at once, would be an error
+    store.client.set_tag(run_id, CHAMPION, name)
 
 
 def _can_be_replaced(champion: "ModelVersion", best: "ModelVersion") -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchprimer import paths
+from torchprimer.atomic import atomic_write
 from torchprimer.errors import UserError
 from torchprimer.tracking.views import ABOUT, view_tags
 
@@ -62,11 +63,11 @@ class Store:
         self.client: MlflowClient
         try:
             with schema_lock(uri):
-                _check_sqlite(uri)
                 import mlflow
 
                 for logger in ("mlflow", "alembic", "urllib3.connectionpool"):
                     logging.getLogger(logger).setLevel(logging.CRITICAL)  # their errors arrive as exceptions, too
+                _prepare_sqlite(uri)
                 before = os.environ.get("MLFLOW_TRACKING_URI")
                 mlflow.set_tracking_uri(uri)
                 if before is None:  # MLflow sets it, which would hide that the store is the project's
@@ -144,14 +145,25 @@ def schema_lock(uri: str) -> contextlib.AbstractContextManager[object]:
     return FileLock(paths.main_checkout() / ".mlflow.lock", timeout=60)
 
 
-def _check_sqlite(uri: str) -> None:
-    """Raises sqlite3.Error if the database file exists and cannot be read: MLflow itself would retry for 100 s."""
+def _prepare_sqlite(uri: str) -> None:
+    """Checks that the database of a store in SQLite can be read; creates it if it does not exist.
+
+    Raises:
+        sqlite3.Error: it cannot be read. MLflow itself would retry for 100 s.
+    """
     file = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and file.exists():
-        if file.is_dir():
-            raise sqlite3.OperationalError("it is a folder")
+    if not uri.startswith("sqlite:///") or "?" in uri:
+        return
+    if file.is_dir():
+        raise sqlite3.OperationalError("it is a folder")
+    if file.exists():
         with contextlib.closing(sqlite3.connect(file)) as database:
             database.execute("PRAGMA schema_version")
+        return
+    import mlflow
+
+    with atomic_write(file) as partial:  # a process killed during the migrations would leave a store that cannot open
+        mlflow.MlflowClient(f"sqlite:///{partial.as_posix()}").search_experiments()
 
 
 def explain(error: Exception) -> str:

@@ -64,11 +64,12 @@ class Run:
         A training runs again if its process died after MLflow had the end and before DVC had recorded the outputs: one
         training must not leave two finished runs.
         """
-        tags = self.client.get_run(self.id).data.tags
-        for earlier in self.store.finished(tags["fingerprint"]):
-            same = earlier.data.tags.get("DVC_EXP_NAME") == tags.get("DVC_EXP_NAME")
+        run = self.client.get_run(self.id)
+        for earlier in self.store.finished(run.data.tags["fingerprint"]):
+            ended_before = earlier.info.end_time <= run.info.start_time
+            same_name = earlier.data.tags.get("DVC_EXP_NAME") == run.data.tags.get("DVC_EXP_NAME")
             recorded = {"evaluated", "exported", "crossvalidated"} & earlier.data.tags.keys()
-            if earlier.info.run_id != self.id and same and not recorded:
+            if ended_before and same_name and not recorded:
                 self.client.set_tag(earlier.info.run_id, "superseded_by", self.id)
                 self.client.set_terminated(earlier.info.run_id, "KILLED", earlier.info.end_time)
 
