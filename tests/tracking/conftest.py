@@ -16,7 +16,7 @@ RECORD = Record(
     params=make_experiment(
         model="mlp", dataset="mnist", lr=0.1, scheduler={"name": "StepLR", "step_size": 3, "gamma": 0.5}
     ),
-    run=RunSettings(seed=0, limit=None, device="cpu", precision="float32", processes=1),
+    run=RunSettings(seed=0, limit=None, device="cpu", precision="float32", processes=1, threads=1),
     data=make_meta(
         kind="images", shape=[1, 28, 28], classes=["0", "1"], samples={"train": 5, "validation": 2, "test": 3}
     ),
