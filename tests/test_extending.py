@@ -150,7 +150,7 @@ WEIGHT_NORMS_DVC = """  weight_norms:
             cache: false
 
 """
-WEIGHT_NORMS_ENTRY = """        Stage("weight_norms", "experiments", "Write the norm of every weight tensor.", "mnist_cnn"),
+WEIGHT_NORMS_ENTRY = """    Stage("weight_norms", "experiments", "Write the norm of every weight tensor.", "mnist_cnn"),
 """
 
 
@@ -158,7 +158,7 @@ def test_a_stage(extended: Clone) -> None:
     add_file(extended, "weight_norms.py", "src/torchprimer/stages/weight_norms.py")
     extended.replace("dvc.yaml", "  report:\n", f"{WEIGHT_NORMS_DVC}  report:\n")
     extended.replace(
-        "src/torchprimer/stages/__init__.py", '        Stage("report"', f'{WEIGHT_NORMS_ENTRY}        Stage("report"'
+        "src/torchprimer/stages/__init__.py", '    Stage("report"', f'{WEIGHT_NORMS_ENTRY}    Stage("report"'
     )
     assert changed_files(extended) == {
         "dvc.yaml", "src/torchprimer/stages/__init__.py", "src/torchprimer/stages/weight_norms.py"

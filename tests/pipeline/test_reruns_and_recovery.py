@@ -142,12 +142,12 @@ def test_a_killed_training_goes_on_to_the_same_weights(few: Clone) -> None:
         wait_for(lambda: runs(few)[-1].info.status == "KILLED", 60)
         assert not (few.folder / "models" / "dogs_vs_cats_cnn").exists()
     resumed = few("dvc repro train@dogs_vs_cats_cnn")
-    assert "goes on from the last finished epoch" in resumed.stdout
+    assert "resumes an interrupted training from its last completed epoch" in resumed.stdout
     weights = (few.folder / "models" / "dogs_vs_cats_cnn" / "model.safetensors").read_bytes()
     assert len(pd.read_csv(few.folder / "metrics" / "dogs_vs_cats_cnn" / "history.csv")) == 30
     assert not state()
     undisturbed = few("dvc repro -f -s train@dogs_vs_cats_cnn")
-    assert "goes on" not in undisturbed.stdout
+    assert "resumes" not in undisturbed.stdout
     assert (few.folder / "models" / "dogs_vs_cats_cnn" / "model.safetensors").read_bytes() == weights
     assert [run.info.status for run in runs(few)[-4:]] == ["KILLED", "KILLED", "FINISHED", "FINISHED"]
 

@@ -93,11 +93,11 @@ def test_a_training_resumes_after_ctrl_c_to_the_same_weights(stock: Clone) -> No
     assert not weights.exists()
 
     resumed = stock(" ".join(command)).stdout
-    assert "last finished epoch" in resumed
+    assert "last completed epoch" in resumed
     resumed_weights = weights.read_bytes()
     assert not list(checkpoints.iterdir())
     undisturbed = stock("dvc repro -f -s train@dogs_vs_cats_cnn").stdout
-    assert "last finished epoch" not in undisturbed
+    assert "last completed epoch" not in undisturbed
     assert weights.read_bytes() == resumed_weights
 
     stock("git restore .")
