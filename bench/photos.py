@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -13,7 +14,7 @@ from bench.reference import photos as tutorial
 from torchprimer import params
 from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.datasets.images import prepare
-from torchprimer.datasets.storage import load_split
+from torchprimer.datasets.storage import SplitArrays
 from torchprimer.models import Normalize
 from torchprimer.training.loops.supervised.augmentation import augment
 
@@ -69,7 +70,10 @@ def _prepare(folders: Path, folder: Path) -> tuple[list[float], list[float]]:
 
 def _epoch(prepared: Path, normalize: Normalize) -> None:
     """The data side of the loop `supervised`, one pass."""
-    split = load_split(prepared, "train")
+    inputs, targets = (
+        torch.from_numpy(np.load(prepared / f"train_{name}.npy", mmap_mode="c")) for name in ("inputs", "targets")
+    )
+    split = SplitArrays(inputs, targets)
     for batch in torch.randperm(len(split)).tensor_split(-(-len(split) // BATCH_SIZE)):
         inputs, targets = split.inputs[batch], split.targets[batch]
         assert len(normalize(augment(inputs, horizontal_flip=True, max_translate=4))) == len(targets)

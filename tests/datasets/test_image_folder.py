@@ -405,3 +405,17 @@ def test_whatever_is_broken_has_one_kind_of_error(cat: Image.Image) -> None:
                 except InvalidInput:
                     outcomes["error"] += 1
     assert min(outcomes.values()) > 100
+
+
+@pytest.mark.parametrize(
+    ("maxval", "values"), [(4095, [0, 100, 2048, 4095]), (1023, [0, 25, 512, 1023]), (65535, [0, 1600, 32768, 65535])]
+)
+@pytest.mark.parametrize("dark", [False, True])
+def test_grey_values_of_a_pgm_are_scaled_by_its_maximum(maxval: int, values: list[int], dark: bool) -> None:
+    """Microscopes write 10, 12 or 16 bits; white is what the header says, also where no pixel comes near it."""
+    if dark:
+        values = [value // 1000 for value in values]
+    rows = np.repeat(np.array(values, ">u2")[None], 4, 0)
+    content = f"P5 4 4 {maxval}\n".encode() + rows.tobytes()
+    pixels = np.asarray(decode(content, 4))[0, :, 0].astype(int)
+    assert np.abs(pixels - np.array(values) / maxval * 255).max() <= 1

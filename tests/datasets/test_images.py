@@ -17,8 +17,9 @@ from PIL import Image, ImageOps
 
 from tests.datasets.test_image_folder import encoded, in_folder, pets, zipped
 from torchprimer import params, paths
-from torchprimer.datasets.image_arrays import mean_and_std
+from torchprimer.datasets.image_arrays import mean_and_std, read_idx
 from torchprimer.datasets.images import RawImages, open_raw
+from torchprimer.datasets.meta import ImagesMeta
 from torchprimer.datasets.storage import load_meta, load_split
 from torchprimer.errors import UserError
 from torchprimer.stages import preprocess, split
@@ -129,6 +130,22 @@ def test_mean_and_std_against_numpy(mnist: RawImages, cifar10: RawImages) -> Non
         assert std == pytest.approx(scaled.std((0, 2, 3)).tolist(), abs=5.1e-7)
 
 
+def test_constant_channels() -> None:
+    """Their standard deviation is 1, whatever rounding makes of the variance; that of a varying channel is its own."""
+    for value in range(256):
+        assert mean_and_std([np.full((10, 1, 3, 3), value, np.uint8)]) == ([round(value / 255, 6)], [1.0])
+    pixels = np.zeros((4, 3, 2, 2), np.uint8)
+    pixels[2:, 0] = 255
+    assert mean_and_std([pixels]) == ([0.5, 0.0, 0.0], [0.5, 1.0, 1.0])
+
+
+def test_idx_files_of_other_sizes(tmp_path: Path) -> None:
+    """The header decides: 2 images of 3 x 5."""
+    header = (0x0803).to_bytes(4, "big") + b"".join(size.to_bytes(4, "big") for size in (2, 3, 5))
+    (tmp_path / "images").write_bytes(header + bytes(range(30)))
+    assert np.array_equal(read_idx(tmp_path / "images", 3), np.arange(30).reshape(2, 3, 5))
+
+
 def test_published_mean_and_std(mnist: RawImages, cifar10: RawImages) -> None:
     """As PyTorch's own examples have them for MNIST, and most papers for CIFAR-10."""
     for raw, size, mean, std in (
@@ -155,8 +172,16 @@ def damaged_mnist(folder: Path, real: Path, damage: str) -> None:
     elif damage == "fewer labels":
         os.truncate(labels, 5_000)
     elif damage == "fewer images":
-        os.truncate(images, 16 + 784 * 9_999)
-        os.truncate(labels, 8 + 9_999)
+        for file, end in ((images, 16 + 784 * 9_999), (labels, 8 + 9_999)):
+            os.truncate(file, end)
+            with file.open("r+b") as stream:
+                stream.seek(4)
+                stream.write((9_999).to_bytes(4, "big"))
+    elif damage == "magic number":
+        with images.open("r+b") as stream:
+            stream.write(b"\x00\x00\x0d\x03")  # of 32-bit floats
+    elif damage == "empty":
+        os.truncate(labels, 0)
     elif damage == "pixels":
         content = bytearray((folder / "train-images-idx3-ubyte").read_bytes())
         content[16 : 16 + 784 * 60] = b"\xff" * (784 * 60)
@@ -170,8 +195,19 @@ def damaged_mnist(folder: Path, real: Path, damage: str) -> None:
         ("mean", r"raw data mnist: mean is \[0.13066\d*\], published: \[0.1309\] \(downloads.mnist.expected\)"),
         ("pixels", r"raw data mnist: mean is \[0.131\d+\], published: \[0.1307\] \(downloads.mnist.expected\)"),
         ("fewer images", r"raw data mnist: test is 9999, published: 10000 \(downloads.mnist.expected\)"),
-        ("fewer labels", r"raw data mnist is damaged \(70000 images and 64992 labels\): delete .* and run dvc repro "),
-        ("cut", r"raw data mnist is damaged \(cannot reshape array of size 999984 .*\): delete .*mnist and run dvc "),
+        (
+            "fewer labels",
+            r"raw data mnist is damaged \(t10k-labels-idx1-ubyte has 4,992 bytes of data, and its header says 10000\)",
+        ),
+        (
+            "cut",
+            r"damaged \(t10k-images-idx3-ubyte has 999,984 bytes of data, and its header says 10000 x 28 x 28\): delete",
+        ),
+        (
+            "magic number",
+            r"damaged \(t10k-images-idx3-ubyte has the magic number 0x0d03, not 0x0803\): delete .*mnist and",
+        ),
+        ("empty", r"damaged \(t10k-labels-idx1-ubyte has the magic number 0x0000, not 0x0801\)"),
         ("classes", r"raw data mnist is damaged \(.*\): delete .*mnist and run dvc repro download@mnist"),
     ],
 )
@@ -406,6 +442,20 @@ def with_these(project: Project, real_raw: Callable[[str], Path], change: str) -
     bring(project, files)
     if change == "unknown class":
         project.edit("classes: {cifar10: [cat, dog]}", "classes: {photos: [cat, dgo]}")
+
+
+def test_photos_of_one_colour_channel(project: Project, real_raw: Callable[[str], Path]) -> None:
+    """Red only, as fluorescence microscopes take them: green and blue are 0 in every pixel."""
+    files = {
+        f"train/{label}.{i}.png": encoded(Image.merge("RGB", [image.convert("L"), *[Image.new("L", image.size)] * 2]))
+        for i, (label, image) in enumerate(pets(real_raw("cifar10"), 40))
+    }
+    bring(project, files)
+    project.split("dogs_vs_cats")
+    meta = load_meta(project.preprocess("dogs_vs_cats"))
+    assert isinstance(meta, ImagesMeta)
+    assert (meta.mean[1:], meta.std[1:]) == ([0, 0], [1, 1])
+    assert 0.1 < meta.std[0] < 0.5
 
 
 def split_and_preprocess(project: Project) -> None:

@@ -17,7 +17,7 @@ from tests.objects import make_meta
 from torchprimer import models, params
 from torchprimer.datasets import text
 from torchprimer.datasets.meta import Meta, TextMeta
-from torchprimer.datasets.storage import load_split
+from torchprimer.datasets.storage import SAMPLES_FILE, load_split, write_meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models.bag_of_words import BagOfWords, frequencies
@@ -56,7 +56,10 @@ def split_up(raw: Path, dataset: Texts, limit: int | None = None) -> tuple[pd.Da
 def prepared(raw: Path, dataset: Texts, folder: Path) -> tuple[pd.DataFrame, TextMeta]:
     rows, _ = split_up(raw, dataset)
     folder.mkdir(exist_ok=True)
-    return rows, text.prepare(raw, dataset, rows, folder)
+    meta = text.prepare(raw, dataset, rows, folder)
+    rows.to_csv(folder / SAMPLES_FILE, index=False)
+    write_meta(folder, meta)
+    return rows, meta
 
 
 @pytest.fixture(scope="module")

@@ -109,14 +109,14 @@ def test_the_same_name_again(clone: Clone, iris: Path) -> None:
     iris.write_bytes(before.replace(b"setosa", b"sativa"))
     other = "choose another --name, or delete data/raw/flowers and data/raw/flowers.dvc first"
     done = clone(add, fails=True)
-    assert done.stderr == f"torchprimer: data/raw/flowers is there already, and has other data in it: {other}\n"
+    assert done.stderr == f"torchprimer: data/raw/flowers exists already, with other data in it: {other}\n"
     assert {file.name: file.read_bytes() for file in raw.iterdir()} == {"my flowers.csv": before}
 
     (raw / "my flowers.csv").unlink()
     raw.rmdir()
     done = clone(add, fails=True)
     assert done.stderr == (
-        "torchprimer: data/raw/flowers.dvc is there already, without its data, which `dvc checkout data/raw/flowers` "
+        "torchprimer: data/raw/flowers.dvc exists already, without its data, which `dvc checkout data/raw/flowers` "
         f"brings: {other}\n"
     )
     clone("dvc checkout data/raw/flowers")
@@ -171,7 +171,7 @@ MISTAKES: list[tuple[list[str], str, str]] = [  # what is given, under which nam
     (["good.csv"], "my data", "--name my data: letters, digits and _ only, a letter first"),
     (["good.csv"], "../data", "--name ../data: letters, digits and _ only, a letter first"),
     (["good.csv"], "there",
-     "data/raw/there is there already, and has other data in it: choose another --name, or delete data/raw/there and "
+     "data/raw/there exists already, with other data in it: choose another --name, or delete data/raw/there and "
      "data/raw/there.dvc first"),
 ]  # fmt: skip
 

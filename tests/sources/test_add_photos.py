@@ -117,7 +117,7 @@ def test_other_photos_of_that_name_stay(clone: Clone, tmp_path: Path, cat: Image
     clone(f"python src/torchprimer add-photos {ours}")
     done = clone(f"python src/torchprimer add-photos {other}", fails=True)
     assert done.stderr == (
-        "torchprimer: data/raw/photos is there already, and has other data in it: choose another --name, or delete "
+        "torchprimer: data/raw/photos exists already, with other data in it: choose another --name, or delete "
         "data/raw/photos and data/raw/photos.dvc first\n"
     )
     assert (clone.folder / "data" / "raw" / "photos" / "photos.zip").read_bytes() == ours.read_bytes()

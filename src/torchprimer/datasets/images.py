@@ -21,6 +21,7 @@ from torchprimer.datasets.image_arrays import Bytes, ImageArrays, mean_and_std, 
 from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.datasets.meta import ImagesMeta
 from torchprimer.datasets.splits import check_ids, conflicting_labels, deduplicate, stratified_split
+from torchprimer.datasets.storage import create_array, save_array
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Images
 from torchprimer.predictor.errors import InvalidInput
@@ -143,24 +144,21 @@ def prepare(raw: Path, dataset: Images, rows: pd.DataFrame, folder: Path) -> Ima
     check_ids(rows["id"], position, dataset.raw)
     shape = (images.channels, dataset.image_size, dataset.image_size)
     for part, members in rows.groupby("split"):
-        inputs = np.lib.format.open_memmap(
-            folder / f"{part}_inputs.npy", mode="w+", dtype=np.uint8, shape=(len(members), *shape)
-        )
         indices = [position[name] for name in members["id"]]
+        with create_array(folder / f"{part}_inputs.npy", np.uint8, (len(members), *shape)) as inputs:
 
-        def fill(row: int, inputs: Bytes = inputs, indices: list[int] = indices) -> None:
-            try:
-                inputs[row] = images.pixels(indices[row], dataset.image_size)
-            except InvalidInput as error:
-                name = images.ids[indices[row]]
-                raise UserError(f"{name}: {error}; it was readable for the split: run `dvc repro split`") from None
+            def fill(row: int, inputs: Bytes = inputs, indices: list[int] = indices) -> None:
+                try:
+                    inputs[row] = images.pixels(indices[row], dataset.image_size)
+                except InvalidInput as error:
+                    name = images.ids[indices[row]]
+                    raise UserError(f"{name}: {error}; it was readable for the split: run `dvc repro split`") from None
 
-        if isinstance(images, ImageArrays) and images.images.shape[1:] == shape:
-            inputs[:] = images.images[indices]
-        else:
-            parallel_map(fill, range(len(members)), f"{part}: decoding")
-        inputs.flush()
-        np.save(folder / f"{part}_targets.npy", members["label"].map(number).to_numpy(np.int64))
+            if isinstance(images, ImageArrays) and images.images.shape[1:] == shape:
+                inputs[:] = images.images[indices]
+            else:
+                parallel_map(fill, range(len(members)), f"{part}: decoding")
+        save_array(folder / f"{part}_targets.npy", members["label"].map(number).to_numpy(np.int64))
     train = np.load(folder / "train_inputs.npy", mmap_mode="r")
     mean, std = mean_and_std(train[start : start + 4096] for start in range(0, len(train), 4096))
     if min(std) == 1:  # all channels are constant

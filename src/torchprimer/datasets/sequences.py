@@ -6,7 +6,6 @@ No rows are held out: the model memorises the sequences, and is evaluated on its
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
@@ -14,6 +13,7 @@ from torchprimer.datasets.base import DataKind, Transform
 from torchprimer.datasets.csv_io import csv_rows, decode_lines, find_csv, read_source_description
 from torchprimer.datasets.meta import SequencesMeta
 from torchprimer.datasets.splits import check_ids
+from torchprimer.datasets.storage import save_array
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Sequences
 from torchprimer.predictor.preprocessing import decode_strings, encode_strings
@@ -79,8 +79,8 @@ class SequencesKind(DataKind[Sequences, SequencesMeta]):
         alphabet = sorted(set("".join([*table["input"], *table["target"]])))
         inputs, targets = (encode_strings(table[side].tolist(), alphabet) for side in ("input", "target"))
         for part in ("train", "validation", "test"):
-            np.save(folder / f"{part}_inputs.npy", inputs)
-            np.save(folder / f"{part}_targets.npy", targets)
+            save_array(folder / f"{part}_inputs.npy", inputs)
+            save_array(folder / f"{part}_targets.npy", targets)
         return SequencesMeta(shape=[inputs.shape[1]], classes=alphabet)
 
     def transform(self, meta: SequencesMeta) -> Transform:

@@ -1,18 +1,23 @@
-"""data/prepared/D: the arrays as training and evaluation read them, the same for every kind of data, and meta.json.
+"""data/prepared/D: the arrays that training and evaluation read, the same for every kind of data, and meta.json.
 
-meta.json says what the arrays are; its bytes stand for all the data in fingerprints.
+meta.json describes the arrays and has their checksums; fingerprints hash its bytes instead of the arrays.
 """
 
+import contextlib
 import csv
 import hashlib
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from torchprimer.datasets.meta import Meta, parse_meta
+from torchprimer.errors import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -21,22 +26,60 @@ SAMPLES_FILE = "samples.csv"  # beside it: id, label and split of each sample, i
 
 
 def load_meta(folder: Path) -> Meta:
-    """Reads meta.json."""
-    return parse_meta(json.loads((folder / "meta.json").read_text("utf-8")))
+    """Reads meta.json.
+
+    Raises:
+        UserError: it is damaged.
+        FileNotFoundError: there is none.
+    """
+    try:
+        return parse_meta(json.loads((folder / "meta.json").read_text("utf-8")))
+    except (ValueError, AttributeError, ImportError):  # not UTF-8, JSON, an object, a known kind, or its fields
+        raise _damaged(folder, "meta.json", "not the description of a dataset") from None
+
+
+def _damaged(folder: Path, file: str, reason: object) -> UserError:
+    stage = "extract_features" if (folder / "extractor").is_dir() else "preprocess"
+    return UserError(f"{folder / file} is damaged ({reason}): run `dvc repro {stage}@{folder.name}`")
+
+
+def save_array(file: Path, array: npt.NDArray[Any]) -> None:
+    """Writes a .npy file.
+
+    Raises:
+        OSError: the disk is full, with `errno`, which numpy's error lacks.
+    """
+    with create_array(file, array.dtype, array.shape) as memory:
+        memory[...] = array
+
+
+@contextlib.contextmanager
+def create_array(file: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Iterator[npt.NDArray[Any]]:
+    """A new .npy file, mapped into memory.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    array = np.lib.format.open_memmap(file, mode="w+", dtype=np.dtype(dtype), shape=shape)
+    if hasattr(os, "posix_fallocate"):  # else writing to a mapped file on a full disk ends the process
+        with file.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
+    yield array
+    array.flush()
 
 
 def write_meta(folder: Path, meta: Meta) -> None:
     """Adds the number of samples, the SHA-256 of each array and of the validation samples; writes meta.json."""
     with (folder / SAMPLES_FILE).open(encoding="utf-8", newline="") as stream:
-        held = [(row["id"], row["label"]) for row in csv.DictReader(stream) if row["split"] in ("validation", "all")]
-    who = hashlib.sha256(json.dumps(held).encode()).hexdigest()
+        rows = [(row["id"], row["label"]) for row in csv.DictReader(stream) if row["split"] in ("validation", "all")]
+    validation_digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
     counts, checksums = {}, {}
     for part in ("train", "validation", "test"):
         counts[part] = len(np.load(folder / f"{part}_targets.npy", mmap_mode="r"))
         for array in ("inputs", "targets"):
             with (folder / f"{part}_{array}.npy").open("rb") as stream:
                 checksums[f"{part}_{array}"] = hashlib.file_digest(stream, "sha256").hexdigest()
-    complete = meta.model_copy(update={"samples": counts, "sha256": checksums, "validation_samples": who})
+    complete = meta.model_copy(update={"samples": counts, "sha256": checksums, "validation_samples": validation_digest})
     (folder / "meta.json").write_text(complete.model_dump_json(indent=1) + "\n", "utf-8")
 
 
@@ -57,9 +100,30 @@ class SplitArrays:
 
 
 def load_split(folder: Path, part: str) -> SplitArrays:
-    """Opens `train`, `validation` or `test` of a prepared dataset."""
+    """Opens `train`, `validation` or `test` of a prepared dataset.
+
+    Raises:
+        UserError: an array is damaged, or not the one that meta.json describes.
+        FileNotFoundError: there is none.
+    """
     import torch
 
-    # mode "c": PyTorch wants memory that it could write to; what it wrote would never reach the file
-    inputs = np.load(folder / f"{part}_inputs.npy", mmap_mode="c")
-    return SplitArrays(torch.from_numpy(inputs), torch.from_numpy(np.load(folder / f"{part}_targets.npy")))
+    meta = load_meta(folder)
+    samples = meta.samples.get(part, 0)
+    inputs = _open_array(folder, f"{part}_inputs.npy", (samples, *meta.shape), meta.dtype)
+    targets = np.array(_open_array(folder, f"{part}_targets.npy", (samples,), None))
+    if meta.classes and not (targets.min() >= 0 and targets.max() < len(meta.classes)):
+        raise _damaged(folder, f"{part}_targets.npy", f"a class that is not one of {len(meta.classes)}")
+    return SplitArrays(torch.from_numpy(inputs), torch.from_numpy(targets))
+
+
+def _open_array(folder: Path, file: str, shape: tuple[int, ...], dtype: str | None) -> npt.NDArray[Any]:
+    """Maps an array into memory; `shape` may lack further dimensions."""
+    try:
+        # mode "c": PyTorch needs writable memory; what is written does not reach the file
+        array: npt.NDArray[Any] = np.lib.format.open_memmap(folder / file, mode="c")
+    except ValueError as error:  # truncated, not an array, or one of Python objects, which are never unpickled
+        raise _damaged(folder, file, error) from None
+    if array.shape[: len(shape)] != shape or dtype not in (None, array.dtype.name):
+        raise _damaged(folder, file, f"{array.dtype} of shape {array.shape}, and meta.json says {dtype} {shape}")
+    return array

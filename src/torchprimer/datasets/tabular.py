@@ -16,6 +16,7 @@ from torchprimer.datasets.base import DataKind, Transform
 from torchprimer.datasets.csv_io import csv_rows, decode_lines, find_csv, read_source_description
 from torchprimer.datasets.meta import TabularMeta
 from torchprimer.datasets.splits import check_ids, random_split, split_by_time, stratified_split
+from torchprimer.datasets.storage import save_array
 from torchprimer.datasets.tabular_preprocessing import fit, numeric_column, target_column, transform, transform_target
 from torchprimer.errors import UserError
 from torchprimer.params import Tabular
@@ -183,8 +184,8 @@ def prepare(raw: Path, dataset: Tabular, rows: pd.DataFrame, folder: Path) -> Ta
     }
     meta = fit(parts["train"], dataset)
     for part, members in parts.items():
-        np.save(folder / f"{part}_inputs.npy", transform(meta, members))
-        np.save(folder / f"{part}_targets.npy", transform_target(meta, members))
+        save_array(folder / f"{part}_inputs.npy", transform(meta, members))
+        save_array(folder / f"{part}_targets.npy", transform_target(meta, members))
     if dataset.time is not None:  # evaluate plots predictions over the test period
         text = parts["test"][dataset.time]
         times = pd.to_numeric(text, errors="coerce")

@@ -16,6 +16,7 @@ from torchprimer.datasets.base import DataKind, Transform
 from torchprimer.datasets.csv_io import csv_rows, decode_lines, find_csv, read_source_description
 from torchprimer.datasets.meta import TextMeta
 from torchprimer.datasets.splits import check_ids, conflicting_labels, deduplicate, stratified_split
+from torchprimer.datasets.storage import save_array
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Texts
 from torchprimer.predictor.preprocessing import padded, token_ids, tokenizer
@@ -166,9 +167,9 @@ def prepare(raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> Text
     classes = sorted(set(rows["label"]))
     for part in ("train", "validation", "test"):
         members = np.flatnonzero(rows["split"] == part)
-        np.save(folder / f"{part}_inputs.npy", padded([encoded[i] for i in members], length))
+        save_array(folder / f"{part}_inputs.npy", padded([encoded[i] for i in members], length))
         targets = [classes.index(label) for label in rows["label"].iloc[members]]
-        np.save(folder / f"{part}_targets.npy", np.array(targets, np.int64))
+        save_array(folder / f"{part}_targets.npy", np.array(targets, np.int64))
     return TextMeta(
         shape=[length],
         classes=classes,

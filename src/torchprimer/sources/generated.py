@@ -1,6 +1,6 @@
-"""Tables that need no download: written down in params.yaml, drawn from a seed, or shipped with scikit-learn.
+"""Tables without a download: from params.yaml, drawn from a seed, or shipped with scikit-learn.
 
-Each becomes one CSV file, so that from here on they take the same way as all other data.
+Each becomes one CSV file, and is processed like all other data from there on.
 """
 
 import csv
@@ -17,26 +17,26 @@ def make_table(source: Inline | GaussianBlobs | SklearnDataset, name: str, tempo
     if isinstance(source, Inline):
         columns, rows = source.columns, source.rows
     elif isinstance(source, GaussianBlobs):
-        columns, rows = _clouds(source)
+        columns, rows = _blobs(source)
     else:
-        columns, rows = _shipped(source)
+        columns, rows = _sklearn_table(source)
     _write_csv(temporary / name, columns, rows)
     return temporary
 
 
-def _clouds(source: GaussianBlobs) -> tuple[list[str], list[list[int | float | str]]]:
-    """Columns x1, x2, ... and label, the number of the cloud; the first clouds get one more if it does not come out."""
+def _blobs(source: GaussianBlobs) -> tuple[list[str], list[list[int | float | str]]]:
+    """Columns x1, x2, ... and label, the number of the blob; the first blobs get the remaining points."""
     random = np.random.default_rng(source.seed)
     rows: list[list[int | float | str]] = []
     for label, center in enumerate(source.centers):
-        share = len(range(label, source.samples, len(source.centers)))
-        points = random.normal(center, source.std, (share, len(center))).round(6)
+        count = len(range(label, source.samples, len(source.centers)))
+        points = random.normal(center, source.std, (count, len(center))).round(6)
         rows += [[*point, label] for point in points.tolist()]
     return [*(f"x{i + 1}" for i in range(len(source.centers[0]))), "label"], rows
 
 
-def _shipped(source: SklearnDataset) -> tuple[list[str], list[list[int | float | str]]]:
-    """scikit-learn's own names of columns and classes."""
+def _sklearn_table(source: SklearnDataset) -> tuple[list[str], list[list[int | float | str]]]:
+    """With scikit-learn's names of columns and classes."""
     from sklearn import datasets
 
     loaders = {
@@ -44,10 +44,10 @@ def _shipped(source: SklearnDataset) -> tuple[list[str], list[list[int | float |
         "wine": datasets.load_wine,
         "breast_cancer": datasets.load_breast_cancer,
     }
-    found = loaders[source.dataset]()
-    labels = found.target_names[found.target]
-    rows = [[*values, str(label)] for values, label in zip(found.data.tolist(), labels, strict=True)]
-    return [*map(str, found.feature_names), "target"], rows
+    bunch = loaders[source.dataset]()
+    labels = bunch.target_names[bunch.target]
+    rows = [[*values, str(label)] for values, label in zip(bunch.data.tolist(), labels, strict=True)]
+    return [*map(str, bunch.feature_names), "target"], rows
 
 
 def _write_csv(file: Path, columns: Sequence[str], rows: Iterable[Sequence[int | float | str]]) -> None:

@@ -1,4 +1,4 @@
-"""Files from their publisher's own address, gzipped or in an archive as he has them."""
+"""Files from the publisher's address, plain, gzipped or in an archive."""
 
 import gzip
 import http.client
@@ -48,9 +48,9 @@ def _download(url: str, target: Path) -> None:
                 while chunk := response.read(1 << 20):
                     file.write(chunk)
                     bar.update(len(chunk))
-        got = target.stat().st_size
-        if total and got != total:
-            raise SourceError(f"the connection broke after {got} of {total} bytes of {target.name}")
+        size = target.stat().st_size
+        if total and size != total:
+            raise SourceError(f"the connection broke after {size} of {total} bytes of {target.name}")
     except urllib.error.HTTPError as error:
         raise SourceError(f"{target.name}: the server says {error.code} {error.reason}") from None
     except http.client.HTTPException as error:

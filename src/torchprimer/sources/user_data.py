@@ -1,4 +1,4 @@
-"""`torchprimer add-data`: tables and texts of your own, put under data/raw/, where DVC keeps them."""
+"""`torchprimer add-data`: copies tables and texts of the user to data/raw/ and adds them to DVC."""
 
 import re
 import shutil
@@ -12,43 +12,43 @@ from torchprimer.errors import UserError
 from torchprimer.sources import sha256
 
 TABLES, TEXTS = (".csv", ".tsv", ".dat"), ".txt"
-WANTED = "give one table (.csv, .tsv, or KEEL's .dat), or a .txt file for each of two classes or more"
+EXPECTED = "give one table (.csv, .tsv, or KEEL's .dat), or a .txt file for each of two classes or more"
 
 
-def add_data(places: list[Path], name: str) -> None:
-    """Copies a table, or a text file for each class, to data/raw/<name>/ and gives the folder to `dvc add`.
+def add_data(sources: list[Path], name: str) -> None:
+    """Copies a table, or a text file for each class, to data/raw/<name>/ and runs `dvc add` on it.
 
     Raises:
-        UserError: files that are not there or not of text, a name that a download has, or other data of that name.
+        UserError: files that do not exist or are not text, a name that a download or other data has.
     """
-    files = usable(places)
-    target = free_place(name)
-    if not is_there(files, target):
+    files = validate_files(sources)
+    target = target_dir(name)
+    if not already_imported(files, target):
         with atomic_write(target) as folder:
             folder.mkdir()
-            for own_name, file in files.items():
-                shutil.copyfile(file, folder / own_name)
-    give_to_dvc(target, "files")
+            for file_name, file in files.items():
+                shutil.copyfile(file, folder / file_name)
+    dvc_add(target, "files")
     print(f"{', '.join(files)} in {target.relative_to(paths.project())}")
     print(f"next: git add data/raw, and a dataset with `raw: {name}` in params.yaml: see docs/your-own-data.md")
 
 
-def usable(places: list[Path]) -> dict[str, Path]:
-    """The given files by the names that they get: their own, the ending in lower case, as the readers look for it.
+def validate_files(sources: list[Path]) -> dict[str, Path]:
+    """The files by their new names: the suffix in lower case, as the readers expect it.
 
     Raises:
         UserError: one is missing, empty or not of text, or together they are neither a table nor classes of texts.
     """
     files: dict[str, Path] = {}
-    for place in places:
-        file = place.expanduser()
+    for path in sources:
+        file = path.expanduser()
         if not file.exists():
-            raise UserError(f"{file} does not exist: {WANTED}")
+            raise UserError(f"{file} does not exist: {EXPECTED}")
         if file.is_dir():
-            raise UserError(f"{file} is a folder: {WANTED}; a folder of photos goes by `torchprimer add-photos`")
+            raise UserError(f"{file} is a folder: {EXPECTED}; a folder of photos goes by `torchprimer add-photos`")
         if file.suffix.lower() not in (*TABLES, TEXTS):
             raise UserError(
-                f"{file} ends in {file.suffix or 'nothing'}: {WANTED}; a spreadsheet has to be saved as CSV, photos go "
+                f"{file} ends in {file.suffix or 'nothing'}: {EXPECTED}; a spreadsheet has to be saved as CSV, photos go "
                 "by `torchprimer add-photos`"
             )
         check_text(file)
@@ -58,7 +58,7 @@ def usable(places: list[Path]) -> dict[str, Path]:
         files[name] = file
     endings = [Path(name).suffix for name in files]
     if not (len(files) == 1 and endings[0] in TABLES) and not (len(files) > 1 and set(endings) == {TEXTS}):
-        raise UserError(f"{', '.join(files)}: {WANTED}")
+        raise UserError(f"{', '.join(files)}: {EXPECTED}")
     return files
 
 
@@ -82,29 +82,29 @@ def check_text(file: Path) -> None:
         raise UserError(f"{file} is empty")
 
 
-def is_there(files: dict[str, Path], target: Path) -> bool:
-    """Whether data/raw/<name> holds these very files already; nothing is overwritten.
+def already_imported(files: dict[str, Path], target: Path) -> bool:
+    """Whether data/raw/<name> already has exactly these files; nothing is overwritten.
 
     Raises:
-        UserError: it holds others, or DVC knows of others.
+        UserError: it has other files, or DVC tracks other files there.
     """
-    shown, tracked = target.relative_to(paths.project()), target.with_suffix(".dvc")
-    other = f"choose another --name, or delete {shown} and {shown}.dvc first"
+    shown, dvc_file = target.relative_to(paths.project()), target.with_suffix(".dvc")
+    remedy = f"choose another --name, or delete {shown} and {shown}.dvc first"
     if target.exists():
-        there = {path.relative_to(target).as_posix(): sha256(path) for path in target.rglob("*") if path.is_file()}
-        if there != {name: sha256(file) for name, file in files.items()}:
-            raise UserError(f"{shown} is there already, and has other data in it: {other}")
+        existing = {path.relative_to(target).as_posix(): sha256(path) for path in target.rglob("*") if path.is_file()}
+        if existing != {name: sha256(file) for name, file in files.items()}:
+            raise UserError(f"{shown} exists already, with other data in it: {remedy}")
         return True
-    if tracked.exists():
-        raise UserError(f"{shown}.dvc is there already, without its data, which `dvc checkout {shown}` brings: {other}")
+    if dvc_file.exists():
+        raise UserError(f"{shown}.dvc exists already, without its data, which `dvc checkout {shown}` brings: {remedy}")
     return False
 
 
-def free_place(name: str) -> Path:
+def target_dir(name: str) -> Path:
     """data/raw/<name>.
 
     Raises:
-        UserError: the name is not a name, or a download has it.
+        UserError: the name is not valid, or a download has it.
     """
     from torchprimer.params import load
 
@@ -115,17 +115,17 @@ def free_place(name: str) -> Path:
     return paths.raw(name)
 
 
-def give_to_dvc(target: Path, what: str) -> None:
+def dvc_add(target: Path, what: str) -> None:
     """`dvc add`, which writes <target>.dvc beside it.
 
     Raises:
-        UserError: DVC's reason; `what` is in `target` all the same.
+        UserError: with DVC's reason; `what` stays in `target`.
     """
     shown = target.relative_to(paths.project())
     command = [sys.executable, "-m", "dvc", "add", str(shown)]
-    added = subprocess.run(command, cwd=paths.project(), capture_output=True, text=True, check=False)
-    if added.returncode != 0:
+    result = subprocess.run(command, cwd=paths.project(), capture_output=True, text=True, check=False)
+    if result.returncode != 0:
         reason = (
-            " ".join(line for line in added.stderr.splitlines() if line.startswith("ERROR")) or added.stderr.strip()
+            " ".join(line for line in result.stderr.splitlines() if line.startswith("ERROR")) or result.stderr.strip()
         )
         raise UserError(f"the {what} are in {shown}, but `dvc add` failed: {reason}")

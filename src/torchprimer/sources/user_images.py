@@ -1,4 +1,4 @@
-"""`torchprimer add-photos`: photos of your own, checked and put under data/raw/, where DVC keeps them."""
+"""`torchprimer add-photos`: checks photos of the user, copies them to data/raw/ and adds them to DVC."""
 
 import shutil
 from collections import Counter
@@ -10,36 +10,36 @@ from torchprimer import paths
 from torchprimer.atomic import atomic_write
 from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.errors import UserError
-from torchprimer.sources.user_data import free_place, give_to_dvc, is_there
+from torchprimer.sources.user_data import already_imported, dvc_add, target_dir
 
 
-def add_photos(place: Path, name: str) -> None:
-    """Copies a zip (as it is) or a folder (the photos in it) to data/raw/<name>/ and gives it to `dvc add`.
+def add_photos(path: Path, name: str) -> None:
+    """Copies a zip (as it is) or a folder (the photos in it) to data/raw/<name>/ and runs `dvc add` on it.
 
     Raises:
-        UserError: nothing usable there, one class only, a name that a download has, or other data of that name.
+        UserError: no photos, one class only, a name that a download or other data has.
     """
-    place = place.expanduser()
-    if not place.exists():
-        raise UserError(f"{place} does not exist: give a zip or a folder of photos")
-    target = free_place(name)
-    photos = ImageFolder(place)
+    path = path.expanduser()
+    if not path.exists():
+        raise UserError(f"{path} does not exist: give a zip or a folder of photos")
+    target = target_dir(name)
+    photos = ImageFolder(path)
     if len(photos.classes) < 2:
         raise UserError(
-            f"{place} has photos of one class only ('{photos.classes[0]}'): name them like cat.12.jpg and dog.7.jpg, "
+            f"{path} has photos of one class only ('{photos.classes[0]}'): name them like cat.12.jpg and dog.7.jpg, "
             "or put each class into a folder of its own"
         )
-    if target.resolve() in (place.resolve(), *place.resolve().parents):
-        raise UserError(f"{place} lies in {target}, where it would be copied to: give the photos from elsewhere")
-    files = {"photos.zip": place} if place.is_file() else {file: place / file for file in photos.ids}
-    if not is_there(files, target):
+    if target.resolve() in (path.resolve(), *path.resolve().parents):
+        raise UserError(f"{path} lies in {target}, where it would be copied to: give the photos from elsewhere")
+    files = {"photos.zip": path} if path.is_file() else {file: path / file for file in photos.ids}
+    if not already_imported(files, target):
         with atomic_write(target) as folder:
             folder.mkdir()
-            for own_name, file in tqdm(files.items(), desc="copying", delay=1, disable=None, leave=False):
-                (folder / own_name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, folder / own_name)
+            for name_in_raw, file in tqdm(files.items(), desc="copying", delay=1, disable=None, leave=False):
+                (folder / name_in_raw).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, folder / name_in_raw)
     shown = target.relative_to(paths.project())
-    give_to_dvc(target, "photos")
+    dvc_add(target, "photos")
     counts = Counter(photos.labels)
     listed = ", ".join(f"{count:,} {label}" for label, count in sorted(counts.items()))
     print(f"{len(photos.ids):,} photos in {shown}: {listed}")

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from torchprimer import models, paths
 from torchprimer.atomic import atomic_write
 from torchprimer.datasets.meta import FeaturesMeta
-from torchprimer.datasets.storage import SAMPLES_FILE, load_meta, load_split, write_meta
+from torchprimer.datasets.storage import SAMPLES_FILE, create_array, load_meta, load_split, write_meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.params import Params
@@ -47,13 +47,10 @@ def run(params: Params, name: str) -> None:
         extractor.to(device)
         for part in ("train", "validation", "test"):
             inputs = load_split(source, part).inputs
-            rows = np.lib.format.open_memmap(
-                folder / f"{part}_inputs.npy", mode="w+", dtype=np.float32, shape=(len(inputs), width)
-            )
-            for start in tqdm(range(0, len(inputs), BATCH), desc=f"{name}: {part}", disable=None, leave=False):
-                batch = inputs[start : start + BATCH].to(device)
-                rows[start : start + BATCH] = extractor(batch).cpu().numpy()
-            rows.flush()
+            with create_array(folder / f"{part}_inputs.npy", np.float32, (len(inputs), width)) as rows:
+                for start in tqdm(range(0, len(inputs), BATCH), desc=f"{name}: {part}", disable=None, leave=False):
+                    batch = inputs[start : start + BATCH].to(device)
+                    rows[start : start + BATCH] = extractor(batch).cpu().numpy()
             shutil.copyfile(source / f"{part}_targets.npy", folder / f"{part}_targets.npy")
         shutil.copyfile(source / SAMPLES_FILE, folder / SAMPLES_FILE)
         write_meta(
