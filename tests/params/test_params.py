@@ -373,7 +373,7 @@ def test_raw_source_that_no_one_defined(clone: Clone) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "torchprimer: params.yaml: datasets.dogs_vs_cats.raw: 'cifar01': neither under downloads: (mnist, cifar10) nor in "
-        "data/raw (nothing of your own; torchprimer add-photos and add-data bring it there). Did you mean 'cifar10'?\n"
+        "data/raw (no data of your own; torchprimer add-photos and add-data import data). Did you mean 'cifar10'?\n"
     )
     clone.replace("params.yaml", "raw: cifar01", "raw: own")
     (clone.folder / "data/raw/own").mkdir(parents=True)

@@ -9,7 +9,7 @@ import pytest
 from tests.clone import PROJECT, Clone
 from torchprimer import paths
 from torchprimer.errors import UserError
-from torchprimer.sources.user_data import WANTED, add_data
+from torchprimer.sources.user_data import EXPECTED, add_data
 
 TABLE = """
   flowers:
@@ -144,14 +144,14 @@ def test_a_failed_dvc_add_can_be_repeated(clone: Clone, iris: Path) -> None:
 
 
 MISTAKES: list[tuple[list[str], str, str]] = [  # what is given, under which name, the message
-    (["none.csv"], "own", f"{{place}}/none.csv does not exist: {WANTED}"),
+    (["none.csv"], "own", f"{{place}}/none.csv does not exist: {EXPECTED}"),
     (["folder"], "own",
-     f"{{place}}/folder is a folder: {WANTED}; a folder of photos goes by `torchprimer add-photos`"),
+     f"{{place}}/folder is a folder: {EXPECTED}; a folder of photos goes by `torchprimer add-photos`"),
     (["photo.jpg"], "own",
-     f"{{place}}/photo.jpg ends in .jpg: {WANTED}; a spreadsheet has to be saved as CSV, photos go by `torchprimer "
+     f"{{place}}/photo.jpg ends in .jpg: {EXPECTED}; a spreadsheet has to be saved as CSV, photos go by `torchprimer "
      "add-photos`"),
     (["table.xlsx"], "own",
-     f"{{place}}/table.xlsx ends in .xlsx: {WANTED}; a spreadsheet has to be saved as CSV, photos go by `torchprimer "
+     f"{{place}}/table.xlsx ends in .xlsx: {EXPECTED}; a spreadsheet has to be saved as CSV, photos go by `torchprimer "
      "add-photos`"),
     (["photo.csv"], "own", "{place}/photo.csv is not UTF-8 (line 1): save it as UTF-8 first"),
     (["latin1.csv"], "own", "{place}/latin1.csv is not UTF-8 (line 3): save it as UTF-8 first"),
@@ -160,9 +160,9 @@ MISTAKES: list[tuple[list[str], str, str]] = [  # what is given, under which nam
     (["empty.csv"], "own", "{place}/empty.csv is empty"),
     (["blank.csv"], "own", "{place}/blank.csv is empty"),
     (["pos.txt", "empty.txt"], "own", "{place}/empty.txt is empty"),
-    (["pos.txt"], "own", f"pos.txt: {WANTED}"),
-    (["good.csv", "pos.txt"], "own", f"good.csv, pos.txt: {WANTED}"),
-    (["good.csv", "folder/other.csv"], "own", f"good.csv, other.csv: {WANTED}"),
+    (["pos.txt"], "own", f"pos.txt: {EXPECTED}"),
+    (["good.csv", "pos.txt"], "own", f"good.csv, pos.txt: {EXPECTED}"),
+    (["good.csv", "folder/other.csv"], "own", f"good.csv, other.csv: {EXPECTED}"),
     (["pos.txt", "folder/pos.txt"], "own",
      "{place}/pos.txt and {place}/folder/pos.txt have the same name: each needs its own"),
     (["pos.txt", "folder/Pos.TXT"], "own",

@@ -1,7 +1,7 @@
-"""Checks params.yaml before any work is done.
+"""Validates params.yaml before any other stage runs.
 
-By the time a stage could complain, DVC has deleted its outputs. So this stage comes before all others; its output is
-always the same, so that nothing reruns because of it.
+DVC deletes the outputs of a stage before it starts it, so an invalid value has to be found earlier. The output of this
+stage is always the same: no stage reruns because of it.
 """
 
 import os
@@ -15,25 +15,25 @@ from torchprimer.params import Images, Params, Torchvision
 
 def run(params: Params) -> None:
     for name, dataset in params.datasets.items():
-        named = {"raw": dataset.raw}
+        references = {"raw": dataset.raw}
         if isinstance(dataset, Images):
-            named |= {f"classes.{raw}": raw for raw in dataset.classes}
-        for key, raw in named.items():
-            if raw not in params.downloads and not _is_here(paths.raw(raw)):
-                own = sorted({place.stem for place in paths.raw(raw).parent.glob("*.dvc")} - {*params.downloads})
-                guess = did_you_mean(raw, [*own, *params.downloads])
+            references |= {f"classes.{raw}": raw for raw in dataset.classes}
+        for key, raw in references.items():
+            if raw not in params.downloads and not exists_or_tracked(paths.raw(raw)):
+                imported = sorted({file.stem for file in paths.raw(raw).parent.glob("*.dvc")} - {*params.downloads})
+                guess = did_you_mean(raw, [*imported, *params.downloads])
                 raise UserError(
                     f"params.yaml: datasets.{name}.{key}: {raw!r}: neither under downloads: "
-                    f"({', '.join(params.downloads)}) nor in data/raw ({', '.join(own) or 'nothing of your own'}; "
-                    f"torchprimer add-photos and add-data bring it there).{guess}"
+                    f"({', '.join(params.downloads)}) nor in data/raw ({', '.join(imported) or 'no data of your own'}; "
+                    f"torchprimer add-photos and add-data import data).{guess}"
                 )
     for name, experiment in params.experiments.items():
         if experiment.init_from in ("scratch", "imagenet", *params.experiments):
             continue
-        place = Path(os.path.normpath(paths.model(experiment.init_from)))
+        folder = Path(os.path.normpath(paths.model(experiment.init_from)))
         downloaded = {paths.raw(raw) for raw in params.downloads}
-        if not downloaded & {place, *place.parents} and not _is_here(place):
-            raise UserError(f"params.yaml: experiments.{name}.init_from: {experiment.init_from!r}: there is no {place}")
+        if not downloaded & {folder, *folder.parents} and not exists_or_tracked(folder):
+            raise UserError(f"params.yaml: experiments.{name}.init_from: {experiment.init_from!r}: there is no {folder}")
     for name, experiment in params.experiments.items():
         if isinstance(experiment, Torchvision):
             from torchprimer.models.torchvision import check_architecture
@@ -50,6 +50,6 @@ def run(params: Params) -> None:
         file.write_text("params.yaml was read and checked\n", "utf-8")
 
 
-def _is_here(place: Path) -> bool:
-    """Whether it is there, or DVC can bring it."""
-    return place.exists() or place.with_name(f"{place.name}.dvc").exists()
+def exists_or_tracked(path: Path) -> bool:
+    """Whether the path exists, or `dvc checkout` can restore it."""
+    return path.exists() or path.with_name(f"{path.name}.dvc").exists()
