@@ -33,7 +33,9 @@ def run(params: Params) -> None:
         folder = Path(os.path.normpath(paths.model(experiment.init_from)))
         downloaded = {paths.raw(raw) for raw in params.downloads}
         if not downloaded & {folder, *folder.parents} and not exists_or_tracked(folder):
-            raise UserError(f"params.yaml: experiments.{name}.init_from: {experiment.init_from!r}: there is no {folder}")
+            raise UserError(
+                f"params.yaml: experiments.{name}.init_from: {experiment.init_from!r}: there is no {folder}"
+            )
     for name, experiment in params.experiments.items():
         if isinstance(experiment, Torchvision):
             from torchprimer.models.torchvision import check_architecture
