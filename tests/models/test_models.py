@@ -67,7 +67,7 @@ def test_batch_norm_in_eval_is_the_formula() -> None:
 
 
 def test_images_too_small_for_the_network() -> None:
-    with pytest.raises(UserError, match="images of 8 x 8 pixels are used up after block 2 of 2"):
+    with pytest.raises(UserError, match="images of 8 x 8 pixels shrink to nothing in block 2 of 2"):
         build("mnist_cnn", DIGITS.model_copy(update={"shape": [1, 8, 8]}))
 
 

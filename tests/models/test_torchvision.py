@@ -19,7 +19,7 @@ from torchprimer.datasets.storage import SAMPLES_FILE, load_meta, write_meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models import mlp, torchvision
-from torchprimer.models.efficientnet_lite import EfficientNetLite, SameConv2d, enlarged
+from torchprimer.models.efficientnet_lite import EfficientNetLite, SameConv2d, upscaled
 from torchprimer.params import experiments as params
 from torchprimer.stages import extract_features
 from torchprimer.training.transfer import freeze, load_initial_weights
@@ -82,7 +82,7 @@ def test_one_training_step(architecture: str, side: int) -> None:
 
 
 def test_same_answers_as_torchvision() -> None:
-    """The two parts together are torchvision's own net, and `own_name` finds each of its tensors."""
+    """The two parts together are torchvision's own net, and `map_key` finds each of its tensors."""
     zoo = torchvision.torchvision_models()
     for architecture, side in (("resnet18", 40), ("squeezenet1_0", 40), ("vgg11", 40), ("vit_b_32", 64)):
         settings = {"image_size": side} if architecture.startswith("vit") else {}
@@ -106,7 +106,7 @@ def test_own_classifier_on_the_features_own_size() -> None:
 
 
 def test_unknown_architecture() -> None:
-    with pytest.raises(UserError, match=r"'resnet19' is none of .* Did you mean 'resnet1[0-9]*'\? There are: alexnet"):
+    with pytest.raises(UserError, match=r"'resnet19' is not .* Did you mean 'resnet1[0-9]*'\? One of: alexnet"):
         torchvision.check_architecture("resnet19")
     with pytest.raises(UserError, match="fcn_resnet50"):  # segmentation
         torchvision.check_architecture("fcn_resnet50")
@@ -114,13 +114,11 @@ def test_unknown_architecture() -> None:
 
 
 def test_image_size_is_checked() -> None:
-    with pytest.raises(
-        UserError, match="inception_v3: images of 32 x 32 pixels do not suit it; set min_input_size: 80"
-    ):
+    with pytest.raises(UserError, match="inception_v3: images of 32 x 32 pixels are too small; set min_input_size: 80"):
         build("inception_v3", 32)
     with pytest.raises(UserError, match=r"vit_b_16: images of 40 x 40 .* patch size.*set min_input_size: 224"):
         build("vit_b_16", 40)
-    with pytest.raises(UserError, match=r"images of 15 x 15 pixels are too small.* enlarge: 3 or more"):
+    with pytest.raises(UserError, match=r"images of 15 x 15 pixels are too small.* upscale: 3 or more"):
         models.build(make_experiment(model="efficientnet_lite", upscale=2), pets(15))
     assert build("inception_v3", 32, min_input_size=80).eval()(pixels(32)).shape == (2, 3)
 
@@ -137,9 +135,9 @@ def test_small_images_are_scaled_up() -> None:
     """To `min_input_size`, no further; larger ones (photos, with the same experiment) stay as they are."""
     net = build("shufflenet_v2_x0_5", 32, min_input_size=48).net
     for side, expected in ((32, 48), (48, 48), (64, 64)):
-        assert net.prepared(torch.randn(1, 3, side, side)).shape[-2:] == (expected, expected)
+        assert net.prepare(torch.randn(1, 3, side, side)).shape[-2:] == (expected, expected)
     slope = torch.linspace(0, 1, 32).expand(1, 3, 32, 32)
-    scaled = net.prepared(slope)[0, 0, 7]
+    scaled = net.prepare(slope)[0, 0, 7]
     torch.testing.assert_close(scaled.diff()[4:-4], torch.full((39,), 32 / 48 / 31))  # a slope is still one
 
 
@@ -154,12 +152,12 @@ def test_onnx(tmp_path: Path, min_input_size: int | None) -> None:
 
 def test_efficientnet_enlarges_images() -> None:
     """So many times, but no further than to what its weights were made on."""
-    assert [enlarged(side, 2) for side in (32, 100, 128, 224, 300)] == [64, 200, 224, 224, 300]
-    net = EfficientNetLite(3, enlarge=2).eval()
+    assert [upscaled(side, 2) for side in (32, 100, 128, 224, 300)] == [64, 200, 224, 224, 300]
+    net = EfficientNetLite(3, upscale=2).eval()
     images = torch.randn(2, 3, 40, 40)
     with torch.no_grad():
         got = net(images)
-        net.enlarge = 1
+        net.upscale = 1
         torch.testing.assert_close(got, net(nn.functional.interpolate(images, scale_factor=2, mode="bilinear")))
 
 
@@ -185,7 +183,7 @@ def test_efficientnet_is_the_published_one(real_raw: Callable[[str], Path]) -> N
     torch.testing.assert_close(logits[:5], expected, rtol=0, atol=1e-4)
 
     model = models.build(make_experiment(model="efficientnet_lite", dropout=0.2), pets(32))
-    assert load_initial_weights(model, "../data/raw/efficientnet_lite0", folder).fresh == ["_fc.weight", "_fc.bias"]
+    assert load_initial_weights(model, "../data/raw/efficientnet_lite0", folder).new == ["_fc.weight", "_fc.bias"]
     torch.testing.assert_close(  # what they expect of pixels: TensorFlow's (x - 127) / 128
         model.normalize(torch.tensor([0, 127, 255], dtype=torch.uint8).view(1, 1, 1, 3).expand(1, 3, 1, 3))[0, 0, 0],
         torch.tensor([-127 / 128, 0.0, 1.0]),

@@ -100,8 +100,8 @@ def test_from_another_experiment(tmp_path: Path) -> None:
     source, model = model_of(8, 1), model_of(2, 2)
     own = copy.deepcopy(model.state_dict())
     report = load_initial_weights(model, "cifar8", trained(tmp_path / "cifar8", source))
-    assert report.fresh == ["classifier.weight", "classifier.bias"]
-    assert str(report) == "120 of 122 tensors taken over; fresh: classifier.weight, classifier.bias"
+    assert report.new == ["classifier.weight", "classifier.bias"]
+    assert str(report) == "120 of 122 tensors transferred; new: classifier.weight, classifier.bias"
     for name, tensor in model.state_dict().items():
         kept = name.startswith("net.classifier")
         assert torch.equal(tensor, (own if kept else source.state_dict())[name]), name
@@ -110,7 +110,7 @@ def test_from_another_experiment(tmp_path: Path) -> None:
 def test_from_scratch_is_untouched() -> None:
     model = model_of(2, 3)
     own = copy.deepcopy(model.state_dict())
-    assert load_initial_weights(model, "scratch", Path("nowhere")).taken == []
+    assert load_initial_weights(model, "scratch", Path("nowhere")).transferred == []
     assert all(torch.equal(tensor, own[name]) for name, tensor in model.state_dict().items())
 
 
@@ -138,7 +138,7 @@ def test_from_a_file(tmp_path: Path, suffix: str, naming: str) -> None:
     else:
         save_file({key: tensor.contiguous() for key, tensor in weights.items()}, file)
     for place in (file, file.parent):
-        assert load_initial_weights(model, "../mine", place).fresh == []
+        assert load_initial_weights(model, "../mine", place).new == []
         assert torch.equal(model.net.features.layer4[0].conv1.weight, source.net.features.layer4[0].conv1.weight)
         assert torch.equal(model.net.classifier.weight, source.net.classifier.weight)
 
@@ -147,37 +147,37 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     model = model_of(2, 2)
     folder = trained(tmp_path / "vgg", model_of(2, 1, architecture="vgg11"))
     with pytest.raises(
-        UserError, match=r"init_from: vgg: these weights are of another architecture: 120 of 122 .*not there"
+        UserError, match=r"init_from: vgg: these weights are of another architecture: 120 of 122 .*missing\)"
     ):
         load_initial_weights(model, "vgg", folder)
     narrow = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     narrow["net.features.layer1.0.conv1.weight"] = narrow["net.features.layer1.0.conv1.weight"][:8].contiguous()
     save_file(narrow, tmp_path / "narrow.safetensors")
-    with pytest.raises(UserError, match=r"layer1.0.conv1.weight \(8 x 64 x 3 x 3 there, 64 x 64 x 3 x 3 here\)"):
+    with pytest.raises(UserError, match=r"layer1.0.conv1.weight \(8 x 64 x 3 x 3 instead of 64 x 64 x 3 x 3\)"):
         load_initial_weights(model, "narrow", tmp_path / "narrow.safetensors")
 
 
 def test_files_that_are_no_weights(tmp_path: Path) -> None:
     model = model_of(2, 2)
-    with pytest.raises(UserError, match="there is nothing at"):
+    with pytest.raises(UserError, match="x does not exist"):
         load_initial_weights(model, "../x", tmp_path / "x")
-    with pytest.raises(UserError, match=r"one file of weights \(.*\) should be in .*; found: none"):
+    with pytest.raises(UserError, match=r"must contain one file of weights \(.*\); it has: none"):
         load_initial_weights(model, "../x", tmp_path)
     for name in ("a.pth", "b.safetensors"):
         (tmp_path / name).write_bytes(b"no weights at all")
-        with pytest.raises(UserError, match=f"{name} is no file of weights that can be read"):
+        with pytest.raises(UserError, match=f"{name} is not a readable file of weights"):
             load_initial_weights(model, "x", tmp_path / name)
-    with pytest.raises(UserError, match=r"found: a.pth, b.safetensors"):
+    with pytest.raises(UserError, match=r"it has: a.pth, b.safetensors"):
         load_initial_weights(model, "x", tmp_path)
     for content in (b"root:x:0:0:root:/root:/bin/bash\n", b"seed: 0\nlr:\n", b"."):  # IndexError inside of torch.load
         (tmp_path / "a.pth").write_bytes(content)
-        with pytest.raises(UserError, match=r"init_from: x: a.pth is no file of weights that can be read"):
+        with pytest.raises(UserError, match=r"init_from: x: a.pth is not a readable file of weights"):
             load_initial_weights(model, "x", tmp_path / "a.pth")
     torch.save([1, 2], tmp_path / "a.pth")
-    with pytest.raises(UserError, match="holds no tensors by name"):
+    with pytest.raises(UserError, match="contains no tensors by key"):
         load_initial_weights(model, "x", tmp_path / "a.pth")
     torch.save({"net": Path("code that would run")}, tmp_path / "a.pth")  # an object, not a tensor
-    with pytest.raises(UserError, match="is no file of weights that can be read"):
+    with pytest.raises(UserError, match="is not a readable file of weights"):
         load_initial_weights(model, "x", tmp_path / "a.pth")
 
 
@@ -190,7 +190,7 @@ def test_imagenet_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     torch.save(theirs, tmp_path / "hub" / "checkpoints" / address.rpartition("/")[2])
     model = model_of(2, 5)
-    assert load_initial_weights(model, "imagenet", Path("nowhere")).fresh == ["classifier.weight", "classifier.bias"]
+    assert load_initial_weights(model, "imagenet", Path("nowhere")).new == ["classifier.weight", "classifier.bias"]
     assert torch.equal(model.net.features.conv1.weight, theirs["conv1.weight"])
     torch.testing.assert_close(model.normalize.mean.flatten(), torch.tensor([0.485, 0.456, 0.406]))
     torch.testing.assert_close(model.normalize.std.flatten(), torch.tensor([0.229, 0.224, 0.225]))
@@ -201,11 +201,11 @@ def test_imagenet_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
     monkeypatch.setenv("no_proxy", "")
-    with pytest.raises(UserError, match=r"weights of resnet18 cannot be fetched .* put it into .*checkpoints"):
+    with pytest.raises(UserError, match=r"weights of resnet18 cannot be downloaded .* put it into .*checkpoints"):
         load_initial_weights(model_of(2, 5), "imagenet", Path("nowhere"))
     lite = nn.Sequential()
     lite.add_module("net", EfficientNetLite(2))
-    with pytest.raises(UserError, match="only model: torchvision finds such weights"):
+    with pytest.raises(UserError, match="only model: torchvision has such weights"):
         load_initial_weights(lite, "imagenet", Path("nowhere"))
 
 
@@ -277,7 +277,7 @@ def test_names_are_whole() -> None:
 def test_freezing_what_is_not_there() -> None:
     model = model_of(2, 4)
     with pytest.raises(
-        UserError, match=r"freeze: 'layer1': no weights of this name; at the top: features, classifier \("
+        UserError, match=r"freeze: 'layer1': no weights of this name; at the top level: features, classifier \("
     ):
         freeze(model, ["layer1"])
     with pytest.raises(UserError, match="nothing is left to train"):

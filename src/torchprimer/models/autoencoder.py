@@ -1,7 +1,7 @@
-"""Autoencoder: a multilayer perceptron that has to give back its input through a layer of very few numbers.
+"""Autoencoder: a multilayer perceptron that reconstructs its input through a bottleneck of very few units.
 
-What it teaches: what a network must keep of an image if it may keep only three numbers; no classes are needed to learn
-it. Hinton, Salakhutdinov 2006.
+What it teaches: which features of an image a network preserves in a latent vector of three numbers, without labels.
+Hinton, Salakhutdinov 2006.
 """
 
 import math
@@ -25,9 +25,9 @@ class Autoencoder(nn.Module):
         self.decoder = nn.Sequential(*_layers(widths[::-1]), nn.Sigmoid(), nn.Unflatten(1, shape))
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """The code of each image: shape (N, last width), any real numbers."""
-        codes: torch.Tensor = self.encoder(images)
-        return codes
+        """The latent vector of each image: shape (N, last width), any real numbers."""
+        latents: torch.Tensor = self.encoder(images)
+        return latents
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         reconstructions: torch.Tensor = self.decoder(self.encode(images))
@@ -35,7 +35,7 @@ class Autoencoder(nn.Module):
 
 
 def build(experiment: "params.Autoencoder", meta: "Meta", _outputs: int) -> Autoencoder:
-    """Images of `meta.shape` (C, H, W) -> each width of `hidden`, of which the last is the code -> back again."""
+    """Images of `meta.shape` (C, H, W) -> each width of `hidden`, the last one of the latent vector -> the same in reverse."""
     shape = tuple(meta.shape)
     return Autoencoder([math.prod(shape), *experiment.hidden], shape)
 
@@ -43,6 +43,6 @@ def build(experiment: "params.Autoencoder", meta: "Meta", _outputs: int) -> Auto
 def _layers(widths: list[int]) -> list[nn.Module]:
     """Linear layers with a ReLU between them, none after the last."""
     layers: list[nn.Module] = []
-    for before, after in pairwise(widths):
-        layers += [nn.Linear(before, after), nn.ReLU()]
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return layers[:-1]

@@ -1,8 +1,8 @@
-"""Bag of words: how often each word is in a text, whatever the order, then linear layers.
+"""Bag of words: relative frequencies of the words of a text, in any order, then linear layers.
 
-What it teaches: a text becomes a vector with a place for each word of the vocabulary, nearly all of it zeros, so the
-first layer adds up the weights of the words that are there and skips the rest. Bag of words: Harris 1954; averaged
-word vectors before linear layers: Iyyer et al. 2015.
+What it teaches: a text becomes a sparse vector with an element for each word of the vocabulary, so the first layer only
+sums the weights of the words in the text. Bag of words: Harris 1954; averaged word vectors before linear layers: Iyyer
+et al. 2015.
 """
 
 import itertools
@@ -21,40 +21,41 @@ if TYPE_CHECKING:
 
 
 class BagOfWords(nn.Module):
-    """The numbers of a text's words, int, N x L (0: padding) -> a linear layer on their relative frequencies.
+    """Token ids of texts, int, N x L (0: padding) -> a linear layer on their relative word frequencies.
 
-    Equal to `nn.Linear(words, features)` on dense vectors that hold, for each word, its share of the text's words:
-    the mean of the weights of the words of a text is that product, without the zeros. A text without words gives the
-    bias.
+    Equal to `nn.Linear(words, features)` on dense vectors of relative word frequencies: the product is the mean of the
+    weights of a text's words. A text without words gives the bias.
+
+    `nn.EmbeddingBag` on padded texts is not faster, and sums gradients in another order.
     """
 
     def __init__(self, words: int, features: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(words + 1, features))  # row 0, padding, is never read
+        self.weight = nn.Parameter(torch.empty(words + 1, features))  # row 0, of padding, is not used
         self.bias = nn.Parameter(torch.empty(features))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """As nn.Linear starts: uniform up to 1 / sqrt(words) both ways."""
+        """As nn.Linear: uniform between -1 / sqrt(words) and 1 / sqrt(words)."""
         bound = 1 / math.sqrt(len(self.weight) - 1)
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.uniform_(self.bias, -bound, bound)
 
     def forward(self, texts: torch.Tensor) -> torch.Tensor:
-        if torch.compiler.is_exporting():  # ONNX has no such operator: there it is the dense product
+        if torch.compiler.is_exporting():  # ONNX has no such operator: the dense product instead
             return frequencies(texts, len(self.weight) - 1) @ self.weight[1:] + self.bias
-        known = texts != 0
-        lengths = known.sum(1)
+        is_word = texts != 0
+        lengths = is_word.sum(1)
         starts = lengths.cumsum(0) - lengths
-        # all words of the batch in a row, without the padding; of no words the mean is zero
-        return F.embedding_bag(texts[known], self.weight, starts, mode="mean") + self.bias
+        # all words of the batch concatenated, without padding; the mean of no words is zero
+        return F.embedding_bag(texts[is_word], self.weight, starts, mode="mean") + self.bias
 
 
 def frequencies(texts: torch.Tensor, words: int) -> torch.Tensor:
-    """Dense vectors: the share of each word among the words of a text, float32, N x `words`; no words, all zeros."""
-    known = (texts != 0).float()
-    counts = known.new_zeros(len(texts), words + 1).scatter_add(1, texts.long(), known)
-    return counts[:, 1:] / known.sum(1, keepdim=True).clamp(min=1)
+    """Dense vectors of relative word frequencies, float32, N x `words`; zeros for a text without words."""
+    is_word = (texts != 0).float()
+    counts = is_word.new_zeros(len(texts), words + 1).scatter_add(1, texts.long(), is_word)
+    return counts[:, 1:] / is_word.sum(1, keepdim=True).clamp(min=1)
 
 
 def build(experiment: "params.BagOfWords", meta: "Meta", outputs: int) -> nn.Sequential:

@@ -1,6 +1,6 @@
 """Convolutional network: blocks of convolution, ReLU and pooling, then linear layers.
 
-What it teaches: the same small filter looks everywhere, so far fewer weights see far more. LeCun, Bottou, Bengio,
+What it teaches: the same small filter is applied everywhere, so few weights cover a whole image. LeCun, Bottou, Bengio,
 Haffner 1998; batch norm: Ioffe, Szegedy 2015; dropout: Srivastava et al. 2014.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ChannelsLast(nn.Module):
-    """Same values, stored pixel by pixel: convolutions on a CPU and on tensor cores are up to twice as fast."""
+    """Changes the memory format to channels last: up to twice as fast convolutions on CPUs and tensor cores."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images.contiguous(memory_format=torch.channels_last)
@@ -27,25 +27,25 @@ def build(experiment: "params.CNN", meta: "Meta", outputs: int) -> nn.Sequential
     """Images of `meta.shape` (C, H, W) -> a block for each of `channels`, a layer for each of `hidden`, `outputs`.
 
     Raises:
-        UserError: the images are too small for so many blocks.
+        UserError: the images are too small for that many blocks.
     """
     shape = meta.shape
     channels, height, width = shape
     layers: list[nn.Module] = [ChannelsLast()]
-    if experiment.input_padding:  # edges repeated: the background goes on
+    if experiment.input_padding:  # repeats the edges: continues the background
         layers.append(nn.ReplicationPad2d(experiment.input_padding))
         height, width = height + 2 * experiment.input_padding, width + 2 * experiment.input_padding
     for block, filters in enumerate(experiment.channels, 1):
         layers.append(nn.Conv2d(channels, filters, experiment.kernel_size, padding=experiment.padding))
         if experiment.batch_norm:
             layers.append(nn.BatchNorm2d(filters))
-        layers += [nn.MaxPool2d(2), nn.ReLU()]  # in this order the result is the same, and ReLU has a quarter to do
+        layers += [nn.MaxPool2d(2), nn.ReLU()]  # equal to ReLU first, with a quarter of the work
         height, width = ((side + 2 * experiment.padding - experiment.kernel_size + 1) // 2 for side in (height, width))
         channels = filters
         if min(height, width) < 1:
             raise UserError(
-                f"model cnn: images of {shape[1]} x {shape[2]} pixels are used up after block {block} of "
-                f"{len(experiment.channels)}: fewer numbers under channels, a smaller kernel_size, or more padding"
+                f"model cnn: images of {shape[1]} x {shape[2]} pixels shrink to nothing in block {block} of "
+                f"{len(experiment.channels)}: use fewer channels entries, a smaller kernel_size, or more padding"
             )
     layers.append(nn.Flatten())
     features = channels * height * width

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0: inverted bottlenecks with depthwise convolutions, small and exact, made for phones.
+"""EfficientNet-Lite0: inverted bottlenecks with depthwise convolutions, a small and accurate network for phones.
 
-What it teaches: a depthwise and a 1 x 1 convolution do the work of a full one at a tenth of the cost; and what weights
-that have seen ImageNet know of cats and dogs already. Tan, Le 2019 (Lite: ReLU6, no squeeze-and-excitation); inverted
+What it teaches: a depthwise and a 1 x 1 convolution replace a full one at a tenth of the cost; features learnt on
+ImageNet distinguish cats and dogs. Tan, Le 2019 (Lite: ReLU6, no squeeze-and-excitation); inverted
 bottlenecks: Sandler et al. 2018; stochastic depth: Huang et al. 2016. Layers have the names of the published weights.
 """
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torchprimer.datasets.meta import Meta
     from torchprimer.params import experiments as params
 
-PIXELS = ([127 / 255], [128 / 255])  # mean and deviation that the published weights expect, the same for each channel
-SIDE = 224  # pixels, of the images that they were made on
+PIXELS = ([127 / 255], [128 / 255])  # mean and deviation that the published weights expect, for every channel
+SIDE = 224  # pixels, of the images that the weights were trained on
 STAGES = (  # blocks, kernel, stride of the first, expansion, channels
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -29,7 +29,7 @@ STAGES = (  # blocks, kernel, stride of the first, expansion, channels
     (1, 3, 1, 6, 320),
 )
 STEM, HEAD = 32, 1280
-DROP_BLOCK = 0.2  # times the share of the blocks before this one: 0 for the first
+DROP_BLOCK = 0.2  # times the fraction of blocks before this one: 0 for the first
 
 
 class SameConv2d(nn.Conv2d):
@@ -42,21 +42,21 @@ class SameConv2d(nn.Conv2d):
         (kernel, _), (stride, _) = self.kernel_size, self.stride
         height, width = (max((-(-s // stride) - 1) * stride + kernel - s, 0) for s in images.shape[-2:])
         padding = (height // 2, width // 2)
-        if height % 2 or width % 2:  # the same on both sides needs no copy
+        if height % 2 or width % 2:  # equal padding on both sides needs no copy
             images = F.pad(images, (width // 2, width - width // 2, height // 2, height - height // 2))
             padding = (0, 0)
         return F.conv2d(images, self.weight, None, self.stride, padding, 1, self.groups)
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """With TensorFlow's numbers of that time."""
+    """With the epsilon and momentum of the TensorFlow implementation."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=1e-3, momentum=0.01)
 
 
 class Block(nn.Module):
-    """Widens with 1 x 1, looks around channel by channel, narrows with 1 x 1; its input is added where it fits."""
+    """Inverted bottleneck: 1 x 1 expansion, depthwise convolution, 1 x 1 projection; residual where shapes are equal."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, drop: float) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Block(nn.Module):
         x = self._bn2(self._project_conv(x))
         if not self.adds:
             return x
-        if self.training and self.drop:  # the whole block is left out for some of the images
+        if self.training and self.drop:  # stochastic depth: skips the block for some of the images
             x = x * (torch.rand(len(x), 1, 1, 1, device=x.device) >= self.drop) / (1 - self.drop)
         return x + images
 
@@ -84,12 +84,12 @@ class EfficientNetLite(nn.Module):
     """Normalised images, float32, N x C x H x W -> logits, N x K.
 
     Attributes:
-        enlarge: how many times larger images are made first, as far as to `SIDE`.
+        upscale: factor by which images are enlarged first, up to `SIDE` pixels.
     """
 
-    def __init__(self, outputs: int, *, enlarge: int = 1, dropout: float = 0.0) -> None:
+    def __init__(self, outputs: int, *, upscale: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
-        self.enlarge, self.dropout = enlarge, dropout
+        self.upscale, self.dropout = upscale, dropout
         self._conv_stem, self._bn0 = SameConv2d(3, STEM, 3, 2), BatchNorm(STEM)
         total = sum(blocks for blocks, *_ in STAGES)
         self._blocks = nn.ModuleList()
@@ -108,8 +108,8 @@ class EfficientNetLite(nn.Module):
         return logits
 
     def extract(self, images: torch.Tensor) -> torch.Tensor:
-        """What the last layer gets to see of each image: float32, N x 1280."""
-        side = enlarged(images.shape[-1], self.enlarge)
+        """The inputs of the last layer: float32, N x 1280."""
+        side = upscaled(images.shape[-1], self.upscale)
         if side > images.shape[-1]:
             images = F.interpolate(images, (side, side), mode="bilinear")
         x = images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
@@ -119,27 +119,27 @@ class EfficientNetLite(nn.Module):
         return F.relu6(self._bn1(self._conv_head(x))).mean((2, 3))
 
 
-def enlarged(side: int, times: int) -> int:
-    """The side in pixels of images that were `side` wide; those larger than `SIDE` stay as they are."""
-    return max(side, min(side * times, SIDE))
+def upscaled(side: int, factor: int) -> int:
+    """Side in pixels after upscaling; images larger than `SIDE` are not changed."""
+    return max(side, min(side * factor, SIDE))
 
 
 def build(experiment: "params.EfficientNetLite", meta: "Meta", outputs: int) -> EfficientNetLite:
-    """EfficientNet-Lite0 with fresh weights and `outputs` logits.
+    """EfficientNet-Lite0 with new weights and `outputs` logits.
 
     Args:
-        experiment: enlarge, dropout (in front of the last layer).
-        meta: of the images: shape (C, H, W).
+        experiment: `dropout` is before the last layer.
+        meta: of images, shape (C, H, W).
 
     Raises:
-        UserError: images smaller than 32 pixels, of which nothing would be left in the last blocks.
+        UserError: images smaller than 32 pixels, which would shrink to nothing in the last blocks.
     """
     side = meta.shape[-1]
-    if enlarged(side, experiment.upscale) < 32:
+    if upscaled(side, experiment.upscale) < 32:
         raise UserError(
             f"model efficientnet_lite: images of {side} x {side} pixels are too small, it halves them five times; set "
-            f"enlarge: {-(-32 // side)} or more (they are scaled inside the model), or a larger image_size"
+            f"upscale: {-(-32 // side)} or more (they are scaled inside the model), or a larger image_size"
         )
-    net = EfficientNetLite(outputs, enlarge=experiment.upscale, dropout=experiment.dropout)
+    net = EfficientNetLite(outputs, upscale=experiment.upscale, dropout=experiment.dropout)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own stub
     return net

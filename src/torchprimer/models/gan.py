@@ -1,6 +1,6 @@
-"""Generative adversarial networks: a generator turns noise into images, a discriminator tells them from real ones.
+"""Generative adversarial networks: a generator maps noise to images, a discriminator tells them from real ones.
 
-What it teaches: images that nobody drew, from a loss that is itself a network in training. Dense: Goodfellow et al.
+What it teaches: generating images, with a loss that is itself a trained network. Dense: Goodfellow et al.
 2014; convolutional (DCGAN): Radford, Metz, Chintala 2015.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torchprimer.params import experiments as params
 
 
-NORMALIZED_INPUT = False  # it takes noise
+NORMALIZED_INPUT = False  # the input is noise
 
 
 class GAN(nn.Module):
@@ -28,7 +28,7 @@ class GAN(nn.Module):
     Attributes:
         generator: noise (N, Z) -> images (N, C, H, W), -1..1.
         discriminator: such images -> logits (N, 1), high for real ones.
-        latent_dim: Z.
+        latent_dim: Z, length of the noise vector.
     """
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, latent_dim: int) -> None:
@@ -46,18 +46,18 @@ class GAN(nn.Module):
         return logits
 
     def noise(self, count: int, seed: int) -> torch.Tensor:
-        """Standard normal, shape (count, Z), on the CPU: the same for the same seed, whatever else is drawn."""
+        """Standard normal, shape (count, Z), on the CPU; independent of the global random state."""
         return torch.randn(count, self.latent_dim, generator=torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
     def images(self, noise: torch.Tensor) -> torch.Tensor:
-        """uint8 images (N, C, H, W) on the CPU; batch norm takes its running statistics, so each is by itself."""
+        """uint8 images (N, C, H, W) on the CPU, in eval mode: each is independent of the others."""
         was_training = self.training
         self.eval()
         device = next(self.parameters()).device
-        made = [(255 * self(part.to(device))).round().to(torch.uint8).cpu() for part in noise.split(500)]
+        batches = [(255 * self(part.to(device))).round().to(torch.uint8).cpu() for part in noise.split(500)]
         self.train(was_training)
-        return torch.cat(made)
+        return torch.cat(batches)
 
 
 def scaled(images: torch.Tensor) -> torch.Tensor:
@@ -69,11 +69,11 @@ def build(experiment: "params.GAN", meta: "Meta", _outputs: int) -> GAN:
     """Both networks for images of `meta.shape` (C, H, W).
 
     Args:
-        experiment: architecture (`dense`, `convolutional`), noise (Z), generator and discriminator: widths of their hidden
-            layers; convolutional: channels, and each of them halves or doubles the image.
+        experiment: `generator` and `discriminator` are the widths of their hidden layers; with architecture convolutional
+            numbers of channels, each of a layer that doubles or halves the image.
 
     Raises:
-        UserError: the images cannot be halved that often.
+        UserError: the image size cannot be halved that often.
     """
     shape, noise = tuple(meta.shape), experiment.latent_dim
     networks = _convolutional if experiment.architecture == "convolutional" else _dense
@@ -98,13 +98,13 @@ def _dense(noise: int, up: list[int], down: list[int], shape: tuple[int, ...]) -
 
 
 def _convolutional(noise: int, up: list[int], down: list[int], shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
-    """DCGAN: strides, no pooling; batch norm but for the generator's last layer and the discriminator's first."""
+    """DCGAN: strides, no pooling; batch norm except in the last layer of the generator and the first of the discriminator."""
     channels, height, width = shape
     for key, times in (("generator", len(up)), ("discriminator", len(down))):
         if height % 2**times or width % 2**times:
             raise UserError(
                 f"model gan, architecture convolutional: images of {height} x {width} pixels cannot be halved {times} "
-                f"times; fewer numbers under {key}, or an image_size that can be divided by {2**times}"
+                f"times; use fewer numbers under {key}, or an image_size that is a multiple of {2**times}"
             )
     small = (up[0], height >> len(up), width >> len(up))
     layers: list[nn.Module] = [nn.Linear(noise, math.prod(small), bias=False), nn.Unflatten(1, small)]
@@ -120,5 +120,5 @@ def _convolutional(noise: int, up: list[int], down: list[int], shape: tuple[int,
     discriminator = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features, 1))
     for layer in (*generator, *discriminator):
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(layer.weight, std=0.02)  # the paper's
+            nn.init.normal_(layer.weight, std=0.02)  # as in the paper
     return generator, discriminator

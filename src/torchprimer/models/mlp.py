@@ -1,7 +1,6 @@
 """Multilayer perceptron: linear layers with a nonlinearity between them.
 
-What it teaches: it sees an image as a row of numbers and knows nothing of neighbours; depth helps only because of the
-nonlinearity. Rumelhart, Hinton, Williams 1986; ReLU: Nair, Hinton 2010.
+What it teaches: an image is a vector without neighbourhood; depth helps only because of the nonlinearity. Rumelhart, Hinton, Williams 1986; ReLU: Nair, Hinton 2010.
 """
 
 import math

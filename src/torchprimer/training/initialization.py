@@ -1,6 +1,6 @@
-"""Initial weights by name, for what PyTorch starts otherwise.
+"""Weight initialisation by name, in place of PyTorch's default.
 
-What it teaches: weights too small and the signal dies on its way through the layers, too large and it explodes.
+What it teaches: with weights too small the signal vanishes on its way through the layers, too large and it explodes.
 Xavier keeps its variance through linear layers (Glorot, Bengio 2010), Kaiming through ReLU (He, Zhang, Ren, Sun 2015).
 """
 
@@ -11,27 +11,27 @@ LAYERS = (
 )  # fmt: skip
 
 
-def initialize(net: nn.Module, how: str) -> None:
-    """Draws the weights of all linear and convolution layers anew, from PyTorch's random state; biases become 0.
+def initialize(net: nn.Module, scheme: str) -> None:
+    """Initialises all linear and convolution layers again, from PyTorch's random state; biases become 0.
 
     Args:
-        how: `default` (nothing is touched), `xavier` (uniform, variance 2 / (fan_in + fan_out)), `kaiming` (normal,
-            variance 2 / fan_in), `normal` (deviation 0.01), or `ones` (weights 1, for looking at gradients).
+        scheme: `default` (no change), `xavier` (uniform, variance 2 / (fan_in + fan_out)), `kaiming` (normal,
+            variance 2 / fan_in), `normal` (deviation 0.01), or `ones` (weights 1, to study gradients).
     """
-    if how == "default":
+    if scheme == "default":
         return
     for layer in net.modules():
         if not isinstance(layer, LAYERS):
             continue
-        if how == "xavier":
+        if scheme == "xavier":
             nn.init.xavier_uniform_(layer.weight)
-        elif how == "kaiming":
+        elif scheme == "kaiming":
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        elif how == "normal":
+        elif scheme == "normal":
             nn.init.normal_(layer.weight, std=0.01)
-        elif how == "ones":
+        elif scheme == "ones":
             nn.init.ones_(layer.weight)
         else:
-            raise ValueError(f"no initialisation {how!r}")
+            raise ValueError(f"no initialisation {scheme!r}")
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)

@@ -1,4 +1,4 @@
-"""Where the weights of a training start, and which of them stay as they are: transfer learning."""
+"""Transfer learning: initial weights of another model, and frozen layers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,72 +17,72 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 
 @dataclass(frozen=True)
 class TransferReport:
-    """What a model took over.
+    """Which initial weights of a model are of another model.
 
     Attributes:
-        taken: names of the tensors that came from elsewhere.
-        fresh: names of those that did not: the last layers, sized to other classes.
+        transferred: keys of the tensors that were copied.
+        new: keys of those that were not: the last layers, for other classes.
     """
 
-    taken: list[str]
-    fresh: list[str]
+    transferred: list[str]
+    new: list[str]
 
     def __str__(self) -> str:
-        fresh = f"; fresh: {_listed(self.fresh)}" if self.fresh else ""
-        return f"{len(self.taken)} of {len(self.taken) + len(self.fresh)} tensors taken over{fresh}"
+        new = f"; new: {_join(self.new)}" if self.new else ""
+        return f"{len(self.transferred)} of {len(self.transferred) + len(self.new)} tensors transferred{new}"
 
 
-def load_initial_weights(model: nn.Sequential, start: str, folder: Path) -> TransferReport:
-    """Gives `model` the weights to start from, in place: each tensor whose name and shape fit.
+def load_initial_weights(model: nn.Sequential, init_from: str, path: Path) -> TransferReport:
+    """Copies each tensor whose key and shape fit into `model`, in place.
 
     Args:
-        model: as `models.build` makes it: `normalize` (takes over mean and deviation, which the weights expect), `net`.
-        init_from: scratch, imagenet (torchvision's own; normalisation is then ImageNet's as well), or where `folder` is
-            from, for messages.
-        folder: an experiment's folder, any folder with one file of weights, or such a file.
+        model: of `models.build`. Its `normalize` gets the mean and deviation that the weights expect.
+        init_from: scratch, imagenet (torchvision's weights and ImageNet's normalisation), or the value in params.yaml
+            that `path` is from, for error messages.
+        path: the folder of an experiment, any folder with one file of weights, or such a file.
 
     Raises:
-        UserError: no weights there, or they fit nothing but the last layers.
+        UserError: there are no weights, or layers other than the last do not fit.
     """
     net = model.get_submodule("net")
-    own = net.state_dict()
-    if start == "scratch":
-        return TransferReport([], list(own))
-    given = _imagenet(model) if start == "imagenet" else _read(_weights_file(start, folder), start)
-    pixels = {key: given.pop(key) for key in list(given) if key.startswith("normalize.")}
-    given = _named_as(own, net, given)
-    taken = [name for name in own if name in given and given[name].shape == own[name].shape]
-    fresh = [name for name in own if name not in taken]
+    state = net.state_dict()
+    if init_from == "scratch":
+        return TransferReport([], list(state))
+    weights = _imagenet(model) if init_from == "imagenet" else _read(_weights_file(init_from, path), init_from)
+    normalization = {key: weights.pop(key) for key in list(weights) if key.startswith("normalize.")}
+    weights = _map_keys(state, net, weights)
+    transferred = [key for key in state if key in weights and weights[key].shape == state[key].shape]
+    new = [key for key in state if key not in transferred]
     last = last_layers(net)
-    if missing := [name for name in fresh if not name.startswith(last)]:
+    if unfit := [key for key in new if not key.startswith(last)]:
         reasons = [
-            f"{name} ({f'{_shape(given[name])} there, {_shape(own[name])} here' if name in given else 'not there'})"
-            for name in missing
+            f"{key} ({f'{_shape(weights[key])} instead of {_shape(state[key])}' if key in weights else 'missing'})"
+            for key in unfit
         ]
         raise UserError(
-            f"init_from: {start}: these weights are of another architecture: {len(missing)} of {len(own)} tensors do not "
-            f"fit: {_listed(reasons)}"
+            f"init_from: {init_from}: these weights are of another architecture: {len(unfit)} of {len(state)} tensors do not "
+            f"fit: {_join(reasons)}"
         )
     with torch.no_grad():
-        for name in taken:
-            own[name].copy_(given[name])
-        for name, values in pixels.items():
+        for key in transferred:
+            state[key].copy_(weights[key])
+        for name, values in normalization.items():
             if model.get_buffer(name).shape == values.shape:
                 model.get_buffer(name).copy_(values)
-    return TransferReport(taken, fresh)
+    return TransferReport(transferred, new)
 
 
-def _named_as(own: Weights, net: Any, given: Weights) -> Weights:
-    """The given tensors by the names that they have here: as they are, without `net.`, or translated by the net."""
-    plain = {key.removeprefix("net."): tensor for key, tensor in given.items()}
+def _map_keys(state: Weights, net: Any, weights: Weights) -> Weights:
+    """The weights by the keys of this net: without the prefix `net.`, or translated by the `map_key` of the net."""
+    plain = {key.removeprefix("net."): tensor for key, tensor in weights.items()}
     if not hasattr(net, "map_key"):
         return plain
     translated = {net.map_key(key): tensor for key, tensor in plain.items()}
-    return max(plain, translated, key=lambda weights: len(weights.keys() & own.keys()))
+    return max(plain, translated, key=lambda candidate: len(candidate.keys() & state.keys()))
 
 
 def last_layers(net: nn.Module) -> str:
-    """Prefix of what may differ between tasks: `classifier.` if the net calls it so, else its last layer."""
+    """Prefix of the layers that may differ between tasks: `classifier.` if there is one, otherwise the last layer."""
     if hasattr(net, "classifier"):
         return "classifier."
     layers = [name for name, part in net.named_modules() if list(part.parameters(recurse=False))]
@@ -90,54 +90,56 @@ def last_layers(net: nn.Module) -> str:
 
 
 def freeze(model: nn.Sequential, layers: list[str]) -> None:
-    """Keeps layers as they are, in place: no gradients, and for ever in eval mode, so that batch norm's statistics
-    and dropout stand still, too.
+    """Freezes layers, in place: no gradients, and permanently in eval mode, which fixes batch norm and dropout as well.
 
     Args:
-        model: as `models.build` makes it.
-        layers: names in its net, such as `features`, or `features.layer1`: with all that is inside.
+        model: of `models.build`.
+        layers: names in its net, such as `features` or `features.layer1`, including all layers inside.
 
     Raises:
-        UserError: there is no such layer, or nothing is left to train.
+        UserError: there is no such layer, or no trainable weights remain.
     """
     net = model.get_submodule("net")
     for layer in layers:
         frozen = [p for name, p in net.named_parameters() if f"{name}.".startswith(f"{layer}.")]
         if not frozen:
-            tops = ", ".join(name for name, part in net.named_children() if list(part.parameters()))
-            raise UserError(f"freeze: {layer!r}: no weights of this name; at the top: {tops} (inside: NAME.NAME)")
+            top_level = ", ".join(name for name, part in net.named_children() if list(part.parameters()))
+            raise UserError(
+                f"freeze: {layer!r}: no weights of this name; at the top level: {top_level} (inside: NAME.NAME)"
+            )
         for parameter in frozen:
             parameter.requires_grad_(False)
         for name, part in net.named_modules():
             if f"{name}.".startswith(f"{layer}."):
                 part.eval()
-                part.train = MethodType(_stay, part)
+                part.train = MethodType(keep_eval, part)
     if layers and not any(parameter.requires_grad for parameter in net.parameters()):
         raise UserError(f"freeze: {', '.join(layers)}: nothing is left to train")
 
 
-def _stay(module: nn.Module, _mode: bool = True) -> nn.Module:
-    """`train()` of a frozen layer."""
+def keep_eval(module: nn.Module, _mode: bool = True) -> nn.Module:
+    """Replaces `train()` of a frozen layer, which stays in eval mode."""
     return module
 
 
-def _weights_file(start: str, place: Path) -> Path:
-    if place.is_file():
-        return place
-    if not place.is_dir():
-        raise UserError(f"init_from: {start}: there is nothing at {place}")
-    if (place / models.WEIGHTS).is_file():
-        return place / models.WEIGHTS
-    found = sorted(file for file in place.iterdir() if file.suffix in SUFFIXES)
-    if len(found) != 1:
-        names = ", ".join(file.name for file in found) or "none"
-        endings = ", ".join(SUFFIXES)
-        raise UserError(f"init_from: {start}: one file of weights ({endings}) should be in {place}; found: {names}")
-    return found[0]
+def _weights_file(init_from: str, path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise UserError(f"init_from: {init_from}: {path} does not exist")
+    if (path / models.WEIGHTS).is_file():
+        return path / models.WEIGHTS
+    files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+    if len(files) != 1:
+        names, suffixes = ", ".join(file.name for file in files) or "none", ", ".join(SUFFIXES)
+        raise UserError(
+            f"init_from: {init_from}: {path} must contain one file of weights ({suffixes}); it has: {names}"
+        )
+    return files[0]
 
 
-def _read(file: Path, start: str) -> Weights:
-    """Tensors by name; nothing in the file is executed."""
+def _read(file: Path, init_from: str) -> Weights:
+    """Tensors by key; no code in the file is executed."""
     from safetensors.torch import load_file
 
     try:
@@ -146,28 +148,26 @@ def _read(file: Path, start: str) -> Weights:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises whatever the bytes lead it to
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"init_from: {start}: {file.name} is no file of weights that can be read: {reason}") from None
-    for wrapper in ("state_dict", "model"):  # as many trainings save them
+        raise UserError(f"init_from: {init_from}: {file.name} is not a readable file of weights: {reason}") from None
+    for wrapper in ("state_dict", "model"):  # usual wrappers of a state_dict
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    named = content if isinstance(content, dict) else {}
-    weights = {key: value for key, value in named.items() if isinstance(value, torch.Tensor)}
+    tensors = content if isinstance(content, dict) else {}
+    weights = {key: value for key, value in tensors.items() if isinstance(value, torch.Tensor)}
     if not weights:
-        raise UserError(f"init_from: {start}: {file.name} holds no tensors by name (a state_dict)")
+        raise UserError(f"init_from: {init_from}: {file.name} contains no tensors by key (a state_dict)")
     return weights
 
 
 def _imagenet(model: nn.Sequential) -> Weights:
-    """torchvision's weights; from now on `model` normalises as they expect it."""
+    """torchvision's weights; sets the normalisation of `model` to what they expect."""
     net: Any = model.net
     if not hasattr(net, "imagenet"):
-        raise UserError(
-            "init_from: imagenet: only model: torchvision finds such weights in torchvision; elsewhere give a path"
-        )
+        raise UserError("init_from: imagenet: only model: torchvision has such weights; for other models set a path")
     weights, mean, std = net.imagenet()
     for name, values in (("normalize.mean", mean), ("normalize.std", std)):
-        own, published = model.get_buffer(name), torch.tensor(values).view(-1, 1, 1)
-        own.copy_(published if len(own) == len(published) else published.mean())  # grey images have one channel
+        buffer, published = model.get_buffer(name), torch.tensor(values).view(-1, 1, 1)
+        buffer.copy_(published if len(buffer) == len(published) else published.mean())  # grey images have one channel
     return dict(weights)
 
 
@@ -175,5 +175,5 @@ def _shape(tensor: torch.Tensor) -> str:
     return " x ".join(map(str, tensor.shape)) or "a number"
 
 
-def _listed(names: list[str]) -> str:
+def _join(names: list[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
