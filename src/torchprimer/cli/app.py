@@ -39,14 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code. 0: success; 1: an error, described in one line on standard error; 130: interrupted;
         141: the reader of standard output closed it.
     """
-    args = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    args = list(sys.argv[1:] if arguments is None else arguments)
     end = args.index("--") if "--" in args else len(args)
     verbose = not {*VERBOSE}.isdisjoint(args[:end])
     args = [arg for arg in args[:end] if arg not in VERBOSE] + args[end:]  # allowed before and after the command
     signal.signal(signal.SIGTERM, _interrupt)  # so that a terminated run is logged to MLflow as killed
     try:
         try:
-            return _run(args)
+            return _run(args or ["--help"])
         finally:
             sys.stdout.flush()  # here, where a closed pipe can still be handled
     except (UserError, typer.TyperException) as error:

@@ -63,9 +63,7 @@ def _cells(record: Mapping[str, Any]) -> dict[str, str]:
     ]
     metric = METRICS[record["metric"]] if record["metric"] else None
     return {
-        "experiment": record["experiment"],
-        "dataset": record["dataset"],
-        "model": record["model"],
+        **{name: record[name] for name in ("experiment", "dataset", "model")},
         "metric": metric.label if metric else "",
         "validation": metric.format(record["validation"]) if metric else "",
         "test": metric.format(record["test"]) if metric else "",

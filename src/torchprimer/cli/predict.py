@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    experiment: str,
-    arguments: Sequence[str],
-    output_format: formatting.OutputFormat,
-    top: int | None,
-    out: Path | None,
+    experiment: str, arguments: Sequence[str], output_format: formatting.OutputFormat, top: int | None, out: Path | None
 ) -> int:
     """Prints the prediction for each input; inputs that cannot be used are reported on standard error.
 
