@@ -76,8 +76,8 @@ def csv_rows(
         The number of the row's last line, and its values by column.
 
     Raises:
-        UserError: nothing but blank lines, a column is named twice, a row has more or fewer values than there are columns, a quote is never
-            closed, or there are no rows.
+        UserError: nothing but blank lines, a column is named twice, a row has more or fewer values than there are
+            columns, a quote is never closed, or there are no rows.
     """
     first = next((line for line in lines if line.strip()), None)
     if first is None:

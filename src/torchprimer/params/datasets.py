@@ -9,14 +9,14 @@ from torchprimer.errors import did_you_mean
 from torchprimer.params.base import Name, PositiveInt, StrictModel, Text, key_error
 
 
-def _part(given: Any) -> Any:
-    if (type(given) is int and given >= 1) or (type(given) is float and 0 < given < 0.5):
-        return given
+def _split_size(value: Any) -> Any:
+    if (type(value) is int and value >= 1) or (type(value) is float and 0 < value < 0.5):
+        return value
     raise PydanticCustomError("part", "should be a whole number from 1, or a share above 0 and below 0.5")
 
 
-# so many samples (by time: so many values of the column), or this share of all
-SplitSize = Annotated[int | float, BeforeValidator(_part)]
+# a number of samples (split by time: of values of the column), or a fraction of all
+SplitSize = Annotated[int | float, BeforeValidator(_split_size)]
 
 
 class Images(StrictModel):
@@ -63,7 +63,7 @@ class Tabular(StrictModel):
         return self.split != "none"
 
     @model_validator(mode="after")
-    def _columns_fit(self) -> "Tabular":
+    def _check_columns(self) -> "Tabular":
         columns = [*self.numeric, *self.categorical]
         if not columns:
             raise key_error("numeric", self.numeric, "name at least one column under numeric or categorical")
@@ -80,21 +80,21 @@ class Tabular(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _split_is_described(self) -> "Tabular":
+    def _check_split(self) -> "Tabular":
         if self.split == "time" and self.time is None:
             raise key_error("time", self.time, "split: time needs the name of the column to sort by")
         if self.split != "time" and self.time is not None:
             raise key_error("time", self.time, f"split: {self.split} does not sort: set it to null")
         for key in ("validation", "test"):
-            given = getattr(self, key)
-            if given is None and self.split != "none":
-                raise key_error(key, given, f"split: {self.split} needs a number of samples here, or a share of all")
-            if given is not None and self.split == "none":
-                raise key_error(key, given, "split: none holds nothing back: set it to null")
+            value = getattr(self, key)
+            if value is None and self.split != "none":
+                raise key_error(key, value, f"split: {self.split} needs a number of samples here, or a share of all")
+            if value is not None and self.split == "none":
+                raise key_error(key, value, "split: none holds nothing back: set it to null")
         return self
 
     @model_validator(mode="after")
-    def _baseline_fits(self) -> "Tabular":
+    def _check_baseline(self) -> "Tabular":
         right, wrong = ("logistic_regression", "linear_regression")[:: 1 if self.task == "classification" else -1]
         if self.baseline == wrong:
             raise key_error("baseline", wrong, f"does not fit task: {self.task}; one of: {right}, gradient_boosting")
@@ -102,7 +102,7 @@ class Tabular(StrictModel):
 
 
 class Texts(StrictModel):
-    """Texts of two or more classes -> the numbers of their words, int32 N x L."""
+    """Texts of two or more classes -> token ids, int32 N x L."""
 
     kind: Literal["text"]
     raw: Name
@@ -120,7 +120,7 @@ class Texts(StrictModel):
     formats: ClassVar[tuple[str, ...]] = ("lines", "csv")
 
     @model_validator(mode="after")
-    def _columns_fit(self) -> "Texts":
+    def _check_columns(self) -> "Texts":
         if (self.text is None) != (self.label is None):
             missing = "text" if self.text is None else "label"
             raise key_error(missing, None, "name both columns, text and label, or neither")
@@ -128,7 +128,7 @@ class Texts(StrictModel):
 
 
 class Sequences(StrictModel):
-    """Strings and what each becomes, character for character -> int64 arrays N x T."""
+    """Strings with a target character for each of their characters -> int64 arrays N x T."""
 
     kind: Literal["sequences"]
     raw: Name
@@ -145,8 +145,8 @@ Dataset = Annotated[Images | Tabular | Texts | Sequences, Discriminator("kind")]
 
 
 class Features(StrictModel):
-    """A dataset's images seen through the frozen convolutions of a trained model -> float32 arrays N x F."""
+    """Outputs of the frozen convolutions of a trained model for the images of a dataset -> float32 arrays N x F."""
 
     dataset: Name
     experiment: Name
-    model: Name  # the experiment's: dvc.yaml names its file
+    model: Name  # of the experiment; dvc.yaml names its file

