@@ -227,7 +227,8 @@ def test_mlflow_has_one_finished_run_per_experiment(reduced: Clone) -> None:
             assert data.metrics[f"test_{key}"] == test[key]
         for key in (key for key in training if key.endswith("_best")):
             assert data.metrics[key] == training[key]
-        assert data.metrics["training_seconds"] == training["seconds"]
+        timing = json.loads((reduced.folder / "metrics" / name / "timing.json").read_text())
+        assert data.metrics["training_seconds"] == timing["seconds"]
         assert f"`dvc repro train@{name}`" in tags["mlflow.note.content"]
         assert "still to come" not in tags["mlflow.note.content"]
         if name not in ("mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn"):

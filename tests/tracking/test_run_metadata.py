@@ -13,7 +13,6 @@ from torchprimer.tracking.run_metadata import (
     baseline_description,
     description,
     headline_test_metrics,
-    schema,
     tags_of,
     training_metrics,
 )
@@ -94,11 +93,11 @@ def test_a_dataset_has_its_columns_or_the_shapes_of_its_arrays() -> None:
     table = make_meta(
         kind="tabular", task="regression", shape=[2], numeric={"temp": {}}, categorical={"hr": []}, target="bikers"
     )
-    columns = json.loads(schema(table))["mlflow_colspec"]
+    columns = json.loads(table.mlflow_schema())["mlflow_colspec"]
     assert [(column["name"], column["type"]) for column in columns] == [
         ("temp", "double"), ("hr", "string"), ("bikers", "double")
     ]  # fmt: skip
-    arrays = json.loads(schema(RECORD.data))["mlflow_tensorspec"]
+    arrays = json.loads(RECORD.data.mlflow_schema())["mlflow_tensorspec"]
     assert json.loads(arrays["features"])[0]["tensor-spec"] == {"dtype": "uint8", "shape": [-1, 1, 28, 28]}
 
 

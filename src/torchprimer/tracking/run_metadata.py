@@ -5,12 +5,11 @@ Functions of what the stages wrote: experiment.json (`record`), train.json, test
 
 import ast
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torchprimer.datasets.meta import FeaturesMeta, Meta, TabularMeta, TextMeta
+from torchprimer.datasets.meta import FeaturesMeta, Meta
 from torchprimer.tasks.metrics import HEADLINE_METRICS
 
 if TYPE_CHECKING:
@@ -86,25 +85,6 @@ def run_params(record: "Record") -> dict[str, str]:
     """The params of a run: those of its experiment and the run control."""
     values = flat(record.params.model_dump(mode="json")) | record.run.model_dump()
     return {key: str(value) for key, value in values.items()}
-
-
-def schema(meta: Meta) -> str:
-    """The prepared dataset in MLflow's JSON: the columns of a table, otherwise the shapes of the arrays."""
-    if isinstance(meta, TabularMeta):
-        types = dict.fromkeys(meta.numeric, "double") | dict.fromkeys(meta.categorical, "string")
-        types[meta.target] = "double" if meta.task == "regression" else "string"
-        return json.dumps(
-            {"mlflow_colspec": [{"name": name, "type": type_, "required": True} for name, type_ in types.items()]}
-        )
-    dtype = {"images": "uint8", "text": "int32", "sequences": "int64", "features": "float32"}[meta.kind]
-    target_shape = meta.shape if meta.task == "sequence_labelling" else []
-    arrays = {"features": (dtype, meta.shape), "targets": ("int64", target_shape)}
-    return json.dumps({
-        "mlflow_tensorspec": {
-            name: json.dumps([{"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": [-1, *shape]}}])
-            for name, (dtype, shape) in arrays.items()
-        }
-    })  # fmt: skip
 
 
 def description(
@@ -195,18 +175,11 @@ def model_summary(model: str) -> str:
 
 def data_summary(meta: Meta) -> str:
     """Kind, shape and classes of a prepared dataset, and its numbers of samples."""
-    shape, classes, samples = meta.shape, meta.classes, meta.samples
-    kind = {
-        "images": f"images of {' x '.join(map(str, shape))}",
-        "tabular": f"a table, {shape[0]} features",
-        "text": f"texts, {len(meta.words) if isinstance(meta, TextMeta) else 0:,} words",
-        "sequences": f"strings of {shape[0]} characters",
-        "features": f"{shape[0]:,} features of each image of {getattr(meta, 'dataset', '')}",
-    }[meta.kind]
+    classes, samples = meta.classes, meta.samples
     listed = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
     of_classes = f", {len(classes)} classes ({listed})" if classes else ""
     counts = ", ".join(f"{count:,} {part}" for part, count in samples.items())
-    return f"{kind}{of_classes}; " + (counts if meta.held_out else f"{samples['train']:,} samples")
+    return f"{meta.describe()}{of_classes}; " + (counts if meta.held_out else f"{samples['train']:,} samples")
 
 
 def _format(value: float | None) -> str:

@@ -22,7 +22,6 @@ from torchprimer.tracking.run_metadata import (
     digest,
     headline_test_metrics,
     run_params,
-    schema,
     tags_of,
     training_metrics,
 )
@@ -157,7 +156,7 @@ def log_dataset(store: Store, run_id: str, name: str, data_digest: str, meta: "M
         digest=data_digest[:8],
         source_type="local",
         source=json.dumps({"uri": f"data/prepared/{name}"}),
-        schema=schema(meta),
+        schema=meta.mlflow_schema(),
         profile=json.dumps(profile | ({"classes": ", ".join(meta.classes)} if meta.classes else {})),
     )
     store.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
