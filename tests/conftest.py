@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             return FIRST.index(item.path.name)
         return len(FIRST) + (item.path in last)
 
-    last = {item.path for item in items if "reduced" in getattr(item, "fixturenames", ())}
+    last = {item.path for item in items if "reduced_project" in getattr(item, "fixturenames", ())}
     items.sort(key=rank)
 
 
@@ -79,15 +79,15 @@ def clone(make_clone: Callable[[], Clone]) -> Clone:
 
 
 @pytest.fixture(scope="session")
-def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: Path) -> Clone:
+def reduced_project(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: Path) -> Clone:
     """A copy of the project in which `dvc exp run` has run the whole reduced pipeline; shared by all tests.
 
     With several test processes the first that needs it runs the pipeline, and the others copy its folder.
     """
-    folder = tmp_path_factory.getbasetemp() / "reduced"
+    folder = tmp_path_factory.getbasetemp() / "reduced_project"
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return whole_pipeline(folder, dvc_cache, forking)
-    original = folder.parents[1] / "reduced"
+    original = folder.parents[1] / "reduced_project"
     with FileLock(f"{original}.lock"):
         if not original.exists():
             clone = whole_pipeline(folder, dvc_cache, forking)
@@ -109,14 +109,14 @@ def reduced(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: 
 
 
 @pytest.fixture
-def unchanged(reduced: Clone) -> Iterator[Clone]:
+def unchanged(reduced_project: Clone) -> Iterator[Clone]:
     """The reduced pipeline; afterwards its tracked files are as before the test."""
-    with reduced.restored():
-        yield reduced
+    with reduced_project.restored():
+        yield reduced_project
 
 
 @pytest.fixture(scope="session")
-def open_export(reduced: Clone) -> "Callable[[str], Predictor]":
+def open_export(reduced_project: Clone) -> "Callable[[str], Predictor]":
     """A function that opens the export of an experiment; each is opened once."""
     from torchprimer.predictor import Predictor
 
@@ -124,24 +124,24 @@ def open_export(reduced: Clone) -> "Callable[[str], Predictor]":
 
     def get(name: str) -> Predictor:
         if name not in opened:
-            opened[name] = Predictor(reduced.folder / "models" / f"{name}.export")
+            opened[name] = Predictor(reduced_project.folder / "models" / f"{name}.export")
         return opened[name]
 
     return get
 
 
 @pytest.fixture
-def in_the_clone(reduced: Clone, monkeypatch: pytest.MonkeyPatch) -> Path:
+def in_the_clone(reduced_project: Clone, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the reduced pipeline, as the working directory."""
-    monkeypatch.chdir(reduced.folder)
+    monkeypatch.chdir(reduced_project.folder)
     paths.project.cache_clear()
-    return reduced.folder
+    return reduced_project.folder
 
 
 @pytest.fixture(scope="session")
-def once_few(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: Path) -> Clone:
+def shared_small_project(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: Path) -> Clone:
     """A copy of the project with the experiments of SMALL_SET and their data alone, run through, reduced."""
-    clone = Clone(tmp_path_factory.mktemp("few"), dvc_cache)
+    clone = Clone(tmp_path_factory.mktemp("small_project"), dvc_cache)
     clone.bin_folder = forking
     keep_experiments(clone, SMALL_SET)
     run_reduced(clone)
@@ -149,10 +149,10 @@ def once_few(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking:
 
 
 @pytest.fixture
-def few(once_few: Clone) -> Iterator[Clone]:
+def small_project(shared_small_project: Clone) -> Iterator[Clone]:
     """That copy; afterwards its tracked files are as before the test."""
-    with once_few.restored():
-        yield once_few
+    with shared_small_project.restored():
+        yield shared_small_project
 
 
 @pytest.fixture(scope="session")

@@ -57,12 +57,12 @@ def evaluated(project: Clone, experiment: str) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def digits(reduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def digits(reduced_project: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first images of the test split, every other one in a subfolder; a hidden folder and a file that is no image."""
     folder = tmp_path_factory.mktemp("images") / "digits"
     for name in ("odd", ".hidden"):
         (folder / name).mkdir(parents=True)
-    images = np.load(reduced.folder / "data" / "prepared" / "mnist" / "test_inputs.npy", mmap_mode="r")
+    images = np.load(reduced_project.folder / "data" / "prepared" / "mnist" / "test_inputs.npy", mmap_mode="r")
     for number in range(COUNT):
         Image.fromarray(images[number, 0]).save(folder / ("odd" if number % 2 else ".") / f"{number:03d}.png")
     shutil.copy(folder / "000.png", folder / ".hidden")
@@ -73,10 +73,12 @@ def digits(reduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
 # ---- predict ---------------------------------------------------------------------------------------------------------
 
 
-def test_predictions_for_a_folder_of_images_equal_those_of_evaluate(reduced: Clone, digits: Path) -> None:
-    done = torchprimer(reduced, "predict", "mnist_cnn", digits, cwd=reduced.folder / "src" / "torchprimer")
+def test_predictions_for_a_folder_of_images_equal_those_of_evaluate(reduced_project: Clone, digits: Path) -> None:
+    done = torchprimer(
+        reduced_project, "predict", "mnist_cnn", digits, cwd=reduced_project.folder / "src" / "torchprimer"
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    answers, expected = rows(done), evaluated(reduced, "mnist_cnn")
+    answers, expected = rows(done), evaluated(reduced_project, "mnist_cnn")
     files = [Path(answer["input"]) for answer in answers]
     assert files == [*sorted(digits.glob("*.png")), *sorted(digits.glob("odd/*.png"))]
     assert len(files) == COUNT
@@ -87,19 +89,23 @@ def test_predictions_for_a_folder_of_images_equal_those_of_evaluate(reduced: Clo
             assert float(answer[f"p_{label}"]) == pytest.approx(float(truth[f"p_{label}"]), abs=1e-4)
 
     paths = "".join(f"{file}\n" for file in files)
-    assert torchprimer(reduced, "predict", "mnist_cnn", "-", "--csv", stdin=paths).stdout == done.stdout
+    assert torchprimer(reduced_project, "predict", "mnist_cnn", "-", "--csv", stdin=paths).stdout == done.stdout
 
 
-def test_unreadable_images_are_reported_and_the_others_predicted(reduced: Clone, digits: Path, tmp_path: Path) -> None:
+def test_unreadable_images_are_reported_and_the_others_predicted(
+    reduced_project: Clone, digits: Path, tmp_path: Path
+) -> None:
     """As JSON Lines, with the three most probable classes."""
     (tmp_path / "nothing").mkdir()
     (tmp_path / "broken.png").write_bytes((digits / "000.png").read_bytes()[:100])
     (tmp_path / "七.png").write_bytes((digits / "000.png").read_bytes())
     args = ("broken.png", "七.png", "gone.png", "nothing", digits / "002.png")
-    done = torchprimer(reduced, "predict", "mnist_cnn", *args, "--json", "--top", 3, cwd=tmp_path)  # outside a project
+    done = torchprimer(
+        reduced_project, "predict", "mnist_cnn", *args, "--json", "--top", 3, cwd=tmp_path
+    )  # outside a project
     assert done.returncode == 1
     assert "no dvc.yaml in" in done.stderr
-    done = torchprimer(reduced, "predict", reduced.folder / "models" / "mnist_cnn.export", *args, "--json", "--top", 3,
+    done = torchprimer(reduced_project, "predict", reduced_project.folder / "models" / "mnist_cnn.export", *args, "--json", "--top", 3,
                        cwd=tmp_path)  # fmt: skip
     assert done.returncode == 1
     messages = done.stderr.splitlines()
@@ -107,7 +113,7 @@ def test_unreadable_images_are_reported_and_the_others_predicted(reduced: Clone,
     assert messages[0].startswith("torchprimer: nothing: no image in this folder; supported: .")
     assert messages[1].startswith("torchprimer: broken.png: damaged: ")
     assert messages[2] == "torchprimer: gone.png: no such file"
-    answers, expected = objects(done), evaluated(reduced, "mnist_cnn").loc[[0, 2]]
+    answers, expected = objects(done), evaluated(reduced_project, "mnist_cnn").loc[[0, 2]]
     assert [answer["input"] for answer in answers] == ["七.png", str(digits / "002.png")]
     for answer, (_, truth) in zip(answers, expected.iterrows(), strict=True):
         probabilities = {label: float(truth[f"p_{label}"]) for label in "0123456789"}
@@ -118,17 +124,17 @@ def test_unreadable_images_are_reported_and_the_others_predicted(reduced: Clone,
             [probabilities[label] for label in best], abs=1e-4
         )
 
-    done = torchprimer(reduced, "predict", "mnist_cnn", tmp_path / "gone.png")
+    done = torchprimer(reduced_project, "predict", "mnist_cnn", tmp_path / "gone.png")
     assert (done.returncode, done.stdout) == (1, "")
 
 
-def test_texts_as_arguments_from_standard_input_and_from_files(reduced: Clone, tmp_path: Path) -> None:
+def test_texts_as_arguments_from_standard_input_and_from_files(reduced_project: Clone, tmp_path: Path) -> None:
     lines = "\ufeff" + "\n\n".join(REVIEWS) + "\n"
     (tmp_path / "reviews.txt").write_text(lines, "utf-8")
     table = "id;text\n" + "".join(f"{number};{text}\n" for number, text in enumerate(REVIEWS))
     (tmp_path / "reviews.csv").write_text(table, "utf-8")
     outputs = [
-        torchprimer(reduced, "predict", "reviews_bow", *args, stdin=lines, cwd=reduced.folder / "docs")
+        torchprimer(reduced_project, "predict", "reviews_bow", *args, stdin=lines, cwd=reduced_project.folder / "docs")
         for args in (REVIEWS, ["-"], [tmp_path / "reviews.txt"], [tmp_path / "reviews.csv"])
     ]
     assert {(done.returncode, done.stderr) for done in outputs} == {(0, "")}
@@ -143,7 +149,9 @@ def test_texts_as_arguments_from_standard_input_and_from_files(reduced: Clone, t
     (tmp_path / "latin.txt").write_bytes("schön\n".encode("latin-1"))
     (tmp_path / "a").mkdir()
     wrong = ("gone.txt", "mails.csv", "latin.txt", "a", " ", REVIEWS[0])
-    done = torchprimer(reduced, "predict", reduced.folder / "models" / "reviews_bow.export", *wrong, cwd=tmp_path)
+    done = torchprimer(
+        reduced_project, "predict", reduced_project.folder / "models" / "reviews_bow.export", *wrong, cwd=tmp_path
+    )
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "torchprimer: gone.txt: no such file",
@@ -153,41 +161,41 @@ def test_texts_as_arguments_from_standard_input_and_from_files(reduced: Clone, t
         "torchprimer: the text is empty",
     ]
     assert rows(done) == answers[:1]
-    done = torchprimer(reduced, "predict", "reviews_bow", "-", stdin="\n")
+    done = torchprimer(reduced_project, "predict", "reviews_bow", "-", stdin="\n")
     assert (done.returncode, done.stderr) == (1, "torchprimer: nothing to predict: standard input is empty\n")
-    done = torchprimer(reduced, "predict", "hello_rnn", "hello", "help", "--json")
+    done = torchprimer(reduced_project, "predict", "hello_rnn", "hello", "help", "--json")
     assert done.returncode == 1
-    assert objects(done) == [{"input": "hello", "prediction": evaluated(reduced, "hello_rnn")["prediction"][0]}]
+    assert objects(done) == [{"input": "hello", "prediction": evaluated(reduced_project, "hello_rnn")["prediction"][0]}]
     assert "help" in done.stderr
 
 
-def test_rows_of_a_table(reduced: Clone, tmp_path: Path) -> None:
+def test_rows_of_a_table(reduced_project: Clone, tmp_path: Path) -> None:
     """Rows of the raw table; columns that the model does not use are copied to the output."""
-    expected = evaluated(reduced, "bike_sharing_tuned")
-    raw = (reduced.folder / "data" / "raw" / "bike_sharing" / "Bikeshare.csv").read_text().splitlines()
+    expected = evaluated(reduced_project, "bike_sharing_tuned")
+    raw = (reduced_project.folder / "data" / "raw" / "bike_sharing" / "Bikeshare.csv").read_text().splitlines()
     chosen = [raw[0], *(raw[int(number)] for number in expected["id"][:5])]
     table = "\n".join(chosen) + "\n"
     (tmp_path / "hours.csv").write_text(table)
-    done = torchprimer(reduced, "predict", "bike_sharing_tuned", tmp_path / "hours.csv")
+    done = torchprimer(reduced_project, "predict", "bike_sharing_tuned", tmp_path / "hours.csv")
     assert (done.returncode, done.stderr) == (0, "")
     answers = rows(done)
     assert [float(row["prediction"]) for row in answers] == pytest.approx(
         expected["prediction"][:5].astype(float), rel=1e-4
     )
     assert [row["bikers"] for row in answers] == [label.split(".")[0] for label in expected["label"][:5]]
-    assert torchprimer(reduced, "predict", "bike_sharing_tuned", "-", stdin=table).stdout == done.stdout
+    assert torchprimer(reduced_project, "predict", "bike_sharing_tuned", "-", stdin=table).stdout == done.stdout
 
     (tmp_path / "old.csv").write_text(table.replace("bikers", "prediction", 1))  # the input is not lost
-    again = rows(torchprimer(reduced, "predict", "bike_sharing_tuned", tmp_path / "old.csv"))
+    again = rows(torchprimer(reduced_project, "predict", "bike_sharing_tuned", tmp_path / "old.csv"))
     assert [row["prediction"] for row in again] == [row["prediction"] for row in answers]
     assert [row["prediction (input)"] for row in again] == [row["bikers"] for row in answers]
 
     pairs = [f"{name}={value}" for name, value in answers[0].items() if name != "prediction"]
-    single = torchprimer(reduced, "predict", "bike_sharing_tuned", *pairs)
+    single = torchprimer(reduced_project, "predict", "bike_sharing_tuned", *pairs)
     assert single.stderr.startswith(f"torchprimer: {pairs[2]}: no column 'day'; one of: temp, ")
     unknown = ("day", "casual", "registered", "bikers")
     pairs = [pair for pair in pairs if pair.partition("=")[0] not in unknown]
-    single = torchprimer(reduced, "predict", "bike_sharing_tuned", *pairs, "--json")
+    single = torchprimer(reduced_project, "predict", "bike_sharing_tuned", *pairs, "--json")
     (answer,) = objects(single)
     assert answer["prediction"] == pytest.approx(float(answers[0]["prediction"]))
     assert set(answer["input"].items()) < set(answers[0].items())
@@ -196,7 +204,7 @@ def test_rows_of_a_table(reduced: Clone, tmp_path: Path) -> None:
     (tmp_path / "short.csv").write_text("season,temp\n1,0.2\n")
     (tmp_path / "long.csv").write_text(f"{table}1,2\n")
     files = [tmp_path / f"{name}.csv" for name in ("wrong", "short", "long", "gone")]
-    done = torchprimer(reduced, "predict", "bike_sharing_tuned", *files)
+    done = torchprimer(reduced_project, "predict", "bike_sharing_tuned", *files)
     assert done.returncode == 1
     messages = done.stderr.splitlines()
     assert messages[0].startswith(f"torchprimer: {files[1]}: no column 'atemp', 'hum', ")
@@ -247,8 +255,8 @@ def test_tables_with_different_columns_and_with_columns_of_the_prediction(hours:
     assert top["p_pass"] == "0.5"
 
 
-def test_autoencoder_writes_reconstructed_images(reduced: Clone, digits: Path, tmp_path: Path) -> None:
-    done = torchprimer(reduced, "predict", "mnist_autoencoder", digits / "odd", "--out", tmp_path / "out")
+def test_autoencoder_writes_reconstructed_images(reduced_project: Clone, digits: Path, tmp_path: Path) -> None:
+    done = torchprimer(reduced_project, "predict", "mnist_autoencoder", digits / "odd", "--out", tmp_path / "out")
     assert done.returncode == 0
     answers = rows(done)
     assert len(answers) == len(list((tmp_path / "out").iterdir())) == COUNT // 2
@@ -257,14 +265,14 @@ def test_autoencoder_writes_reconstructed_images(reduced: Clone, digits: Path, t
             np.asarray(Image.open(answer[name]), np.float64) / 255 for name in ("input", "prediction")
         )
         assert float(answer["mse"]) == pytest.approx(np.square(original - reconstructed).mean(), abs=1e-3)
-    done = torchprimer(reduced, "predict", "mnist_autoencoder", digits / "odd", "--json")
+    done = torchprimer(reduced_project, "predict", "mnist_autoencoder", digits / "odd", "--json")
     assert [answer["mse"] for answer in objects(done)] == [float(answer["mse"]) for answer in answers]
 
 
-def test_one_digit_needs_neither_torch_nor_mlflow_nor_pandas(reduced: Clone, digits: Path) -> None:
-    args = command(reduced, "predict", "mnist_cnn", digits / "000.png")
+def test_one_digit_needs_neither_torch_nor_mlflow_nor_pandas(reduced_project: Clone, digits: Path) -> None:
+    args = command(reduced_project, "predict", "mnist_cnn", digits / "000.png")
     done = subprocess.run(
-        [args[0], "-X", "importtime", *args[1:]], cwd=reduced.folder, env=clean_environment(),
+        [args[0], "-X", "importtime", *args[1:]], cwd=reduced_project.folder, env=clean_environment(),
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
@@ -273,7 +281,7 @@ def test_one_digit_needs_neither_torch_nor_mlflow_nor_pandas(reduced: Clone, dig
     seconds = []
     for _ in range(3):
         before = os.times()
-        subprocess.run(args, cwd=reduced.folder, env=clean_environment(), capture_output=True, check=True)
+        subprocess.run(args, cwd=reduced_project.folder, env=clean_environment(), capture_output=True, check=True)
         after = os.times()  # CPU time: other tests may run beside this one
         seconds.append(sum(after[2:4]) - sum(before[2:4]))
     assert 0 < min(seconds) < 1
@@ -309,8 +317,8 @@ def test_one_digit_needs_neither_torch_nor_mlflow_nor_pandas(reduced: Clone, dig
         (("show", "mnist_cnn", "--out", "x.npy"), "--out writes the values of one weight tensor: name it as WEIGHTS"),
     ],
 )  # fmt: skip
-def test_errors_name_the_remedy(reduced: Clone, arguments: tuple[str, ...], expected: str) -> None:
-    done = torchprimer(reduced, *arguments)
+def test_errors_name_the_remedy(reduced_project: Clone, arguments: tuple[str, ...], expected: str) -> None:
+    done = torchprimer(reduced_project, *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("torchprimer: ")
@@ -342,10 +350,10 @@ def on_terminal(args: list[str], cwd: Path, width: int) -> list[str]:
     return b"".join(parts).decode().splitlines()
 
 
-def test_table_on_a_terminal(reduced: Clone, digits: Path) -> None:
+def test_table_on_a_terminal(reduced_project: Clone, digits: Path) -> None:
     """Columns are aligned, although a Chinese character takes two cells."""
     texts = [*REVIEWS, "good", "这本书" * 40]
-    lines = on_terminal(command(reduced, "predict", "reviews_bow", *texts), reduced.folder, 60)
+    lines = on_terminal(command(reduced_project, "predict", "reviews_bow", *texts), reduced_project.folder, 60)
     assert len(lines) == 5
     assert lines[0].split() == ["input", "prediction", "probability"]
     assert lines[4].startswith("这本书这本书")
@@ -358,7 +366,9 @@ def test_table_on_a_terminal(reduced: Clone, digits: Path) -> None:
         assert narrow.endswith(b"%.4f" % float(line.split()[-1]))
         assert line.startswith(text[:5])
 
-    lines = on_terminal(command(reduced, "predict", "mnist_cnn", digits / "odd", "--top", "2"), reduced.folder, 40)
+    lines = on_terminal(
+        command(reduced_project, "predict", "mnist_cnn", digits / "odd", "--top", "2"), reduced_project.folder, 40
+    )
     assert lines[0].split() == ["input", "1.", "2."]
     assert len(lines) == 1 + COUNT // 2
     assert lines[1].startswith("…")
@@ -375,14 +385,16 @@ def test_truncated_texts() -> None:
 # ---- generate --------------------------------------------------------------------------------------------------------
 
 
-def test_generated_images_form_a_grid(reduced: Clone, tmp_path: Path) -> None:
+def test_generated_images_form_a_grid(reduced_project: Clone, tmp_path: Path) -> None:
     """The grid shows the images of the Predictor for the same seed."""
     from torchprimer.predictor import Predictor
 
-    folder = reduced.folder / "models" / "mnist_dcgan.export"
+    folder = reduced_project.folder / "models" / "mnist_dcgan.export"
     images = Predictor(folder).generate(7, 1)
     for name, seed, model in (("a", 1, "mnist_dcgan"), ("b", 1, folder), ("c", 2, folder)):
-        done = torchprimer(reduced, "generate", model, "--count", 7, "--seed", seed, tmp_path / "new" / f"{name}.png")
+        done = torchprimer(
+            reduced_project, "generate", model, "--count", 7, "--seed", seed, tmp_path / "new" / f"{name}.png"
+        )
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.endswith(f"{name}.png: 7 images from mnist_dcgan, seed {seed}, 616 x 616 pixels\n")
     pictures = {name: np.asarray(Image.open(tmp_path / "new" / f"{name}.png")) for name in "abc"}
@@ -396,13 +408,13 @@ def test_generated_images_form_a_grid(reduced: Clone, tmp_path: Path) -> None:
         assert np.array_equal(small[top : top + 28, left : left + 28], image)
 
     for name in ("one.png", "one.jpg", "one.WEBP"):
-        assert torchprimer(reduced, "generate", "mnist_dcgan", tmp_path / name, "--seed", 3).returncode == 0
+        assert torchprimer(reduced_project, "generate", "mnist_dcgan", tmp_path / name, "--seed", 3).returncode == 0
         picture = np.asarray(Image.open(tmp_path / name).convert("L"), np.int64)
         assert np.abs(picture - Predictor(folder).generate(1, 3)[0]).mean() < 3
     assert sorted(file.name for file in tmp_path.iterdir()) == ["new", "one.WEBP", "one.jpg", "one.png"]
 
     (tmp_path / "folder.png").mkdir()
-    done = torchprimer(reduced, "generate", "mnist_dcgan", tmp_path / "folder.png")
+    done = torchprimer(reduced_project, "generate", "mnist_dcgan", tmp_path / "folder.png")
     assert (done.returncode, done.stderr) == (
         1,
         f"torchprimer: {tmp_path / 'folder.png'} is a folder: name a file\n",
@@ -412,34 +424,34 @@ def test_generated_images_form_a_grid(reduced: Clone, tmp_path: Path) -> None:
 # ---- list and show ---------------------------------------------------------------------------------------------------
 
 
-def test_list_agrees_with_metrics_and_mlflow(reduced: Clone) -> None:
-    torchprimer(reduced, "sync", cwd=reduced.folder)  # other tests delete the MLflow store
-    done = torchprimer(reduced, "list", "--json", cwd=reduced.folder / "docs")
+def test_list_agrees_with_metrics_and_mlflow(reduced_project: Clone) -> None:
+    torchprimer(reduced_project, "sync", cwd=reduced_project.folder)  # other tests delete the MLflow store
+    done = torchprimer(reduced_project, "list", "--json", cwd=reduced_project.folder / "docs")
     assert (done.returncode, done.stderr) == (0, "")
     records = {record["experiment"]: record for record in objects(done)}
-    metrics = sorted(file.parent.name for file in reduced.folder.glob("metrics/*/train.json"))
+    metrics = sorted(file.parent.name for file in reduced_project.folder.glob("metrics/*/train.json"))
     assert sorted(records) == metrics
     for name, record in records.items():
         training, test, timing = (
-            json.loads((reduced.folder / "metrics" / name / f"{part}.json").read_text())
+            json.loads((reduced_project.folder / "metrics" / name / f"{part}.json").read_text())
             for part in ("train", "test", "timing")
         )
         assert record["test"] == test[record["metric"]]
         if record["metric"] in ("accuracy", "r2"):
             assert record["validation"] == training[f"validation_{record['metric']}_best"]
         assert record["seconds"] == timing["seconds"]
-        assert record["bytes"] == (reduced.folder / "models" / f"{name}.export" / "model.onnx").stat().st_size
+        assert record["bytes"] == (reduced_project.folder / "models" / f"{name}.export" / "model.onnx").stat().st_size
         assert record["state"] == "ready"
-    client = store(reduced)
+    client = store(reduced_project)
     datasets = dict.fromkeys(raw_dataset(record["dataset"]) for record in records.values())
     champions = {client.get_model_version_by_alias(dataset, "champion").tags["experiment"] for dataset in datasets}
     assert {name for name, record in records.items() if record["champion"]} == champions
 
-    done = torchprimer(reduced, "list", "diabetes", "reviews")
+    done = torchprimer(reduced_project, "list", "diabetes", "reviews")
     assert [row["experiment"] for row in rows(done)] == [
         name for name, record in records.items() if record["dataset"] in ("diabetes", "reviews")
     ]
-    lines = on_terminal(command(reduced, "list", "reviews"), reduced.folder, 80)
+    lines = on_terminal(command(reduced_project, "list", "reviews"), reduced_project.folder, 80)
     assert lines[0].split() == ["experiment", "dataset", "model", "metric", "validation", "test", "seconds", "size"]
     record = records["reviews_bow"]
     assert lines[1].split()[:6] == [
@@ -448,11 +460,11 @@ def test_list_agrees_with_metrics_and_mlflow(reduced: Clone) -> None:
     assert lines[1].split()[-1] == "champion"  # it is the only experiment on this dataset
 
 
-def test_show_prints_every_section(reduced: Clone, tmp_path: Path) -> None:
-    done = torchprimer(reduced, "show", "mnist_cnn", cwd=reduced.folder / "docs")
+def test_show_prints_every_section(reduced_project: Clone, tmp_path: Path) -> None:
+    done = torchprimer(reduced_project, "show", "mnist_cnn", cwd=reduced_project.folder / "docs")
     assert (done.returncode, done.stderr) == (0, "")
-    test = json.loads((reduced.folder / "metrics" / "mnist_cnn" / "test.json").read_text())
-    baseline = json.loads((reduced.folder / "metrics" / "baselines" / "mnist.json").read_text())
+    test = json.loads((reduced_project.folder / "metrics" / "mnist_cnn" / "test.json").read_text())
+    baseline = json.loads((reduced_project.folder / "metrics" / "baselines" / "mnist.json").read_text())
     for expected in (
         "mnist_cnn: cnn on mnist",
         "images, input 1 x 28 x 28, 10 classes: 0, 1, 2",
@@ -467,12 +479,12 @@ def test_show_prints_every_section(reduced: Clone, tmp_path: Path) -> None:
     ):
         assert expected in done.stdout
     assert "missing" not in done.stdout
-    weights = load_file(reduced.folder / "models" / "mnist_cnn" / "model.safetensors")
+    weights = load_file(reduced_project.folder / "models" / "mnist_cnn" / "model.safetensors")
     assert all(f"\n{name} " in done.stdout for name in weights)
 
-    torchprimer(reduced, "show", "mnist_cnn", "net.1.weight", "--out", tmp_path / "new" / "filters.npy")
+    torchprimer(reduced_project, "show", "mnist_cnn", "net.1.weight", "--out", tmp_path / "new" / "filters.npy")
     assert np.array_equal(np.load(tmp_path / "new" / "filters.npy"), weights["net.1.weight"])
-    done = torchprimer(reduced, "show", "mnist_cnn", "net.1.bias")
+    done = torchprimer(reduced_project, "show", "mnist_cnn", "net.1.bias")
     assert done.stdout.startswith("net.1.bias: 10, float32\n")
     assert f"{weights['net.1.bias'][0]:.4f}" in done.stdout
 
@@ -493,7 +505,7 @@ def test_scores_on_training_rows_are_named(hours: Path) -> None:
     assert table[2].endswith("  not trained")
 
 
-def test_missing_files(reduced: Clone, clone: Clone, digits: Path) -> None:
+def test_missing_files(reduced_project: Clone, clone: Clone, digits: Path) -> None:
     """In a fresh clone, and then with the exported model alone."""
     done = torchprimer(clone, "predict", "mnist_cnn", digits)
     assert (done.returncode, done.stderr) == (
@@ -517,10 +529,12 @@ def test_missing_files(reduced: Clone, clone: Clone, digits: Path) -> None:
     }  # fmt: skip
     assert not (clone.folder / "mlflow.db").exists()
 
-    shutil.copytree(reduced.folder / "models" / "mnist_cnn.export", clone.folder / "models" / "mnist_cnn.export")
+    shutil.copytree(
+        reduced_project.folder / "models" / "mnist_cnn.export", clone.folder / "models" / "mnist_cnn.export"
+    )
     assert torchprimer(clone, "predict", "mnist_cnn", digits).returncode == 0
     done = torchprimer(clone, "show", "mnist_cnn")
-    test = json.loads((reduced.folder / "metrics" / "mnist_cnn" / "test.json").read_text())
+    test = json.loads((reduced_project.folder / "metrics" / "mnist_cnn" / "test.json").read_text())
     assert f"test: loss {test['loss']:.4g}, " in done.stdout
     assert "images, input 1 x 28 x 28, 10 classes" in done.stdout
     assert "export@mnist_cnn" not in done.stdout
@@ -530,11 +544,11 @@ def test_missing_files(reduced: Clone, clone: Clone, digits: Path) -> None:
 # ---- exits ------------------------------------------------------------------------------------------------------------
 
 
-def test_closed_pipe(reduced: Clone, digits: Path) -> None:
+def test_closed_pipe(reduced_project: Clone, digits: Path) -> None:
     """`torchprimer ... | head` ends without a message."""
     for arguments in (("predict", "mnist_cnn", digits), ("list",), ("--help",)):
         with running(
-            command(reduced, *arguments), cwd=reduced.folder, env=clean_environment() | {"PYTHONUNBUFFERED": ""},
+            command(reduced_project, *arguments), cwd=reduced_project.folder, env=clean_environment() | {"PYTHONUNBUFFERED": ""},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
             assert process.stdout
@@ -544,11 +558,11 @@ def test_closed_pipe(reduced: Clone, digits: Path) -> None:
         assert process.returncode == 141
 
 
-def test_interrupted(reduced: Clone, tmp_path: Path) -> None:
+def test_interrupted(reduced_project: Clone, tmp_path: Path) -> None:
     pipe = tmp_path / "hours.csv"
     os.mkfifo(pipe)
     with running(
-        command(reduced, "predict", "hours_logistic", pipe), cwd=reduced.folder,
+        command(reduced_project, "predict", "hours_logistic", pipe), cwd=reduced_project.folder,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         writer = None

@@ -91,8 +91,8 @@ def demo(folder: Path, home: Path) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def served(reduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with demo(reduced.folder, tmp_path_factory.mktemp("home")) as page:
+def served(reduced_project: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with demo(reduced_project.folder, tmp_path_factory.mktemp("home")) as page:
         yield page
 
 
@@ -164,7 +164,7 @@ def test_tabs_divide_the_experiments() -> None:
 # ---- digits ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_drawing_is_centred_as_mnist_is(reduced: Clone) -> None:
+def test_a_drawing_is_centred_as_mnist_is(reduced_project: Clone) -> None:
     assert centre_digit(np.full((280, 280), 255, np.uint8)) is None
     drawing = np.full((280, 280), 255, np.uint8)
     drawing[150:250, 200:210] = drawing[240:250, 200:260] = 0  # an L, 100 x 60
@@ -177,7 +177,7 @@ def test_a_drawing_is_centred_as_mnist_is(reduced: Clone) -> None:
         assert weight.sum(axis) @ np.arange(side) / weight.sum() == pytest.approx(14, abs=0.51)
 
     # digits of MNIST, enlarged and moved, are restored
-    originals = np.load(reduced.folder / "data/prepared/mnist/validation_inputs.npy")[:100, 0]
+    originals = np.load(reduced_project.folder / "data/prepared/mnist/validation_inputs.npy")[:100, 0]
     correlations = []
     for i, original in enumerate(originals):
         ink = np.asarray(Image.fromarray(original).resize((150, 150), Image.Resampling.BICUBIC))
@@ -448,16 +448,16 @@ def test_generators(play: Callable[[str], Page], served: Served) -> None:
 # ---- missing exports -------------------------------------------------------------------------------------------------
 
 
-def test_missing_exports(chromium: Chromium, served: Served, reduced: Clone, tmp_path: Path) -> None:
+def test_missing_exports(chromium: Chromium, served: Served, reduced_project: Clone, tmp_path: Path) -> None:
     port = served.url.rpartition(":")[2]
-    error = reduced(f"python src/torchprimer demo --port {port}", fails=True).stderr
+    error = reduced_project(f"python src/torchprimer demo --port {port}", fails=True).stderr
     assert error.startswith(f"torchprimer: port {port} cannot be used")
     assert error.count("\n") == 1
 
     project = tmp_path / "project"
     for part in ("dvc.yaml", "params.yaml", "src"):
         project.mkdir(exist_ok=True)
-        (project / part).symlink_to(reduced.folder / part)
+        (project / part).symlink_to(reduced_project.folder / part)
     (project / "models").mkdir()
     without_exports = subprocess.run(
         [sys.executable, "src/torchprimer", "demo"], cwd=project, capture_output=True, text=True, check=False,
@@ -468,7 +468,7 @@ def test_missing_exports(chromium: Chromium, served: Served, reduced: Clone, tmp
         "torchprimer: no exported model in models/: `dvc repro` exports all, `dvc repro export@mnist_cnn` only this one\n"
     )
 
-    (project / "models/mnist_cnn.export").symlink_to(reduced.folder / "models/mnist_cnn.export")
+    (project / "models/mnist_cnn.export").symlink_to(reduced_project.folder / "models/mnist_cnn.export")
     (tmp_path / "home").mkdir()
     with demo(project, tmp_path / "home") as small, chromium.visit(width=390) as visit:
         page = visit.open(small.url)

@@ -69,10 +69,10 @@ RERUNS = "tests/pipeline/test_reruns_and_recovery.py"
 STOCK = "tests/pipeline/test_stock_dvc.py"
 COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the words of the test that run it
     "make repro": (f"{MAKE}::test_make_repro", 'make(unchanged, "repro")'),
-    "make quick": (f"{MAKE}::test_make_quick", 'make(few, "quick")'),
+    "make quick": (f"{MAKE}::test_make_quick", 'make(small_project, "quick")'),
     "make docs": (f"{MAKE}::test_make_docs", 'make(unchanged, "docs")'),
-    "make demo": (f"{MAKE}::test_make_demo", 'serving(reduced, "demo"'),
-    "make ui": (f"{MAKE}::test_make_ui", 'serving(reduced, "ui"'),
+    "make demo": (f"{MAKE}::test_make_demo", 'serving(reduced_project, "demo"'),
+    "make ui": (f"{MAKE}::test_make_ui", 'serving(reduced_project, "ui"'),
     "make help": (f"{MAKE}::test_make_help", '"make help"'),
     "make bench": ("tests/bench/test_bench.py::test_the_table_and_the_results_of_a_command", "main(command.split())"),
     "make install": (".ci/run", "make lint"),  # the same recipe, with the packages of the extra `dev`
@@ -93,7 +93,7 @@ COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the 
         f"{STOCK}::test_a_changed_number_reruns_only_its_experiment",
         "dvc metrics diff --targets metrics/mnist_cnn/test.json",
     ),
-    "dvc exp run --temp": (f"{MAKE}::test_make_quick", 'make(few, "quick")'),
+    "dvc exp run --temp": (f"{MAKE}::test_make_quick", 'make(small_project, "quick")'),
     "dvc exp run --queue -S experiments.mnist_cnn.lr=0.01,0.02,0.05 evaluate@mnist_cnn": (
         f"{RERUNS}::test_queue_and_temporary_runs_share_one_store",
         "dvc exp run --queue -S experiments.mnist_cnn.lr=0.02,0.03",
@@ -342,20 +342,20 @@ def test_settings_are_taken(command: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert set(command) & set("[]{}*?") == set() or "'" in command, "some shells take these for names of files"
 
 
-def test_targets_are_known_and_up_to_date(reduced: Clone) -> None:
+def test_targets_are_known_and_up_to_date(reduced_project: Clone) -> None:
     found = [command.removeprefix("dvc repro ") for command in COMMANDS if re.match(r"dvc repro \w+(@| |$)", command)]
     targets = {target for line in found for target in line.split()}
     own = {target for target in targets if re.search("wine|mails|flowers|its_name|NAME", target)}
     assert len(targets - own) > 40
     assert targets - own <= stages(PROJECT / "params.yaml")
-    assert "Running" not in reduced(f"dvc repro {' '.join(sorted(targets - own))}").stdout
+    assert "Running" not in reduced_project(f"dvc repro {' '.join(sorted(targets - own))}").stdout
 
 
 @pytest.fixture
-def tidy(reduced: Clone) -> Iterator[Clone]:
+def tidy(reduced_project: Clone) -> Iterator[Clone]:
     """The reduced pipeline; new files are gone afterwards."""
-    yield reduced
-    reduced("git clean -qfd")
+    yield reduced_project
+    reduced_project("git clean -qfd")
 
 
 def here(command: str) -> str:
@@ -429,17 +429,17 @@ def test_a_remote(unchanged: Clone, tmp_path: Path) -> None:
     assert (unchanged.folder / "models" / "line_sgd" / "model.safetensors").is_file()
 
 
-def test_a_champion_answers(reduced: Clone, tmp_path: Path) -> None:
+def test_a_champion_answers(reduced_project: Clone, tmp_path: Path) -> None:
     """README's server, asked as README asks it."""
     serve, ask = (command for command in commands("README.md") if command.startswith(SERVED))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    pixels = reduced.folder / "cat.jpg"
+    pixels = reduced_project.folder / "cat.jpg"
     Image.new("RGB", (40, 30), "tan").save(pixels)
     log = tmp_path / "log"
     with log.open("w") as output, running(
-        shlex.split(serve.replace("5001", port)), cwd=reduced.folder,
+        shlex.split(serve.replace("5001", port)), cwd=reduced_project.folder,
         stdout=output, stderr=output, start_new_session=True,
     ) as server:  # fmt: skip
         try:
@@ -448,7 +448,7 @@ def test_a_champion_answers(reduced: Clone, tmp_path: Path) -> None:
                 assert server.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.2)
-            answer = json.loads(reduced(ask.replace("5001", port)).stdout)["predictions"][0]
+            answer = json.loads(reduced_project(ask.replace("5001", port)).stdout)["predictions"][0]
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             pixels.unlink()

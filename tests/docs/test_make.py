@@ -68,16 +68,16 @@ def test_make_repro(unchanged: Clone) -> None:
     assert "reports/index.html" in output
 
 
-def test_make_quick(few: Clone) -> None:
+def test_make_quick(small_project: Clone) -> None:
     """All stages run in a temporary copy: the workspace is unchanged, the runs are in its MLflow store."""
-    head, count = few("git rev-parse HEAD").stdout, len(runs(few))
-    output = make(few, "quick")
+    head, count = small_project("git rev-parse HEAD").stdout, len(runs(small_project))
+    output = make(small_project, "quick")
     assert "Done; the workspace is unchanged" in output
-    assert few("git status --porcelain").stdout == ""
-    assert few("git rev-parse HEAD").stdout == head
-    limits = {run.data.params["limit"] for run in runs(few)[count:] if run.data.tags["type"] == "experiment"}
+    assert small_project("git status --porcelain").stdout == ""
+    assert small_project("git rev-parse HEAD").stdout == head
+    limits = {run.data.params["limit"] for run in runs(small_project)[count:] if run.data.tags["type"] == "experiment"}
     assert limits == {"1000"}
-    assert few("dvc exp list --name-only").stdout.strip()
+    assert small_project("dvc exp list --name-only").stdout.strip()
 
 
 def test_make_docs(unchanged: Clone) -> None:
@@ -86,11 +86,17 @@ def test_make_docs(unchanged: Clone) -> None:
     assert (unchanged.folder / "docs" / "experiments.md").read_text("utf-8") != before  # the reduced scores
 
 
-def test_make_demo(reduced: Clone, tmp_path: Path) -> None:
-    with serving(reduced, "demo", tmp_path / "log") as address, urllib.request.urlopen(address, timeout=30) as page:
+def test_make_demo(reduced_project: Clone, tmp_path: Path) -> None:
+    with (
+        serving(reduced_project, "demo", tmp_path / "log") as address,
+        urllib.request.urlopen(address, timeout=30) as page,
+    ):
         assert "torchprimer" in page.read().decode()
 
 
-def test_make_ui(reduced: Clone, tmp_path: Path) -> None:
-    with serving(reduced, "ui", tmp_path / "log") as address, urllib.request.urlopen(address, timeout=30) as page:
+def test_make_ui(reduced_project: Clone, tmp_path: Path) -> None:
+    with (
+        serving(reduced_project, "ui", tmp_path / "log") as address,
+        urllib.request.urlopen(address, timeout=30) as page,
+    ):
         assert "MLflow" in page.read().decode()

@@ -76,19 +76,19 @@ def changed(clone: Clone) -> set[str]:
     }
 
 
-def test_all_stages_write_what_they_declare(reduced: Clone) -> None:
-    again = reduced("dvc repro").stdout
+def test_all_stages_write_what_they_declare(reduced_project: Clone) -> None:
+    again = reduced_project("dvc repro").stdout
     assert "Running" not in again
     assert again.strip().endswith("Data and pipelines are up to date.")
-    lock = YAML(typ="safe").load((reduced.folder / "dvc.lock").read_text())["stages"]
+    lock = YAML(typ="safe").load((reduced_project.folder / "dvc.lock").read_text())["stages"]
     counts = {section: len(PARAMS[section]) for section in ("downloads", "datasets", "features", "crossvalidate")}
     assert len(lock) == 2 + sum(counts.values()) + 2 * counts["datasets"] + 3 * len(EXPERIMENTS)
     for stage in lock.values():
         for out in stage["outs"]:
-            assert (reduced.folder / out["path"]).exists()
-    assert not list(reduced.folder.rglob("*.partial"))
-    assert not list((reduced.folder / ".checkpoints").glob("*"))
-    assert reduced("git status --porcelain").stdout == ""
+            assert (reduced_project.folder / out["path"]).exists()
+    assert not list(reduced_project.folder.rglob("*.partial"))
+    assert not list((reduced_project.folder / ".checkpoints").glob("*"))
+    assert reduced_project("git status --porcelain").stdout == ""
 
 
 def test_the_installed_dvc_writes_the_same_lock(unchanged: Clone) -> None:
@@ -100,12 +100,12 @@ def test_the_installed_dvc_writes_the_same_lock(unchanged: Clone) -> None:
     assert lock.stat().st_mtime_ns > written
 
 
-def test_the_installed_dvc_finds_the_same_outputs(reduced: Clone) -> None:
+def test_the_installed_dvc_finds_the_same_outputs(reduced_project: Clone) -> None:
     from dvc.repo import Repo
 
     from tests.quick_dvc import is_output
 
-    with Repo(str(reduced.folder)) as repo:
+    with Repo(str(reduced_project.folder)) as repo:
         paths = {os.path.relpath(dep.fs_path, repo.root_dir) for dep in repo.index.deps}
         paths.add("models/mnist_mlp/model.safetensors")  # in one of them
         says = {path: repo.dvcfs.isdvc(path) for path in paths}
@@ -114,10 +114,10 @@ def test_the_installed_dvc_finds_the_same_outputs(reduced: Clone) -> None:
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_metrics_agree_with_the_predictions(reduced: Clone, name: str) -> None:
+def test_metrics_agree_with_the_predictions(reduced_project: Clone, name: str) -> None:
     from sklearn.metrics import accuracy_score, f1_score
 
-    folder = reduced.folder / "metrics" / name
+    folder = reduced_project.folder / "metrics" / name
     test, training = (json.loads((folder / f"{part}.json").read_text()) for part in ("test", "train"))
     table = pd.read_csv(folder / "test" / "predictions.csv", dtype={"id": str, "label": str, "prediction": str})
     assert len(table) <= 256
@@ -126,7 +126,7 @@ def test_metrics_agree_with_the_predictions(reduced: Clone, name: str) -> None:
     history = pd.read_csv(folder / "history.csv")
     assert training["validation_accuracy_best"] == history["validation_accuracy"].max()
     dataset = EXPERIMENTS[name]["dataset"]
-    split = pd.read_csv(reduced.folder / "data" / "prepared" / dataset / "samples.csv", dtype=str)
+    split = pd.read_csv(reduced_project.folder / "data" / "prepared" / dataset / "samples.csv", dtype=str)
     assert list(split[split["split"].isin(["test", "all"])]["id"]) == list(table["id"])
     if name == "dogs_vs_cats_cnn":
         assert test["true_positives"] + test["false_negatives"] == (table["label"] == "dog").sum()
@@ -134,8 +134,8 @@ def test_metrics_agree_with_the_predictions(reduced: Clone, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_has_its_scores_and_figures(reduced: Clone, name: str) -> None:
-    folder = reduced.folder / "metrics" / name
+def test_every_experiment_has_its_scores_and_figures(reduced_project: Clone, name: str) -> None:
+    folder = reduced_project.folder / "metrics" / name
     for part in ("test", "train"):
         scores = json.loads((folder / f"{part}.json").read_text())
         assert scores
@@ -147,18 +147,18 @@ def test_every_experiment_has_its_scores_and_figures(reduced: Clone, name: str) 
 
 
 @pytest.mark.parametrize("name", PARAMS["datasets"])
-def test_every_dataset_has_its_baselines(reduced: Clone, name: str) -> None:
-    scores = json.loads((reduced.folder / "metrics" / "baselines" / f"{name}.json").read_text())
+def test_every_dataset_has_its_baselines(reduced_project: Clone, name: str) -> None:
+    scores = json.loads((reduced_project.folder / "metrics" / "baselines" / f"{name}.json").read_text())
     assert list(scores) == ["dummy", PARAMS["datasets"][name]["baseline"]]
 
 
 @pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn", "reviews_bow"])
-def test_a_model_is_rebuilt_from_its_folder_alone(reduced: Clone, name: str, tmp_path: Path) -> None:
+def test_a_model_is_rebuilt_from_its_folder_alone(reduced_project: Clone, name: str, tmp_path: Path) -> None:
     """Another process, in another folder, loads it and predicts what `evaluate` wrote."""
     (tmp_path / "model").mkdir()
-    for file in (reduced.folder / "models" / name).iterdir():
+    for file in (reduced_project.folder / "models" / name).iterdir():
         (tmp_path / "model" / file.name).write_bytes(file.read_bytes())
-    inputs = reduced.folder / "data" / "prepared" / EXPERIMENTS[name]["dataset"] / "test_inputs.npy"
+    inputs = reduced_project.folder / "data" / "prepared" / EXPERIMENTS[name]["dataset"] / "test_inputs.npy"
     script = (
         "import sys, numpy, torch; from pathlib import Path; from torchprimer import models\n"
         "model, record = models.load(Path('model'))\n"
@@ -169,27 +169,29 @@ def test_a_model_is_rebuilt_from_its_folder_alone(reduced: Clone, name: str, tmp
         ["python", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )  # fmt: skip
     classes = json.loads((tmp_path / "model" / "experiment.json").read_text())["data"]["classes"]
-    table = pd.read_csv(reduced.folder / "metrics" / name / "test" / "predictions.csv", dtype=str)
+    table = pd.read_csv(reduced_project.folder / "metrics" / name / "test" / "predictions.csv", dtype=str)
     assert [classes[int(number)] for number in done.stdout.split()] == list(table["prediction"])
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_export_is_proven(reduced: Clone, name: str) -> None:
-    description = json.loads((reduced.folder / "models" / f"{name}.export" / "model.json").read_text())
+def test_every_export_is_proven(reduced_project: Clone, name: str) -> None:
+    description = json.loads((reduced_project.folder / "models" / f"{name}.export" / "model.json").read_text())
     assert description["largest_difference_to_pytorch"] <= 1e-4
 
 
 @pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn"])
-def test_exported_model_answers_for_any_batch(reduced: Clone, name: str) -> None:
+def test_exported_model_answers_for_any_batch(reduced_project: Clone, name: str) -> None:
     import numpy as np
     import onnxruntime
 
-    folder = reduced.folder / "models" / f"{name}.export"
+    folder = reduced_project.folder / "models" / f"{name}.export"
     description = json.loads((folder / "model.json").read_text())
     assert description["largest_difference_to_pytorch"] <= 1e-4
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-    images = np.load(reduced.folder / "data" / "prepared" / description["dataset"] / "test_inputs.npy")
-    table = pd.read_csv(reduced.folder / "metrics" / name / "test" / "predictions.csv", dtype={"prediction": str})
+    images = np.load(reduced_project.folder / "data" / "prepared" / description["dataset"] / "test_inputs.npy")
+    table = pd.read_csv(
+        reduced_project.folder / "metrics" / name / "test" / "predictions.csv", dtype={"prediction": str}
+    )
     expected = table[[f"p_{label}" for label in description["classes"]]].to_numpy()
     for size in (1, 7, 256):
         (got,) = session.run(None, {"images": images[:size]})
@@ -197,8 +199,8 @@ def test_exported_model_answers_for_any_batch(reduced: Clone, name: str) -> None
         assert np.abs(got - expected[:size]).max() <= 1e-4
 
 
-def test_mlflow_has_one_finished_run_per_experiment(reduced: Clone) -> None:
-    all_runs, client = runs(reduced), store(reduced)
+def test_mlflow_has_one_finished_run_per_experiment(reduced_project: Clone) -> None:
+    all_runs, client = runs(reduced_project), store(reduced_project)
     assert {run.info.status for run in all_runs} == {"FINISHED"}
     of_type = {type_: [run for run in all_runs if run.data.tags["type"] == type_] for type_ in ("baseline", "fold")}
     trained = [run for run in all_runs if run.data.tags["type"] == "experiment" and "DVC_STAGE" in run.data.tags]
@@ -221,20 +223,20 @@ def test_mlflow_has_one_finished_run_per_experiment(reduced: Clone) -> None:
         assert len(run.data.metrics) <= 22  # fits on a page
     for run in trained:
         name, tags, data = run.info.run_name, run.data.tags, run.data
-        test = json.loads((reduced.folder / "metrics" / name / "test.json").read_text())
-        training = json.loads((reduced.folder / "metrics" / name / "train.json").read_text())
+        test = json.loads((reduced_project.folder / "metrics" / name / "test.json").read_text())
+        training = json.loads((reduced_project.folder / "metrics" / name / "train.json").read_text())
         for key in set(test) & {"accuracy", "loss", "r2", "frechet_distance"}:
             assert data.metrics[f"test_{key}"] == test[key]
         for key in (key for key in training if key.endswith("_best")):
             assert data.metrics[key] == training[key]
-        timing = json.loads((reduced.folder / "metrics" / name / "timing.json").read_text())
+        timing = json.loads((reduced_project.folder / "metrics" / name / "timing.json").read_text())
         assert data.metrics["training_seconds"] == timing["seconds"]
         assert f"`dvc repro train@{name}`" in tags["mlflow.note.content"]
         assert "still to come" not in tags["mlflow.note.content"]
         if name not in ("mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn"):
             continue
         assert (tags["DVC_EXP_NAME"], tags["DVC_STAGE"]) == ("small", f"train@{name}")
-        assert tags["DVC_EXP_BASELINE_REV"] == reduced("git rev-parse HEAD~1").stdout.strip()
+        assert tags["DVC_EXP_BASELINE_REV"] == reduced_project("git rev-parse HEAD~1").stdout.strip()
         assert tags["model"] == EXPERIMENTS[name]["model"]
         assert (tags["kind"], tags["task"], tags["loop"]) == ("images", "classification", "supervised")
         assert len(tags["fingerprint"]) == 64
@@ -246,11 +248,11 @@ def test_mlflow_has_one_finished_run_per_experiment(reduced: Clone) -> None:
         assert artifacts >= {f"test/{file}" for file in ("confusion.png", "roc.png", "mistakes.png", "test.json")}
         artifacts = {item.path for item in client.list_artifacts(run.info.run_id, "training")}
         assert artifacts >= {f"training/{file}" for file in ("model.safetensors", "history.csv", "train.json")}
-        assert str(reduced.folder / "mlartifacts") in run.info.artifact_uri
+        assert str(reduced_project.folder / "mlartifacts") in run.info.artifact_uri
 
 
-def test_the_best_on_validation_is_champion_of_its_dataset(reduced: Clone) -> None:
-    all_runs, client = {run.info.run_id: run for run in runs(reduced)}, store(reduced)
+def test_the_best_on_validation_is_champion_of_its_dataset(reduced_project: Clone) -> None:
+    all_runs, client = {run.info.run_id: run for run in runs(reduced_project)}, store(reduced_project)
     for dataset in ("mnist", "dogs_vs_cats", "bike_sharing"):
         among = {name for name, entry in EXPERIMENTS.items() if raw_dataset(entry["dataset"]) == dataset}
         among -= {name for name in among if EXPERIMENTS[name]["model"] in ("gan", "autoencoder")}
@@ -262,7 +264,9 @@ def test_the_best_on_validation_is_champion_of_its_dataset(reduced: Clone) -> No
         assert float(champion.tags["validation_score"]) == best
         tagged = [key for key, run in all_runs.items() if run.data.tags.get("champion") == dataset]
         assert tagged == [champion.run_id]
-        training = json.loads((reduced.folder / "metrics" / champion.tags["experiment"] / "train.json").read_text())
+        training = json.loads(
+            (reduced_project.folder / "metrics" / champion.tags["experiment"] / "train.json").read_text()
+        )
         key = "validation_r2_best" if dataset == "bike_sharing" else "validation_accuracy_best"
         assert training[key] == best
     generators = {name for name, entry in EXPERIMENTS.items() if entry["model"] in ("gan", "autoencoder")}
@@ -270,8 +274,8 @@ def test_the_best_on_validation_is_champion_of_its_dataset(reduced: Clone) -> No
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_views_find_runs_that_have_their_columns(reduced: Clone, view: str) -> None:
-    client = store(reduced)
+def test_views_find_runs_that_have_their_columns(reduced_project: Clone, view: str) -> None:
+    client = store(reduced_project)
     experiment = client.get_experiment_by_name("torchprimer")
     _, which, columns, order = VIEWS[view]
     matching = client.search_runs([experiment.experiment_id], which, order_by=[order])
@@ -286,10 +290,10 @@ def test_views_find_runs_that_have_their_columns(reduced: Clone, view: str) -> N
     assert f"mlflow.sharedViewState.{view}" in experiment.tags
 
 
-def test_a_logged_model_is_code_and_files(reduced: Clone) -> None:
+def test_a_logged_model_is_code_and_files(reduced_project: Clone) -> None:
     """No pickle, pinned requirements, and it is loaded with nothing of the project."""
-    client = store(reduced)
-    models = {model.name: model for model in client.search_logged_models([runs(reduced)[0].info.experiment_id])}
+    client = store(reduced_project)
+    models = {model.name: model for model in client.search_logged_models([runs(reduced_project)[0].info.experiment_id])}
     assert set(models) == set(EXPERIMENTS)
     model = models["mnist_cnn"]
     folder = Path(model.artifact_location.removeprefix("file://"))
@@ -301,16 +305,17 @@ def test_a_logged_model_is_code_and_files(reduced: Clone) -> None:
     assert all("==" in line for line in needed)
     scores = {metric.key: metric.value for metric in model.metrics}
     assert (
-        scores["test_accuracy"] == json.loads((reduced.folder / "metrics/mnist_cnn/test.json").read_text())["accuracy"]
+        scores["test_accuracy"]
+        == json.loads((reduced_project.folder / "metrics/mnist_cnn/test.json").read_text())["accuracy"]
     )
     assert json.loads(model.tags["mlflow.modelVersions"])[0]["name"] == "mnist"
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_a_registered_model_is_loaded_by_mlflow_and_answers_its_example(
-    reduced: Clone, name: str, tmp_path: Path
+    reduced_project: Clone, name: str, tmp_path: Path
 ) -> None:
-    versions = store(reduced).search_model_versions(f"tags.experiment = '{name}'")
+    versions = store(reduced_project).search_model_versions(f"tags.experiment = '{name}'")
     script = (
         "import json, sys, mlflow; mlflow.set_tracking_uri(sys.argv[1])\n"
         "model = mlflow.pyfunc.load_model(sys.argv[2])\n"
@@ -322,7 +327,9 @@ def test_a_registered_model_is_loaded_by_mlflow_and_answers_its_example(
     )
     (tmp_path / "load.py").write_text(script)
     uri = f"models:/{versions[0].name}/{versions[0].version}"
-    done = reduced(f"python -W ignore {tmp_path}/load.py sqlite:///{reduced.folder / 'mlflow.db'} {uri}")
+    done = reduced_project(
+        f"python -W ignore {tmp_path}/load.py sqlite:///{reduced_project.folder / 'mlflow.db'} {uri}"
+    )
     (answer,) = json.loads(done.stdout.strip().splitlines()[-1])
     probabilities = [value for key, value in answer.items() if key.startswith("p_")]
     if name in CLASSIFIERS:
@@ -332,10 +339,10 @@ def test_a_registered_model_is_loaded_by_mlflow_and_answers_its_example(
         assert base64.b64decode(answer["image"]).startswith(b"\x89PNG")
 
 
-def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
+def test_stages_depend_on_the_code_they_run(reduced_project: Clone) -> None:
     """Every module of the package that a stage imports is among its deps in dvc.lock."""
     seen = set()
-    lock = YAML(typ="safe").load((reduced.folder / "dvc.lock").read_text())["stages"]
+    lock = YAML(typ="safe").load((reduced_project.folder / "dvc.lock").read_text())["stages"]
     infrastructure = {
         f"src/torchprimer/{name}.py"
         for name in ("__main__", "errors", "atomic", "paths", "stages/__init__", "stages/base", "stages/train")
@@ -345,15 +352,15 @@ def test_stages_depend_on_the_code_they_run(reduced: Clone) -> None:
         for name in ("__init__", "launch", "fingerprint", "memory", "loops/__init__")
     }
     infrastructure |= {f"src/torchprimer/predictor/{name}.py" for name in ("__init__", "errors")}
-    lines = (reduced.folder / ".git" / "imports.jsonl").read_text().splitlines()
+    lines = (reduced_project.folder / ".git" / "imports.jsonl").read_text().splitlines()
     imports: dict[str, list[str]] = dict(json.loads(line) for line in lines)
     assert set(imports) == set(lock)
     for stage, modules in imports.items():
         files = set()
         for module in modules:
             base = "src/" + module.replace(".", "/")
-            file = f"{base}.py" if (reduced.folder / f"{base}.py").is_file() else f"{base}/__init__.py"
-            if len(ast.parse((reduced.folder / file).read_text()).body) > 1:  # more than a docstring
+            file = f"{base}.py" if (reduced_project.folder / f"{base}.py").is_file() else f"{base}/__init__.py"
+            if len(ast.parse((reduced_project.folder / file).read_text()).body) > 1:  # more than a docstring
                 files.add(file)
         files = {
             file for file in files if not any(f"/{room}/" in file for room in ("cli", "params", "tracking"))

@@ -79,12 +79,12 @@ def noise() -> npt.NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def alone(reduced: Clone, noise: Any, tmp_path_factory: pytest.TempPathFactory) -> Answers:
+def alone(reduced_project: Clone, noise: Any, tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """Every experiment's answers, by one process that finds nothing but the export folders: in an empty folder."""
     folder = tmp_path_factory.mktemp("alone")
     given: dict[str, Any] = {"noise": noise}
     by_dataset: dict[str, Any] = {}
-    with contextlib.chdir(reduced.folder):
+    with contextlib.chdir(reduced_project.folder):
         paths.project.cache_clear()
         for name, entry in EXPERIMENTS.items():
             shutil.copytree(paths.export(name), folder / f"{name}.export", copy_function=os.link)
@@ -212,10 +212,10 @@ def test_model_card(in_the_clone: Path, name: str, tmp_path: Path) -> None:
 # ---- the folder, and what a model is not ---------------------------------------------------------------------------
 
 
-def test_folders_that_are_no_export(reduced: Clone, tmp_path: Path) -> None:
+def test_folders_that_are_no_export(reduced_project: Clone, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none is no exported model: model.json and model.onnx are not both there"):
         Predictor(tmp_path / "none")
-    shutil.copytree(reduced.folder / "models" / "line_sgd.export", tmp_path / "x")
+    shutil.copytree(reduced_project.folder / "models" / "line_sgd.export", tmp_path / "x")
     (tmp_path / "x" / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(UserError, match=r"x is damaged \(.*\): export it again"):
         Predictor(tmp_path / "x")
@@ -236,12 +236,12 @@ def test_generators_and_others_are_told_apart(open_export: Callable[[str], Predi
             generator.generate_from(noise_)
 
 
-def test_a_digit_is_recognised_within_a_second_and_a_half(reduced: Clone, tmp_path: Path) -> None:
+def test_a_digit_is_recognised_within_a_second_and_a_half(reduced_project: Clone, tmp_path: Path) -> None:
     """From the start of the process, by the clock; the best of three, since other tests may run beside this one."""
     digit = base64.b64decode(
-        json.loads((reduced.folder / "models/mnist_cnn.export/example.json").read_text())[0]["image"]
+        json.loads((reduced_project.folder / "models/mnist_cnn.export/example.json").read_text())[0]["image"]
     )
-    shutil.copytree(reduced.folder / "models" / "mnist_cnn.export", tmp_path / "model")
+    shutil.copytree(reduced_project.folder / "models" / "mnist_cnn.export", tmp_path / "model")
     (tmp_path / "digit.png").write_bytes(digit)
     script = (
         "import sys; sys.path.insert(0, 'model'); from predictor import Predictor\n"

@@ -45,8 +45,8 @@ def drawn(page: Page, selector: str) -> list[bool]:
 # ---- the page --------------------------------------------------------------------------------------------------------
 
 
-def test_page_loads_fast_and_requests_nothing(reduced: Clone, chromium: Chromium) -> None:
-    file = page_of(reduced)
+def test_page_loads_fast_and_requests_nothing(reduced_project: Clone, chromium: Chromium) -> None:
+    file = page_of(reduced_project)
     assert file.stat().st_size < 8e6
     with chromium.visit() as visit:
         page = visit.open(file)
@@ -57,7 +57,7 @@ def test_page_loads_fast_and_requests_nothing(reduced: Clone, chromium: Chromium
         figures.evaluate_all("images => Promise.all(images.map(image => image.decode()))")
         widths = figures.evaluate_all("images => images.map(image => image.naturalWidth)")
         assert len(widths) == len(
-            [*reduced.folder.glob("metrics/*/test/*.png"), *reduced.folder.glob("metrics/*/test/*.gif")]
+            [*reduced_project.folder.glob("metrics/*/test/*.png"), *reduced_project.folder.glob("metrics/*/test/*.gif")]
         )
         assert min(widths) > 100
         charts = drawn(page, ".chart")
@@ -67,9 +67,9 @@ def test_page_loads_fast_and_requests_nothing(reduced: Clone, chromium: Chromium
         assert visit.requests == [file.as_uri()]
 
 
-def test_table_sorts_by_click_and_by_keyboard(reduced: Clone, chromium: Chromium) -> None:
+def test_table_sorts_by_click_and_by_keyboard(reduced_project: Clone, chromium: Chromium) -> None:
     with chromium.visit() as visit:
-        page = visit.open(page_of(reduced))
+        page = visit.open(page_of(reduced_project))
         page.get_by_role("button", name="test score").click()
         best_first = list(map(float, column(page, 2)))
         assert best_first == sorted(best_first, reverse=True)
@@ -85,9 +85,9 @@ def test_table_sorts_by_click_and_by_keyboard(reduced: Clone, chromium: Chromium
         assert page.locator("#experiments [aria-sort]").count() == 1
 
 
-def test_legend_highlights_and_figures_enlarge(reduced: Clone, chromium: Chromium) -> None:
+def test_legend_highlights_and_figures_enlarge(reduced_project: Clone, chromium: Chromium) -> None:
     with chromium.visit() as visit:
-        page = visit.open(page_of(reduced))
+        page = visit.open(page_of(reduced_project))
         first = page.locator("#mnist .chart").first
         lines = first.locator(".mark-line path")
         opacities = "lines => lines.map(line => Number(line.getAttribute('opacity') ?? 1))"
@@ -105,9 +105,9 @@ def test_legend_highlights_and_figures_enlarge(reduced: Clone, chromium: Chromiu
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_page_fits_a_phone_in_light_and_dark(reduced: Clone, chromium: Chromium, dark: bool) -> None:
+def test_page_fits_a_phone_in_light_and_dark(reduced_project: Clone, chromium: Chromium, dark: bool) -> None:
     with chromium.visit(width=390, height=844, dark=dark) as visit:
-        page = visit.open(page_of(reduced))
+        page = visit.open(page_of(reduced_project))
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", background))) < 120) == dark
@@ -210,16 +210,16 @@ def test_tensorboard_and_timings_are_no_dependencies(unchanged: Clone) -> None:
 # ---- dvc plots -------------------------------------------------------------------------------------------------------
 
 
-def test_dvc_plots_draws_offline(reduced: Clone, chromium: Chromium) -> None:
-    shown = reduced("dvc plots show 2>&1").stdout
+def test_dvc_plots_draws_offline(reduced_project: Clone, chromium: Chromium) -> None:
+    shown = reduced_project("dvc plots show 2>&1").stdout
     assert "WARNING" not in shown
     assert "failed" not in shown
-    file = reduced.folder / "dvc_plots" / "index.html"
-    script = reduced.folder / ".dvc" / "plots" / "vega.js"
+    file = reduced_project.folder / "dvc_plots" / "index.html"
+    script = reduced_project.folder / ".dvc" / "plots" / "vega.js"
     with chromium.visit() as visit:  # before `make install`
         page = visit.open(file)
         expect(page.locator("#missing")).to_contain_text("make install")
-    reduced("PYTHONPATH=src python -m torchprimer.report.vega")
+    reduced_project("PYTHONPATH=src python -m torchprimer.report.vega")
     groups = len(YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text("utf-8"))["plots"])
     with chromium.visit() as visit:
         page = visit.open(file)

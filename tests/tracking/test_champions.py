@@ -83,7 +83,7 @@ def test_versions_on_other_data_do_not_compete(root: Path) -> None:
 
 def test_a_reduced_run_does_not_replace_a_complete_one(root: Path) -> None:
     store = Store()
-    assert register(store, 0.50, data="b", limit=256, fingerprint="reduced") == "reduced"
+    assert register(store, 0.50, data="b", limit=256, fingerprint="reduced_project") == "reduced_project"
     assert register(store, 0.40, data="a", fingerprint="complete") == "complete"
     assert register(store, 1.00, data="b", limit=256, fingerprint="reduced again") == "complete"
 

@@ -81,16 +81,16 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def servers(reduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+def servers(reduced_project: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
     """One for the champion of each dataset, and MLflow's pages; started all at once."""
-    reduced("python src/torchprimer sync")  # other tests delete the store
+    reduced_project("python src/torchprimer sync")  # other tests delete the store
     serve = "mlflow models serve -m models:/{}@champion --env-manager local --host 127.0.0.1"
     commands = {name: serve.format(name) for name in SERVED} | {"ui": "python src/torchprimer ui"}
     folder = tmp_path_factory.mktemp("servers")
     started: dict[str, Server] = {}
     try:
         for name, command in commands.items():
-            started[name] = Server(reduced, command, folder / f"{name}.log")
+            started[name] = Server(reduced_project, command, folder / f"{name}.log")
         for server in started.values():
             server.wait()
         yield started
@@ -118,20 +118,22 @@ def in_base64(array: Any, kind: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def photos(reduced: Clone) -> Any:
+def photos(reduced_project: Clone) -> Any:
     """The test split, uint8, N x H x W x 3."""
-    return np.load(reduced.folder / "data" / "prepared" / "dogs_vs_cats" / "test_inputs.npy").transpose(0, 2, 3, 1)
+    return np.load(reduced_project.folder / "data" / "prepared" / "dogs_vs_cats" / "test_inputs.npy").transpose(
+        0, 2, 3, 1
+    )
 
 
 @pytest.fixture(scope="module")
-def hours(reduced: Clone) -> pd.DataFrame:
+def hours(reduced_project: Clone) -> pd.DataFrame:
     """The raw table as published, with more columns than the model takes; row 1 has the id 1."""
-    table = pd.read_csv(reduced.folder / "data" / "raw" / "bike_sharing" / "Bikeshare.csv")
+    table = pd.read_csv(reduced_project.folder / "data" / "raw" / "bike_sharing" / "Bikeshare.csv")
     return table.set_axis(range(1, len(table) + 1))
 
 
-def test_images(servers: dict[str, Server], reduced: Clone, photos: Any) -> None:
-    expected = evaluated(reduced, "dogs_vs_cats")
+def test_images(servers: dict[str, Server], reduced_project: Clone, photos: Any) -> None:
+    expected = evaluated(reduced_project, "dogs_vs_cats")
     answers = servers["dogs_vs_cats"].predictions([{"image": in_base64(photo, "PNG")} for photo in photos[:100]])
     assert [answer["prediction"] for answer in answers] == list(expected["prediction"][:100])
     for label in ("cat", "dog"):
@@ -144,9 +146,11 @@ def test_images(servers: dict[str, Server], reduced: Clone, photos: Any) -> None
     assert servers["dogs_vs_cats"].predictions([{"image": with_head}]) == [answer]
 
 
-def test_chinese_texts(servers: dict[str, Server], reduced: Clone) -> None:
-    expected = evaluated(reduced, "reviews")
-    texts = read_texts(reduced.folder / "data" / "raw" / "reviews", params.load().datasets["reviews"]).set_index("id")
+def test_chinese_texts(servers: dict[str, Server], reduced_project: Clone) -> None:
+    expected = evaluated(reduced_project, "reviews")
+    texts = read_texts(
+        reduced_project.folder / "data" / "raw" / "reviews", params.load().datasets["reviews"]
+    ).set_index("id")
     rows = [{"text": text} for text in texts.loc[expected["id"], "text"]]
     answers = servers["reviews"].predictions(rows)
     assert [answer["prediction"] for answer in answers] == list(expected["prediction"])
@@ -154,8 +158,8 @@ def test_chinese_texts(servers: dict[str, Server], reduced: Clone) -> None:
     assert servers["reviews"].predictions([{"text": "房间很干净 服务员态度非常好"}])[0].keys() == answers[0].keys()
 
 
-def test_rows_of_the_raw_table(servers: dict[str, Server], reduced: Clone, hours: pd.DataFrame) -> None:
-    expected = evaluated(reduced, "bike_sharing")
+def test_rows_of_the_raw_table(servers: dict[str, Server], reduced_project: Clone, hours: pd.DataFrame) -> None:
+    expected = evaluated(reduced_project, "bike_sharing")
     table = hours.loc[expected["id"].astype(int)]
     assert list(table["bikers"]) == pytest.approx(list(expected["label"].astype(float)), abs=1e-3)
     server, close = servers["bike_sharing"], {"abs": 1e-4, "rel": 1e-4}
@@ -277,8 +281,8 @@ def test_the_table_of_runs_is_useful_without_being_configured(pages: str, chromi
         assert not visit.outward()
 
 
-def test_a_port_in_use_is_named(servers: dict[str, Server], reduced: Clone) -> None:
+def test_a_port_in_use_is_named(servers: dict[str, Server], reduced_project: Clone) -> None:
     port = servers["ui"].port
-    done = reduced(f"python src/torchprimer ui --port {port}", fails=True)
+    done = reduced_project(f"python src/torchprimer ui --port {port}", fails=True)
     other = f"torchprimer ui --port {port + 1} (make ui PORT=...)"
     assert done.stderr == f"torchprimer: port {port} is in use; another one: {other}\n"
