@@ -243,7 +243,7 @@ def test_interrupted_training_ends_the_same(
     assert whole.weights.keys() == resumed.weights.keys()
     assert all(torch.equal(whole.weights[name], resumed.weights[name]) for name in whole.weights)
     assert without_time(whole.history) == without_time(resumed.history)
-    assert np.array_equal(whole.extras["samples"], resumed.extras["samples"])
+    assert np.array_equal(whole.artifacts["samples"], resumed.extras["samples"])
 
 
 def test_outcome_is_what_happened(digits: SplitArrays) -> None:
@@ -251,7 +251,7 @@ def test_outcome_is_what_happened(digits: SplitArrays) -> None:
     outcome, _ = fit(some(digits, 300), CONVOLUTIONAL, on_epoch=heard.append)
     assert heard == outcome.history
     assert outcome.best_epoch == len(heard) == 4
-    samples = outcome.extras["samples"]
+    samples = outcome.artifacts["samples"]
     assert (samples.shape, samples.dtype) == ((4, 64, 1, 28, 28), np.uint8)
     fresh = models.build(CONVOLUTIONAL, DIGITS)
     fresh.load_state_dict(outcome.weights)

@@ -130,7 +130,7 @@ class Supervised(BaseExperiment):
         return self
 
 
-# ---- models, each with its trainings: `models/<model>.py`, `training/loops/<loop>.py` -------------------------------------
+# ---- models, each with its loops: `models/<model>.py`, `training/loops/<loop>` -----------------------------------------
 
 
 class GridRange(StrictModel):

@@ -23,7 +23,7 @@ class Generation(Task):
         return [("image", "string")]
 
     def objective(self, experiment: "HasLoss") -> Objective:
-        raise NotImplementedError("generators have their own loop, training/loops/adversarial.py")
+        raise NotImplementedError("generators have their own loop, training/loops/adversarial")
 
 
 TASK = Generation()
