@@ -111,7 +111,7 @@ def play(chromium: Chromium, served: Served) -> Iterator[Callable[[str], Page]]:
         assert visit.errors == []
 
 
-def images(page: Page, selector: str) -> list[npt.NDArray[np.uint8]]:
+def shown_images(page: Page, selector: str) -> list[npt.NDArray[np.uint8]]:
     """The pixels of the images inside an element."""
     sources = page.locator(f"{selector} img").evaluate_all("all => all.map(one => one.src)")
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))) for source in sources]
@@ -203,7 +203,7 @@ def test_digits(play: Callable[[str], Page], served: Served) -> None:
         page.mouse.move(*corner, steps=5)
     page.mouse.up()  # a seven
     expect(page.locator("#digit-predictions tbody tr")).to_have_count(7)
-    digit, reconstruction = images(page, "#digit-figures")
+    digit, reconstruction = shown_images(page, "#digit-figures")
     drawn = page.locator("#pad canvas").evaluate("canvas => canvas.toDataURL()")
     drawing = np.asarray(Image.open(io.BytesIO(base64.b64decode(drawn.split(",")[1]))).convert("L"))
     rows, columns = np.nonzero(drawing < 128)  # the path of the mouse, as wide as the pen
@@ -216,7 +216,7 @@ def test_digits(play: Callable[[str], Page], served: Served) -> None:
     assert predictions(page, "#digit-predictions") == expected
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#digit-predictions")).to_contain_text("Nothing is drawn yet")
-    assert images(page, "#digit-figures") == []
+    assert shown_images(page, "#digit-figures") == []
 
 
 # ---- photos ----------------------------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def test_photos(play: Callable[[str], Page], served: Served, tmp_path: Path) -> 
         page.get_by_role("option", name=name, exact=True).click()
     assert name == "dogs_vs_cats_vgg16_features"
     expect(page.locator("#photo-heat")).to_contain_text("Input of dogs_vs_cats_vgg16_features: 32 x 32 pixels.")
-    pixels, heat = images(page, "#photo-heat")
+    pixels, heat = shown_images(page, "#photo-heat")
     model = served["dogs_vs_cats_vgg16_features"]
     assert model.classes is not None
     label = model.predict(photo)[0]["prediction"]
@@ -276,7 +276,7 @@ def test_photos(play: Callable[[str], Page], served: Served, tmp_path: Path) -> 
     sample.click()
     last = images[-1].transpose(1, 2, 0)
     eventually(lambda: predictions(page, "#photo-predictions"), expected(last))
-    eventually(lambda: images(page, "#photo-heat")[0].tolist(), last.tolist())
+    eventually(lambda: shown_images(page, "#photo-heat")[0].tolist(), last.tolist())
 
     page.locator("#photo-model input").click()
     page.get_by_role("option", name="cifar10_cnn", exact=True).click()
@@ -424,10 +424,10 @@ def test_generators(play: Callable[[str], Page], served: Served) -> None:
     expect(page.locator("#generator-grid")).to_contain_text("64 images of mnist_dcgan, seed 3")
     model = served["mnist_dcgan"]
     samples = model.generate(64, seed=3)
-    (grid,) = images(page, "#generator-grid")
+    (grid,) = shown_images(page, "#generator-grid")
     tiles = grid.reshape(8, 28, 8, 28).swapaxes(1, 2).reshape(64, 28, 28)
     np.testing.assert_allclose(tiles.astype(int), samples.astype(int), atol=1)
-    np.testing.assert_array_equal(images(page, "#generator-image")[0], tiles[0])
+    np.testing.assert_array_equal(shown_images(page, "#generator-image")[0], tiles[0])
 
     noise = np.random.default_rng(3).standard_normal((64, model.noise_size), np.float32)[:1]
     numbers = [
@@ -438,7 +438,7 @@ def test_generators(play: Callable[[str], Page], served: Served) -> None:
     expect(page.locator("#generator-image")).to_contain_text("changed")
     noise[0, numbers] = noise[0, numbers].round(2)
     noise[0, numbers[2]] = -2.5
-    changed = images(page, "#generator-image")[0].astype(int)
+    changed = shown_images(page, "#generator-image")[0].astype(int)
     np.testing.assert_allclose(changed, model.generate_from(noise)[0].astype(int), atol=1)
     assert (changed != tiles[0]).any()
     page.get_by_role("button", name="Another seed").click()
