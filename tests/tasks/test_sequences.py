@@ -147,7 +147,7 @@ def test_architecture() -> None:
 
 
 def test_a_state_that_cannot_be_the_answer() -> None:
-    message = r"hidden_size, 5, has to be the number of characters, 4 \(e h l o\); change it, or set output_layer: true"
+    message = r"hidden_size, 5, must be the number of characters, 4 \(e h l o\); change it, or set output_layer: true"
     with pytest.raises(UserError, match=message):
         build("hello_rnn", hidden_size=5)
 
@@ -169,7 +169,7 @@ def train_on(name: str, folder: Path, seed: int) -> EvaluationContext:
     assert isinstance(experiment, RNN)
     outcome = train(
         model, split, split, experiment, device=CPU, precision=torch.float32, on_epoch=lambda row: None,
-        watch=lambda model: {"text": greedy_decode(model, split.inputs, meta.classes)},
+        epoch_probe=lambda model: {"text": greedy_decode(model, split.inputs, meta.classes)},
     )  # fmt: skip
     model.load_state_dict(outcome.weights)
     record, history = make_record(experiment, meta), pd.DataFrame(outcome.history)
