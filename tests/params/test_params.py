@@ -361,7 +361,7 @@ def test_command_line(clone: Clone) -> None:
 def test_architecture_that_torchvision_does_not_have(clone: Clone) -> None:
     clone.replace("params.yaml", "architecture: resnet18", "architecture: resnet81")
     done = clone("python src/torchprimer check", fails=True)
-    assert "experiments.cifar8_resnet18.architecture: 'resnet81' is none of torchvision's classifiers" in done.stderr
+    assert "experiments.cifar8_resnet18.architecture: 'resnet81' is not a classifier of torchvision" in done.stderr
     assert "Did you mean 'resnet18'?" in done.stderr
     assert "Traceback" not in done.stderr
 
