@@ -206,3 +206,8 @@ READERS = {  # by Predictor.kind
     ),
     "sequences": InputReader(read_texts, "'{text}'", "end"),  # it accepts one length and its own characters
 }
+
+
+def find_reader(kind: str) -> InputReader | None:
+    """The reader of a `Predictor.kind`; kinds without an entry in READERS take texts. None: a generator, no input."""
+    return None if kind == "generator" else READERS.get(kind, READERS["sequences"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torchprimer import paths
 from torchprimer.cli import formatting
-from torchprimer.cli.inputs import READERS, PredictInput, collect_inputs
+from torchprimer.cli.inputs import InputReader, PredictInput, collect_inputs, find_reader
 from torchprimer.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -35,14 +35,13 @@ def predict(
         UserError: no such model, one without input, or options that do not fit the model.
     """
     model = open_model(experiment)
-    _check_options(model, experiment, top, out)
-    reader = READERS[model.kind]
+    reader = _check_options(model, experiment, top, out)
     inputs, errors = collect_inputs(arguments, reader, reader.columns(model.description))
     if not inputs and not errors:
         raise UserError("nothing to predict: standard input is empty")
     for error in errors:
         print(f"torchprimer: {error}", file=sys.stderr)
-    predictions = _predictions(model, inputs, errors, output_format, out)
+    predictions = _predictions(model, reader, inputs, errors, output_format, out)
     if output_format == "json":
         formatting.print_json(_json_record(item, prediction, top) for item, prediction in predictions)
     elif output_format == "csv":
@@ -87,17 +86,25 @@ def _not_exported(experiment: str) -> UserError:
     return UserError(f"no experiment '{experiment}' in params.yaml; `torchprimer list` shows all of them.{guess}")
 
 
-def _check_options(model: "Predictor", experiment: str, top: int | None, out: Path | None) -> None:
-    if model.kind not in READERS:
+def _check_options(model: "Predictor", experiment: str, top: int | None, out: Path | None) -> InputReader:
+    """The reader of the INPUT arguments of a model, if the options fit the model."""
+    reader = find_reader(model.kind)
+    if reader is None:
         raise UserError(f"{experiment} takes no input, it generates images: torchprimer generate {experiment} out.png")
     if top is not None and not model.classes:
         raise UserError(f"--top is for classifiers, and {experiment} has no classes: omit it")
-    if out is not None and not READERS[model.kind].outputs_images:
+    if out is not None and not reader.outputs_images:
         raise UserError(f"--out is for autoencoders, and {experiment} outputs no images: omit it")
+    return reader
 
 
 def _predictions(
-    model: "Predictor", inputs: Sequence[PredictInput], errors: list[str], output_format: str, out: Path | None
+    model: "Predictor",
+    reader: InputReader,
+    inputs: Sequence[PredictInput],
+    errors: list[str],
+    output_format: str,
+    out: Path | None,
 ) -> "Iterator[tuple[PredictInput, Answer]]":
     """Each input with its prediction, one by one; an error is printed and appended to `errors`."""
     from tqdm import tqdm
@@ -115,7 +122,7 @@ def _predictions(
                 reason = str(prediction).removeprefix(f"input {number}: ")
                 errors.append(f"{item.location}: {reason}" if item.location else reason)
                 bar.write(f"torchprimer: {errors[-1]}", file=sys.stderr)
-            elif READERS[model.kind].outputs_images:
+            elif reader.outputs_images:
                 yield item, _with_file(prediction, number + 1, item, out)
             else:
                 yield item, prediction

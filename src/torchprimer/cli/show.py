@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torchprimer import paths
 from torchprimer.atomic import atomic_write
 from torchprimer.cli import formatting
-from torchprimer.cli.inputs import READERS
+from torchprimer.cli.inputs import find_reader
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.experiment_results import ExperimentResults, read_json
 from torchprimer.params import Params
@@ -183,7 +183,7 @@ def _usage(experiment: str, exported: Mapping[str, Any]) -> Iterator[str]:
     """
     if not exported:
         return
-    reader = READERS.get(exported["kind"])
+    reader = find_reader(exported["kind"])
     if reader is None:
         yield f"torchprimer generate {experiment} --count 64 --seed 1 out.png"
         return
