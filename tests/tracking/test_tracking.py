@@ -138,13 +138,14 @@ def test_runs_of_dead_processes_are_ended_by_the_next_stage(root: Path) -> None:
 
 
 def test_the_run_of_a_killed_stage_is_ended_by_the_next_stage(root: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT.format("print('running', flush=True); time.sleep(60)")]
-    with running(command, env=script_environment(root), stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "running\n"
+    store = Store()
+    with running([sys.executable, "-c", SCRIPT.format("time.sleep(200)")], env=script_environment(root)) as process:
+        deadline = time.monotonic() + 120
+        while not store.client.search_runs([store.experiment], "attributes.status = 'RUNNING'"):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
         process.kill()
     StageLogger()
-    store = Store()
     (run,) = store.client.search_runs([store.experiment])
     assert run.info.status == "KILLED"
 

@@ -170,6 +170,8 @@ def explain(error: Exception) -> str:
     """An error of MLflow or its store in one line."""
     if isinstance(error, UserError):
         return str(error).removeprefix("MLflow: ")
+    if isinstance(error, FileNotFoundError):  # of the files to log
+        return str(error)
     uri = tracking_uri()
     if uri.startswith("http"):
         name = f"the server {uri}"
