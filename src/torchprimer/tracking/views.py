@@ -31,7 +31,8 @@ VIEWS = {  # name in the URL -> title, filter of runs, columns beside name and t
     ),
     "generators": (
         "Generators and the autoencoder",
-        "tags.task = 'generation'",
+        "tags.type = 'experiment' and tags.task != 'classification' and tags.task != 'regression' "
+        "and tags.task != 'sequence_labelling'",
         ("tags.model", "metrics.test_frechet_distance", "metrics.test_confident_fraction", "metrics.test_class_entropy",
          "metrics.test_mse", "metrics.parameters"),
         "params.dataset",
@@ -59,7 +60,7 @@ The menu **Views** has tables with columns for each task.
 | `tags.type = 'experiment'` | trainings; other types: `baseline`, `fold` |
 | `tags.dataset = 'mnist'` | on one dataset |
 | `tags.model = 'cnn'` | of one family of models |
-| `tags.task = 'classification'` | of one task; others: `regression`, `sequence`, `generation` |
+| `tags.task = 'classification'` | of one task; e.g. `regression`, `generation` |
 | `tags.loop = 'supervised'` | of one training loop; others: `gradient_descent`, `grid_search`, `adversarial` |
 | `tags.champion != ''` | the best of each dataset by its validation score |
 | `tags.DVC_EXP_NAME = '...'` | of one `dvc exp run` |
