@@ -1,7 +1,7 @@
 """What MLflow runs when it serves a model: MLflow copies this file beside the export folder, and executes it.
 
-A model from code: nothing is pickled, and nothing of the project is needed. The Predictor is the one in the folder;
-here tables become what it takes, its answers tables, and an input that it cannot use an error 400 with its reason.
+A model from code: nothing is pickled, and nothing of the project is imported. It uses the Predictor of the export folder
+and converts tables to its inputs and its predictions to tables; an invalid input is an error 400 with its reason.
 """
 
 import base64
@@ -21,7 +21,7 @@ from mlflow.pyfunc.model import PythonModel
 
 
 class PredictorModel(PythonModel):
-    """A Predictor that takes and gives tables: their columns are the model's signature."""
+    """A Predictor for tables with the columns of the model's signature."""
 
     def load_context(self, context: Any) -> None:
         folder = Path(context.artifacts["export"])
@@ -32,14 +32,14 @@ class PredictorModel(PythonModel):
         """One row for each row of `model_input`.
 
         Raises:
-            MlflowException: an input that cannot be used; the server answers 400.
+            MlflowException: an invalid input; the server responds with 400.
         """
         try:
-            return self._answers(model_input)
+            return self._predict(model_input)
         except self.package.UserError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
 
-    def _answers(self, table: pd.DataFrame) -> pd.DataFrame:
+    def _predict(self, table: pd.DataFrame) -> pd.DataFrame:
         kind = self.predictor.kind
         if not len(table):
             raise self.package.InvalidInput("no rows: at least one is needed")
@@ -75,10 +75,12 @@ class PredictorModel(PythonModel):
 
 
 def package_in(folder: Path) -> ModuleType:
-    """The folder's own predictor package, under a name of its own: that of another model beside it may be older."""
+    """The predictor package of a folder under a unique name: another model in this process may have an older version."""
     name = f"predictor_of_{folder.resolve()}".replace(".", "_")
-    place = folder / "predictor"
-    spec = importlib.util.spec_from_file_location(name, place / "__init__.py", submodule_search_locations=[str(place)])
+    location = folder / "predictor"
+    spec = importlib.util.spec_from_file_location(
+        name, location / "__init__.py", submodule_search_locations=[str(location)]
+    )
     assert spec is not None
     assert spec.loader is not None
     package = importlib.util.module_from_spec(spec)

@@ -1,4 +1,4 @@
-"""`torchprimer ui`: MLflow's pages, with the address of the table of all experiments."""
+"""`torchprimer ui`: MLflow's pages, opened at the table of all experiments."""
 
 import os
 import socket
@@ -15,26 +15,26 @@ HOST = "127.0.0.1"
 
 
 def ui(port: int) -> None:
-    """Serves the local store until it is interrupted; of a team's server it only says the address.
+    """Serves the local store until it is interrupted; for a remote server it only prints the address.
 
     Raises:
         UserError: the port is in use, or MLflow ended by itself.
     """
-    given, experiment = os.environ.get("MLFLOW_TRACKING_URI", ""), Store().experiment
-    if given.startswith("http"):
-        print(f"MLflow: {address(given.rstrip('/'), experiment)}")
+    server_uri, experiment = os.environ.get("MLFLOW_TRACKING_URI", ""), Store().experiment
+    if server_uri.startswith("http"):
+        print(f"MLflow: {address(server_uri.rstrip('/'), experiment)}")
         return
-    if _answers(port):
+    if _is_listening(port):
         raise UserError(f"port {port} is in use; another one: torchprimer ui --port {port + 1} (make ui PORT=...)")
-    store = given or f"sqlite:///{(paths.main_checkout() / 'mlflow.db').as_posix()}"
+    store = server_uri or f"sqlite:///{(paths.main_checkout() / 'mlflow.db').as_posix()}"
     quiet = ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
     command = ["ui", "--host", HOST, "--port", str(port), *quiet, "--backend-store-uri", store]
-    without = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    disabled = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     whole = [sys.executable, "-m", "mlflow", *command]
-    # in a group of its own: Ctrl-C is for this process, which then ends the server
-    with subprocess.Popen(whole, env=os.environ | without, process_group=0) as server:
+    # in a separate process group: Ctrl-C reaches only this process, which then ends the server
+    with subprocess.Popen(whole, env=os.environ | disabled, process_group=0) as server:
         try:
-            while server.poll() is None and not _answers(port):
+            while server.poll() is None and not _is_listening(port):
                 time.sleep(0.2)
             if server.poll() is None:
                 print(f"MLflow: {address(f'http://{HOST}:{port}', experiment)}   (Ctrl-C ends it)", flush=True)
@@ -45,10 +45,10 @@ def ui(port: int) -> None:
 
 
 def address(server: str, experiment: str) -> str:
-    """Of the experiment's runs as a table, in the view MAIN."""
+    """The URL of the table of runs, in the view MAIN."""
     return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={MAIN}"
 
 
-def _answers(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
