@@ -13,7 +13,7 @@ from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.datasets.images import open_raw
 from torchprimer.errors import UserError
 from torchprimer.predictor import InvalidInput
-from torchprimer.predictor.preprocessing import decode
+from torchprimer.predictor.images import decode
 from torchprimer.sources import fetch
 
 NUM_PHOTOS, SIZE = 2000, 128

@@ -17,7 +17,7 @@ from torchprimer.datasets.storage import SplitArrays, load_meta, load_split
 from torchprimer.datasets.text import read_texts
 from torchprimer.models.bag_of_words import frequencies
 from torchprimer.params.experiments import BagOfWords
-from torchprimer.predictor.preprocessing import tokenizer
+from torchprimer.predictor.text import tokenizer
 from torchprimer.training.loops.supervised.optimizers import build_optimizer
 
 

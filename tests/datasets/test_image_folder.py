@@ -22,7 +22,7 @@ from PIL import Image, features
 from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.errors import UserError
 from torchprimer.predictor import InvalidInput
-from torchprimer.predictor.preprocessing import decode
+from torchprimer.predictor.images import decode
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -357,7 +357,7 @@ def black_png(width: int, height: int) -> bytes:
 BROKEN: dict[str, tuple[Callable[[Image.Image], bytes], str]] = {
     "empty": (lambda _: b"", "empty file"),
     "text": (lambda _: b"<html>404</html>", "not an image"),
-    "PostScript": (lambda cat: encoded(cat, "EPS"), "not a photo, but EPS"),
+    "PostScript": (lambda cat: encoded(cat, "EPS"), "unsupported format EPS"),
     "JPEG cut": (lambda cat: encoded(cat, "JPEG")[:-1000], "damaged: image file is truncated"),
     "JPEG header only": (lambda cat: encoded(cat, "JPEG")[:300], ""),
     "PNG cut": (lambda cat: encoded(cat)[:5000], "damaged: image file is truncated"),

@@ -410,7 +410,7 @@ def test_numbers_too_large_to_compute_with(write: Callable[..., Path]) -> None:
     table = read_table(write(own_csv=OWN.replace("7.5", "1e300")))
     with pytest.raises(UserError, match="column size has values that are too large to compute with"):
         fit(table, own())
-    with pytest.raises(UserError, match="row 7: a number in it is too large to compute with; correct it"):
+    with pytest.raises(UserError, match="row 7: a number in this row is too large for float32; correct it"):
         transform(fit(table.drop("7"), own()), table)
 
 
@@ -466,10 +466,10 @@ def test_by_time_with_a_column_of(write: Callable[..., Path], written: list[str]
         ("", "", {"categorical": ["taste"]}, "datasets.own.categorical: no column 'taste'; there are: name, size, colour, weight, price."),
         ("", "", {"target": "Price"}, "datasets.own.target: no column 'Price'; there are: name, size, colour, weight, price. Did you mean 'price'?"),
         ("", "", {"split": "time", "time": "day"}, "datasets.own.time: no column 'day'; there are: name, size, colour, weight, price."),
-        ("7.5", "7,5", {}, "row 7: size is '7,5', which is no number; correct it, or name the column under categorical"),
-        ("7.5", "inf", {}, "row 7: size is 'inf', which is no number; correct it, or name the column under categorical"),
-        ("", "", {"numeric": ["name"], "zero_as_missing": []}, "row 1: name is 'a', which is no number; correct it, or name the column under categorical"),
-        ("800", "dear", {}, "row 8: price is 'dear', which is no number; correct it, or set the dataset's task to classification, if these are classes"),
+        ("7.5", "7,5", {}, "row 7: size is '7,5', which is not a number; correct it, or name the column under categorical"),
+        ("7.5", "inf", {}, "row 7: size is 'inf', which is not a number; correct it, or name the column under categorical"),
+        ("", "", {"numeric": ["name"], "zero_as_missing": []}, "row 1: name is 'a', which is not a number; correct it, or name the column under categorical"),
+        ("800", "dear", {}, "row 8: price is 'dear', which is not a number; correct it, or set the dataset's task to classification, if these are classes"),
         ("", "", {"validation": 6}, "dataset own: 8 samples are fewer than the split asks for: 6 for validation and 2 for test, and some left to train on; add samples, or lower datasets.own.validation"),
         ("", "", {"split": "time", "time": "name"}, "row 1: name is 'a'; rows are sorted by numbers, or by dates like 2011-12-31 or 2011-12-31 23:00"),
         ("", "", {"split": "time", "time": "size"}, "row 3: no size, which the rows are sorted by"),

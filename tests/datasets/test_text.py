@@ -22,7 +22,7 @@ from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models.bag_of_words import BagOfWords, frequencies
 from torchprimer.params import Texts
-from torchprimer.predictor.preprocessing import encode_texts, tokenizer
+from torchprimer.predictor.text import encode_texts, tokenizer
 from torchprimer.tasks import get_task
 from torchprimer.tasks.classification.word_importance import strongest, word_pulls
 

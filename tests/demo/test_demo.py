@@ -268,7 +268,7 @@ def test_photos(play: Callable[[str], Page], served: Served, tmp_path: Path) -> 
     label = model.predict(photo)[0]["prediction"]
     assert model.predict(pixels)[0]["prediction"] == label
     column = model.classes.index(label)
-    falls = occlusion(lambda images: model.outputs(images)[:, column], pixels, 8, 4)
+    falls = occlusion(lambda images: model.predict_raw(images)[:, column], pixels, 8, 4)
     np.testing.assert_allclose(heat.astype(int), overlay(pixels, falls, HEAT_MAP_SIZE).astype(int), atol=2)
 
     sample = page.locator(".samples button").last
@@ -320,7 +320,7 @@ def test_reviews(play: Callable[[str], Page], served: Served) -> None:
     eventually(lambda: predictions(page, "#review-predictions"), {"reviews_bow": rounded(model.predict(text)[0])})
     column = model.classes.index(model.predict(text)[0]["prediction"])
     falls = {
-        word: float(model.outputs(text)[0, column] - model.outputs(text.replace(word, " "))[0, column])
+        word: float(model.predict_raw(text)[0, column] - model.predict_raw(text.replace(word, " "))[0, column])
         for word in words
     }
     expect(page.locator("#review-words .words")).to_have_text(text)

@@ -114,7 +114,7 @@ def test_nothing_else_of_the_project_is_there(alone: Answers) -> None:
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name not in GENERATORS])
 def test_agrees_with_evaluate_on_every_test_sample(alone: Answers, in_the_clone: Path, name: str) -> None:
-    answers, kind = alone[name], models.load_record(paths.model(name))
+    answers, meta = alone[name], models.load_record(paths.model(name)).data
     folder = in_the_clone / "metrics" / name / "test"
     if EXPERIMENTS[name]["model"] == "autoencoder":
         table = pd.read_csv(folder / "latents.csv")
@@ -122,13 +122,13 @@ def test_agrees_with_evaluate_on_every_test_sample(alone: Answers, in_the_clone:
         return
     table = pd.read_csv(folder / "predictions.csv", dtype={"prediction": str}, keep_default_na=False)
     assert len(answers) == len(table) > 0
-    if kind["data"]["task"] == "regression":
+    if meta.task == "regression":
         expected = table["prediction"].astype(float)
         np.testing.assert_allclose([answer["prediction"] for answer in answers], expected, rtol=1e-4, atol=1e-4)
         return
     assert [answer["prediction"] for answer in answers] == table["prediction"].tolist()
-    if kind["data"]["task"] == "classification":
-        classes = kind["data"]["classes"]
+    if meta.task == "classification":
+        classes = meta.classes
         assert all(list(answer["probabilities"]) == classes for answer in answers)
         given = [list(answer["probabilities"].values()) for answer in answers]
         np.testing.assert_allclose(given, table[[f"p_{label}" for label in classes]], rtol=0, atol=1e-4)
@@ -213,7 +213,7 @@ def test_model_card(in_the_clone: Path, name: str, tmp_path: Path) -> None:
 
 
 def test_folders_that_are_no_export(reduced_project: Clone, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"none is no exported model: model.json and model.onnx are not both there"):
+    with pytest.raises(UserError, match=r"none is not an exported model: model.json or model.onnx is missing"):
         Predictor(tmp_path / "none")
     shutil.copytree(reduced_project.folder / "models" / "line_sgd.export", tmp_path / "x")
     (tmp_path / "x" / "model.onnx").write_bytes(b"no graph")
@@ -223,16 +223,16 @@ def test_folders_that_are_no_export(reduced_project: Clone, tmp_path: Path) -> N
 
 def test_generators_and_others_are_told_apart(open_export: Callable[[str], Predictor]) -> None:
     generator, net = open_export("mnist_gan"), open_export("mnist_cnn")
-    with pytest.raises(UserError, match=r"^mnist_gan makes images of noise: call generate\(count, seed\)$"):
+    with pytest.raises(UserError, match=r"^mnist_gan generates images from noise: call generate\(count, seed\)$"):
         generator.predict("digit.png")
     for call in (lambda: net.generate(1), lambda: net.generate_from([[0.0]])):
-        with pytest.raises(UserError, match=r"^mnist_cnn is no generator: call predict\(inputs\)$"):
+        with pytest.raises(UserError, match=r"^mnist_cnn is not a generator: call predict\(inputs\)$"):
             call()
-    with pytest.raises(UserError, match="count and seed are 0 or more; these are -1 and 0"):
+    with pytest.raises(UserError, match="count and seed must be 0 or more; got -1 and 0"):
         generator.generate(-1)
     wrong = [np.zeros(96), np.zeros((2, 95)), np.full((1, 96), np.nan)]
     for noise_ in wrong:
-        with pytest.raises(UserError, match=r"noise is finite numbers of shape \(N, 96\); these are of shape "):
+        with pytest.raises(UserError, match=r"noise must be finite numbers of shape \(N, 96\); got shape "):
             generator.generate_from(noise_)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from torchprimer import paths
 from torchprimer.predictor import InvalidInput, Predictor
-from torchprimer.predictor.preprocessing import table_features
+from torchprimer.predictor.tabular import table_features
 
 # ---- images --------------------------------------------------------------------------------------------------------
 
@@ -39,7 +39,7 @@ def test_an_image_in_every_form(
     open_export: Callable[[str], Predictor], digits: npt.NDArray[np.uint8], tmp_path: Path
 ) -> None:
     model, digit = open_export("mnist_cnn"), digits[0]
-    expected = model.outputs(digit)
+    expected = model.predict_raw(digit)
     assert expected.shape == (1, 10)
     (tmp_path / "ä ö.png").write_bytes(file_of(digit))
     colour, clear = np.stack([digit] * 3, 2), np.stack([digit] * 3 + [np.full_like(digit, 255)], 2)
@@ -47,19 +47,19 @@ def test_an_image_in_every_form(
              Image.fromarray(digit), digit, digit[..., None], colour, clear, file_of(colour),
              Image.fromarray(digit).convert("P"), Image.fromarray(digit).convert("LA")]  # fmt: skip
     for form in forms:
-        np.testing.assert_array_equal(model.outputs(form), expected)
-        np.testing.assert_array_equal(model.outputs([form, form]), np.concatenate([expected] * 2))
+        np.testing.assert_array_equal(model.predict_raw(form), expected)
+        np.testing.assert_array_equal(model.predict_raw([form, form]), np.concatenate([expected] * 2))
     for several in (digits, digits[..., None], list(digits), iter(digits), np.stack([digits] * 3, 3)):
-        np.testing.assert_allclose(probabilities(model.predict(several)), model.outputs(digits), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(probabilities(model.predict(several)), model.predict_raw(digits), rtol=0, atol=1e-6)
     large = Image.fromarray(digit).resize((280, 280), Image.Resampling.BICUBIC)
     wide = Image.new("RGB", (400, 280), "red")
     wide.paste(large, (60, 0))  # the sides are cut off
     photo = io.BytesIO()
     large.save(photo, "JPEG", quality=95)
     for form in (large, wide, photo.getvalue()):
-        np.testing.assert_allclose(model.outputs(form), expected, rtol=0, atol=0.05)
+        np.testing.assert_allclose(model.predict_raw(form), expected, rtol=0, atol=0.05)
     assert model.predict([]) == []
-    assert model.outputs([]).shape == (0, 10)
+    assert model.predict_raw([]).shape == (0, 10)
 
 
 def test_grey_and_colour_are_made_what_the_model_takes(
@@ -68,13 +68,13 @@ def test_grey_and_colour_are_made_what_the_model_takes(
     """A see-through image is on white; red is darker than green."""
     grey, colour = open_export("mnist_cnn"), open_export("cifar10_cnn")
     see_through = np.zeros((28, 28, 4), np.uint8)
-    np.testing.assert_array_equal(grey.outputs(see_through), grey.outputs(np.full((28, 28), 255, np.uint8)))
+    np.testing.assert_array_equal(grey.predict_raw(see_through), grey.predict_raw(np.full((28, 28), 255, np.uint8)))
     red = np.zeros((28, 28, 3), np.uint8)
     red[..., 0] = 255
-    np.testing.assert_array_equal(grey.outputs(red), grey.outputs(np.full((28, 28), 76, np.uint8)))
-    np.testing.assert_array_equal(colour.outputs(digits[0]), colour.outputs(np.stack([digits[0]] * 3, 2)))
+    np.testing.assert_array_equal(grey.predict_raw(red), grey.predict_raw(np.full((28, 28), 76, np.uint8)))
+    np.testing.assert_array_equal(colour.predict_raw(digits[0]), colour.predict_raw(np.stack([digits[0]] * 3, 2)))
     deep = Image.fromarray(digits[0].astype(np.uint16) * 257)  # 16 bits
-    np.testing.assert_array_equal(grey.outputs(deep), grey.outputs(digits[0]))
+    np.testing.assert_array_equal(grey.predict_raw(deep), grey.predict_raw(digits[0]))
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_grey_and_colour_are_made_what_the_model_takes(
     [
         (b"", "empty file"),
         (b"GIF89a and no more", "not an image"),
-        (None, "an image is needed: the path or the bytes of an image file, a PIL.Image, .*; this is NoneType"),
-        (3.5, "an image is needed: .*; this is float"),
+        (None, "expected an image: the path or the bytes of an image file, a PIL.Image, .*; got NoneType"),
+        (3.5, "expected an image: .*; got float"),
         ("missing.png", "missing.png: no such file"),
         (".", r"\.: a folder, not an image"),
         ("\0", ".*null byte"),
@@ -107,7 +107,7 @@ def test_broken_photos_are_named_and_the_rest_is_answered(
     whole, names = file_of(digits[1]), [tmp_path / f"{i}.png" for i in range(count)]
     for i, name in enumerate(names):
         name.write_bytes(whole[: len(whole) // 2] if i in (3, 64, 149) else whole)
-    found = list(model.each(iter(names)))
+    found = list(model.iter_predict(iter(names)))
     bad = {i: answer for i, answer in enumerate(found) if isinstance(answer, InvalidInput)}
     assert list(bad) == [error.index for error in bad.values()] == [3, 64, 149]
     assert all(str(error).startswith(f"{names[i]}: damaged: ") for i, error in bad.items())
@@ -205,7 +205,7 @@ def test_what_pandas_makes_of_a_category() -> None:
 
 def test_a_number_too_large_to_compute_with() -> None:
     fitted = {"numeric": {"n": {"median": 0.0, "mean": 0.0, "std": 1.0}}, "zero_as_missing": [], "categorical": {}, "pca": None}  # fmt: skip
-    with pytest.raises(InvalidInput, match="a number in it is too large to compute with") as caught:
+    with pytest.raises(InvalidInput, match="a number in this row is too large for float32") as caught:
         table_features(fitted, {"n": [1, 1e39]})
     assert caught.value.index == 1
 
@@ -213,17 +213,17 @@ def test_a_number_too_large_to_compute_with() -> None:
 @pytest.mark.parametrize(
     ("given", "message", "index"),
     [
-        (HOUR | {"temp": "warm"}, "temp is 'warm', which is no number", 0),
-        (HOUR | {"temp": [0.2]}, r"temp is '\[0.2\]', which is no number", 0),
-        (HOUR | {"temp": float("inf")}, "temp is 'inf', which is no number", 0),
-        ([HOUR, HOUR | {"temp": "warm"}], "input 1: temp is 'warm', which is no number", 1),
-        ([HOUR] * 70 + [HOUR | {"temp": "x"}], "input 70: temp is 'x', which is no number", 70),
+        (HOUR | {"temp": "warm"}, "temp is 'warm', which is not a number", 0),
+        (HOUR | {"temp": [0.2]}, r"temp is '\[0.2\]', which is not a number", 0),
+        (HOUR | {"temp": float("inf")}, "temp is 'inf', which is not a number", 0),
+        ([HOUR, HOUR | {"temp": "warm"}], "input 1: temp is 'warm', which is not a number", 1),
+        ([HOUR] * 70 + [HOUR | {"temp": "x"}], "input 70: temp is 'x', which is not a number", 70),
         ({"tmp": 0.2}, "no column 'temp', 'atemp', .*; given: tmp; needed: temp, .*. Did you mean 'tmp'?", 0),
         ({}, "no column .*; given: none; needed: temp, .*", 0),
         ([HOUR, {}], "input 1: no column .*", 1),
         (pd.DataFrame([HOUR]).drop(columns="hr"), "no column 'hr'; given: temp, .*; needed: .*", None),
-        ([[0.24, 0.28]], "input 0: a row of the table is needed, a dict {column: value}; this is list", 0),
-        ("temp", "a row of the table is needed, a dict {column: value}; this is str", 0),
+        ([[0.24, 0.28]], "input 0: expected a table row, a dict {column: value}; got list", 0),
+        ("temp", "expected a table row, a dict {column: value}; got str", 0),
         (None, ".*; this is None", 0),
     ],
 )  # fmt: skip
@@ -243,7 +243,9 @@ def test_texts(open_export: Callable[[str], Predictor]) -> None:
     assert model.predict(text) == model.predict([text]) == model.predict(f" {text}\n")
     assert sum(model.predict(text)[0]["probabilities"].values()) == pytest.approx(1)
     many = [text * n for n in range(1, 80)]
-    np.testing.assert_allclose(model.outputs(many), np.concatenate([model.outputs(one) for one in many]), atol=1e-5)
+    np.testing.assert_allclose(
+        model.predict_raw(many), np.concatenate([model.predict_raw(one) for one in many]), atol=1e-5
+    )
     nothing_known = model.predict(["…", "xyzzy", "。"])
     assert nothing_known[0] == nothing_known[1] == nothing_known[2]
 
@@ -253,14 +255,14 @@ def test_texts(open_export: Callable[[str], Predictor]) -> None:
     [
         ("reviews_bow", "", "the text is empty"),
         ("reviews_bow", ["好", " \n"], "input 1: the text is empty"),
-        ("reviews_bow", 3, "a text is needed, a str; this is int"),
-        ("reviews_bow", ["好", None], "input 1: a text is needed, a str; this is None"),
-        ("reviews_bow", b"good", "a text is needed, a str; this is bytes"),
+        ("reviews_bow", 3, "expected a text, a str; got int"),
+        ("reviews_bow", ["好", None], "input 1: expected a text, a str; got None"),
+        ("reviews_bow", b"good", "expected a text, a str; got bytes"),
         ("hello_rnn", "hella", "'a' is not in the alphabet: e h l o"),
         ("hello_rnn", "hell", "'hell' has 4 characters, and this model takes 5"),
         ("hello_rnn", "", "'' has 0 characters, and this model takes 5"),
         ("hello_rnn", ["hello", "Hello"], "input 1: 'H' is not in the alphabet: e h l o"),
-        ("hello_rnn", 5, "a string is needed, a str; this is int"),
+        ("hello_rnn", 5, "expected a string, a str; got int"),
     ],
 )
 def test_what_is_no_text(open_export: Callable[[str], Predictor], name: str, given: Any, message: str) -> None:
@@ -274,8 +276,8 @@ def test_strings(open_export: Callable[[str], Predictor]) -> None:
     one, two = model.predict(["hello", "olleh"])
     assert len(one["prediction"]) == len(two["prediction"]) == 5
     assert set(one["prediction"]) <= set("ehlo")
-    assert model.outputs("hello").shape == (1, 5, 4)
-    found = list(model.each(["no", "hello", "jello", "olleh", None, "hello"]))
+    assert model.predict_raw("hello").shape == (1, 5, 4)
+    found = list(model.iter_predict(["no", "hello", "jello", "olleh", None, "hello"]))
     assert found[1] == found[5] == one
     assert found[3] == two
     assert [str(found[i])[:8] for i in (0, 2, 4)] == ["input 0:", "input 2:", "input 4:"]

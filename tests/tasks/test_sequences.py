@@ -18,7 +18,7 @@ from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models.rnn import greedy_decode, strings
 from torchprimer.params import Experiment, Sequences
 from torchprimer.params.experiments import RNN
-from torchprimer.predictor.preprocessing import encode_strings
+from torchprimer.predictor.sequences import encode_strings
 from torchprimer.tasks import figures
 from torchprimer.tasks.base import EvaluationContext
 from torchprimer.tasks.sequence_labelling import TASK

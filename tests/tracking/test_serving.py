@@ -236,7 +236,7 @@ def test_bad_texts(servers: dict[str, Server], body: object, says: str) -> None:
     [
         ({"temp": "warm"}, "could not convert string to float: 'warm'"),
         ({"temp": [0.1, 0.2]}, "Failed to convert column temp"),
-        ({"temp": float("inf")}, "input 0: temp is 'inf', which is no number"),
+        ({"temp": float("inf")}, "input 0: temp is 'inf', which is not a number"),
         ({"hum": ..., "hr": ...}, "Model is missing inputs ['hum', 'hr']"),
     ],
 )

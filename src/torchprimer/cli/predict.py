@@ -12,9 +12,9 @@ from torchprimer.cli.inputs import InputReader, PredictInput, collect_inputs, fi
 from torchprimer.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from torchprimer.predictor import Answer, Predictor
+    from torchprimer.predictor import Prediction, Predictor
 
-    Pairs = Iterable[tuple[PredictInput, Answer]]
+    Pairs = Iterable[tuple[PredictInput, Prediction]]
 
 
 def predict(
@@ -105,7 +105,7 @@ def _predictions(
     errors: list[str],
     output_format: str,
     out: Path | None,
-) -> "Iterator[tuple[PredictInput, Answer]]":
+) -> "Iterator[tuple[PredictInput, Prediction]]":
     """Each input with its prediction, one by one; an error is printed and appended to `errors`."""
     from tqdm import tqdm
 
@@ -116,7 +116,7 @@ def _predictions(
         total=len(inputs), desc=model.description["experiment"], delay=1, disable=True if streams else None, leave=False
     )
     with bar:
-        predictions = model.each(item.value for item in inputs)
+        predictions = model.iter_predict(item.value for item in inputs)
         for number, (item, prediction) in enumerate(zip(inputs, predictions, strict=True)):
             if isinstance(prediction, InvalidInput):
                 reason = str(prediction).removeprefix(f"input {number}: ")
@@ -129,7 +129,7 @@ def _predictions(
             bar.update()
 
 
-def _with_file(prediction: "Answer", number: int, item: PredictInput, out: Path | None) -> "Answer":
+def _with_file(prediction: "Prediction", number: int, item: PredictInput, out: Path | None) -> "Prediction":
     """A predicted image's error, and if there is `out`, the image in a numbered file: two inputs may have one name."""
     if out is None:
         return {"mse": prediction["mse"]}
@@ -146,7 +146,7 @@ def _with_file(prediction: "Answer", number: int, item: PredictInput, out: Path 
 # ---- one prediction in each format -----------------------------------------------------------------------------------
 
 
-def _json_record(item: PredictInput, prediction: "Answer", top: int | None) -> dict[str, object]:
+def _json_record(item: PredictInput, prediction: "Prediction", top: int | None) -> dict[str, object]:
     if top:
         prediction = {**prediction, "probabilities": dict(_ranked(prediction, top))}
     return {"input": item.value, **prediction}
@@ -172,7 +172,7 @@ def _rename(names: Sequence[str], reserved: Collection[str]) -> dict[str, str]:
     return columns
 
 
-def _flat(prediction: "Answer", top: int | None) -> dict[str, object]:
+def _flat(prediction: "Prediction", top: int | None) -> dict[str, object]:
     """With p_CLASS for every class; or prediction, probability, prediction_2, probability_2 ... for the `top` ones."""
     flat = dict(prediction)
     probabilities = flat.pop("probabilities", {})
@@ -184,12 +184,12 @@ def _flat(prediction: "Answer", top: int | None) -> dict[str, object]:
     return flat
 
 
-def _ranked(prediction: "Answer", top: int) -> list[tuple[str, float]]:
+def _ranked(prediction: "Prediction", top: int) -> list[tuple[str, float]]:
     """The most probable classes with their probabilities, best first."""
     return sorted(prediction.get("probabilities", {}).items(), key=lambda pair: -pair[1])[:top]
 
 
-def _cells(prediction: "Answer", top: int | None) -> dict[str, str]:
+def _cells(prediction: "Prediction", top: int | None) -> dict[str, str]:
     """For a table: the most probable class, or a column for each of the `top` classes."""
     ranked = _ranked(prediction, top or 1)
     if top is not None:

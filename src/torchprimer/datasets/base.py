@@ -1,7 +1,7 @@
 """A kind of data: one object has everything that is particular to it, from raw files to the input of an export.
 
 A kind is a file of datasets/ with an object `KIND`. Its keys in params.yaml are a class in params/datasets.py, its
-meta.json a subclass of `Meta`, and the conversion of raw input, which exports take along, is in predictor/preprocessing.
+meta.json a subclass of `Meta`, and the conversion of raw input, which exports take along, is in predictor/<kind>.py.
 """
 
 from abc import ABC, abstractmethod

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from torchprimer.datasets.csv_io import read_source_description
 from torchprimer.errors import UserError
-from torchprimer.predictor.preprocessing import image_pixels
+from torchprimer.predictor.images import image_pixels
 
 Bytes = npt.NDArray[np.uint8]
 IDX_MAGIC = 0x0800  # big-endian: two zero bytes, 08 for unsigned bytes, the number of dimensions

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from torchprimer.errors import UserError
 from torchprimer.predictor.errors import InvalidInput
-from torchprimer.predictor.preprocessing import MAX_BYTES, image_pixels
+from torchprimer.predictor.images import MAX_BYTES, image_pixels
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
 LABEL_IN_NAME = re.compile(r"^(?P<label>[^.]+)\.\d+\.[^.]+$")  # cat.12.jpg

@@ -25,7 +25,7 @@ from torchprimer.datasets.storage import create_array, save_array
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Images
 from torchprimer.predictor.errors import InvalidInput
-from torchprimer.predictor.preprocessing import decode
+from torchprimer.predictor.images import decode
 
 Result = TypeVar("Result")
 

@@ -16,7 +16,7 @@ from torchprimer.datasets.splits import check_ids
 from torchprimer.datasets.storage import save_array
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Sequences
-from torchprimer.predictor.preprocessing import decode_strings, encode_strings
+from torchprimer.predictor.sequences import decode_strings, encode_strings
 
 
 def read_sequences(folder: Path, dataset: Sequences) -> pd.DataFrame:

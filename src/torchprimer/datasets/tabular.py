@@ -21,7 +21,7 @@ from torchprimer.datasets.tabular_preprocessing import fit, numeric_column, targ
 from torchprimer.errors import UserError
 from torchprimer.params import Tabular
 from torchprimer.predictor.errors import InvalidInput
-from torchprimer.predictor.preprocessing import MISSING, check_column
+from torchprimer.predictor.tabular import MISSING, check_column
 
 Floats = npt.NDArray[np.float64]
 Rows = Iterator[tuple[int, dict[str, str]]]

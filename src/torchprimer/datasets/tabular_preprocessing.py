@@ -12,7 +12,7 @@ from torchprimer.datasets.meta import NumericColumn, PrincipalComponents, Tabula
 from torchprimer.errors import UserError
 from torchprimer.params import Tabular
 from torchprimer.predictor.errors import InvalidInput
-from torchprimer.predictor.preprocessing import cell_to_str, column_numbers, encode_columns, table_features
+from torchprimer.predictor.tabular import cell_to_str, column_numbers, encode_columns, table_features
 
 Floats = npt.NDArray[np.float64]
 

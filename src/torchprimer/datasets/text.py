@@ -19,7 +19,7 @@ from torchprimer.datasets.splits import check_ids, conflicting_labels, deduplica
 from torchprimer.datasets.storage import save_array
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Texts
-from torchprimer.predictor.preprocessing import padded, token_ids, tokenizer
+from torchprimer.predictor.text import padded, token_ids, tokenizer
 
 # ---- reading and splitting -----------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from torchprimer.demo.models import Exports
 from torchprimer.errors import UserError
-from torchprimer.predictor import Answer
+from torchprimer.predictor import Prediction
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -69,7 +69,7 @@ def highlight(text: str, strength: float, title: str = "") -> str:
     return f'<mark style="{style}" title="{escape(title)}">{escape(text)}</mark>'
 
 
-def prediction_table(exports: Exports, predictions: Mapping[str, Answer]) -> str:
+def prediction_table(exports: Exports, predictions: Mapping[str, Prediction]) -> str:
     """HTML: for each classifier its name, test accuracy, prediction and probability of each class.
 
     Args:

@@ -17,7 +17,7 @@ from torchprimer import paths
 from torchprimer.demo import components
 from torchprimer.demo.components import NEGATIVE, POSITIVE, Bytes, Floats
 from torchprimer.demo.models import Exports, ModelInfo
-from torchprimer.predictor import Answer, InvalidInput
+from torchprimer.predictor import InvalidInput, Prediction
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -94,7 +94,7 @@ def samples(dataset: str) -> list[tuple[Bytes, str]]:
     return [(np.ascontiguousarray(images[i].transpose(1, 2, 0)), classes[labels[i]]) for i in chosen]
 
 
-def explanation(prediction: Answer, heat: Floats) -> str:
+def explanation(prediction: Prediction, heat: Floats) -> str:
     """HTML: the prediction and the range of the heat map."""
     label = prediction["prediction"]
     return (
@@ -108,7 +108,7 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
     import gradio as gr
     from PIL import Image
 
-    from torchprimer.predictor.preprocessing import image_pixels
+    from torchprimer.predictor.images import image_pixels
 
     def upload_path(upload: Any) -> str | None:
         """Replaces Gradio's decoding of the file: the Predictor has the error messages for unreadable files."""
@@ -151,7 +151,7 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
             return ""
         prediction, side = model.predict(pixels)[0], pixels.shape[0]
         label = model.description["classes"].index(prediction["prediction"])
-        heat = occlusion(lambda images: model.outputs(images)[:, label], pixels, side // PATCH, side // STEP)
+        heat = occlusion(lambda images: model.predict_raw(images)[:, label], pixels, side // PATCH, side // STEP)
         return components.figure_row(
             [
                 components.figure(pixels, f"Input of {escape(name)}: {side} x {side} pixels.", smooth=True),

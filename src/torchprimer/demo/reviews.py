@@ -100,7 +100,7 @@ def samples(exports: Exports, name: str) -> list[str]:
 def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
     import gradio as gr
 
-    from torchprimer.predictor.preprocessing import tokenizer
+    from torchprimer.predictor.text import tokenizer
 
     @components.report_errors
     def predict(name: str, text: str) -> tuple[str, str]:
@@ -111,7 +111,7 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
         prediction = model.predict(text)[0]
         label = prediction["prediction"]
         column = description["classes"].index(label)
-        effects = word_effects(lambda texts: model.outputs(texts)[:, column], parts)
+        effects = word_effects(lambda texts: model.predict_raw(texts)[:, column], parts)
         table = components.prediction_table(exports, {name: prediction})
         return table, highlighted_text(parts, effects) + top_words(label, effects)
 

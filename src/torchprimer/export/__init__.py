@@ -1,1 +1,1 @@
-"""EvaluationContext models for use elsewhere."""
+"""Exports: a trained model as ONNX, with its metadata and model card."""

@@ -224,7 +224,7 @@ def load() -> Params:
     except ValidationError as error:
         raise UserError(f"{file.name}: {describe(error, content)}") from None
     except OverflowError:
-        raise UserError(f"{file.name}: a number in it is too large to compute with") from None
+        raise UserError(f"{file.name}: a number in this row is too large for float32") from None
 
 
 def _read_yaml() -> Any:

@@ -1,6 +1,6 @@
-"""A trained model for raw input: images, rows of a table, texts, strings; on NumPy and onnxruntime alone.
+"""A trained model for raw input: images, rows of a table, texts, strings; needs only NumPy and onnxruntime.
 
-This folder needs nothing else of the project: `export` puts a copy of it into every folder that it makes.
+`export` copies this folder into every export; it imports nothing else of the project.
 
     from predictor import Predictor
     Predictor("models/mnist_cnn.export").predict("digit.png")
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 from .errors import InvalidInput, UserError
 
 if TYPE_CHECKING:
-    from .predictor import Answer, Predictor
+    from .outputs import Prediction
+    from .predictor import Predictor
 
-__all__ = ["Answer", "InvalidInput", "Predictor", "UserError"]
+__all__ = ["InvalidInput", "Prediction", "Predictor", "UserError"]
 
 
 def __getattr__(name: str) -> Any:
-    """Predictor, once it is asked for: stages that only raise a UserError need no NumPy."""
-    if name in ("Answer", "Predictor"):
+    """Imports the Predictor when it is first used: stages that only raise a UserError need no NumPy."""
+    if name in ("Prediction", "Predictor"):
         from . import predictor
 
         return getattr(predictor, name)

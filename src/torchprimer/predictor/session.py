@@ -1,4 +1,4 @@
-"""How an ONNX file is opened."""
+"""Opening an ONNX file."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 
 def open_session(file: Path) -> Any:
-    """The onnxruntime.InferenceSession of an ONNX file, on the CPU; nobody outside hears of it."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some builds of onnxruntime call home
+    """The onnxruntime.InferenceSession of an ONNX file, on the CPU, without telemetry."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some builds of onnxruntime send it
     import onnxruntime
 
     return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])

@@ -1,7 +1,7 @@
 """A task: what a model is trained to do. One object has everything that is particular to it.
 
-A task is a folder of tasks/: `__init__.py` has the object `TASK` (what training needs), `evaluation.py` its test metrics
-and figures, which are imported when a model is evaluated.
+A task is a folder of tasks/: `__init__.py` has the object `TASK` (training and export), `evaluation.py` the test metrics
+and figures, `model_card.md.j2` the words of its model card.
 """
 
 from abc import ABC, abstractmethod
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BatchFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Scores = dict[str, float]
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,19 @@ class Objective:
         return {"r2": 1 - count / spread if spread else 0.0}
 
 
+class RawInput(Protocol):
+    """How the raw input of a model becomes arrays; a kind of data has these attributes (see datasets/base.py)."""
+
+    predictor_kind: ClassVar[str]
+    input_name: ClassVar[str]
+    any_length: ClassVar[bool]
+
+    def transform(self, meta: Any, /) -> Json: ...
+    def columns(self, transform: Json, /) -> list[dict[str, str]]: ...
+    def example(self, transform: Json, prepared: "npt.NDArray[Any]", /) -> Json: ...
+    def requirements(self, transform: Json, /) -> list[str]: ...
+
+
 class Task(ABC):
     """What one task needs beyond the model.
 
@@ -68,13 +82,19 @@ class Task(ABC):
         name: its folder in tasks/, and the value of `task` in params.yaml.
         selection_metric: the validation metric that compares epochs and champions; None: no metric does.
         by_dataset: whether its models compete for the champion of their dataset.
+        predicts_classes: whether outputs are probabilities of classes, which the export names.
         output_name: of the ONNX graph.
+        output_kind: how a Predictor returns predictions; a key of OUTPUTS in predictor/outputs.py.
+        export_kind: `kind` in model.json; empty: that of the raw input.
     """
 
     name: ClassVar[str]
     selection_metric: ClassVar[str | None]
     by_dataset: ClassVar[bool] = True
+    predicts_classes: ClassVar[bool] = False
     output_name: ClassVar[str]
+    output_kind: ClassVar[str]
+    export_kind: ClassVar[str] = ""
 
     @abstractmethod
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
@@ -102,6 +122,17 @@ class Task(ABC):
             if metric and (score := training.get(f"validation_{metric}_best")) is not None:
                 return score if METRICS[metric].higher_is_better else -score
         return None
+
+    def raw_input(self, experiment: "Experiment", meta: "Meta") -> RawInput:
+        """Reads the raw input of an exported model; that of the kind of data if not overridden."""
+        from torchprimer.datasets import get_kind
+
+        kind: RawInput = get_kind(meta.kind)
+        return kind
+
+    def parity_inputs(self, experiment: "Experiment", inputs: torch.Tensor, count: int) -> torch.Tensor:
+        """Inputs on which ONNX and PyTorch are compared: the first `count` of the test split if not overridden."""
+        return inputs[:count].clone()
 
     def evaluate(self, context: "EvaluationContext", folder: Path) -> Scores:
         """Writes predictions, tables and figures of the test split into `folder`; returns the test metrics."""

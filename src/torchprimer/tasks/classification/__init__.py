@@ -32,7 +32,9 @@ class Probabilities(nn.Module):
 class Classification(Task):
     name = "classification"
     selection_metric = "accuracy"
+    predicts_classes = True
     output_name = "probabilities"
+    output_kind = "probabilities"
 
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
         """One logit for each class; one for both of two classes with `binary_cross_entropy_with_logits`.

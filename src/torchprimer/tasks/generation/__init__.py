@@ -1,8 +1,10 @@
 """Generation: a model makes images from noise; its loop has the losses, no target compares with them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from torchprimer.tasks.base import Objective, Task
+import torch
+
+from torchprimer.tasks.base import Json, Objective, Task
 
 if TYPE_CHECKING:
     from torchprimer.datasets.meta import Meta
@@ -15,6 +17,8 @@ class Generation(Task):
     selection_metric = None
     by_dataset = False
     output_name = "images"
+    output_kind = "image"
+    export_kind = "generator"
 
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
         return 0  # a generator's output has the shape of the images
@@ -22,8 +26,38 @@ class Generation(Task):
     def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
         return [("image", "string")]
 
+    def raw_input(self, experiment: "Experiment", meta: "Meta") -> "Noise":
+        return Noise(experiment.latent_dim)  # type: ignore[union-attr]  # every generator has it
+
+    def parity_inputs(self, experiment: "Experiment", inputs: torch.Tensor, count: int) -> torch.Tensor:
+        size: int = experiment.latent_dim  # type: ignore[union-attr]
+        return torch.randn(count, size, generator=torch.Generator().manual_seed(0))
+
     def objective(self, experiment: "HasLoss") -> Objective:
         raise NotImplementedError("generators have their own loop, training/loops/adversarial")
+
+
+class Noise:
+    """The raw input of a generator: the seed of standard normal noise."""
+
+    predictor_kind: ClassVar[str] = "noise"
+    input_name: ClassVar[str] = "noise"
+    any_length: ClassVar[bool] = False
+
+    def __init__(self, latent_dim: int) -> None:
+        self.latent_dim = latent_dim
+
+    def transform(self, meta: "Meta") -> Json:
+        return {"latent_dim": self.latent_dim, "shape": meta.shape}
+
+    def columns(self, transform: Json) -> list[dict[str, str]]:
+        return [{"name": "seed", "type": "long"}]
+
+    def example(self, transform: Json, prepared: object) -> Json:
+        return {"seed": 0}
+
+    def requirements(self, transform: Json) -> list[str]:
+        return ["pillow"]  # to save the images
 
 
 TASK = Generation()

@@ -15,6 +15,8 @@ class Reconstruction(Task):
     selection_metric = "loss"
     by_dataset = False
     output_name = "reconstructions"
+    output_kind = "reconstruction"
+    export_kind = "autoencoder"
 
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
         return 0  # an autoencoder's output has the shape of its input

@@ -29,6 +29,7 @@ class Regression(Task):
     name = "regression"
     selection_metric = "r2"
     output_name = "values"
+    output_kind = "value"
 
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
         return 1

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 class SequenceLabelling(Task):
     name = "sequence_labelling"
     selection_metric = "accuracy"
+    predicts_classes = True
     output_name = "probabilities"
+    output_kind = "string"
 
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
         return len(meta.classes)
