@@ -400,6 +400,18 @@ def test_scores_see_what_is_wrong(scorer: nn.Module, digits: SplitArrays, tmp_pa
     assert scores["noise"]["confident_fraction"] == pytest.approx(sure.double().mean().item(), abs=1e-9)
 
 
+def test_distances_compare_samples_of_one_size(scorer: nn.Module, digits: SplitArrays, tmp_path: Path) -> None:
+    """A generator that returns the second half of the test images has exactly the distance of the real halves."""
+    real = digits.inputs[1000:]
+    images = torch.empty_like(real)
+    images[::2] = real[1::2]
+    images[1::2] = real[::2]
+    samples = np.zeros((2, 64, 1, 28, 28), np.uint8)
+    scores = generation.evaluate(make_context(Replay(images), digits, scorer, samples), tmp_path)
+    assert scores["frechet_distance"] == pytest.approx(scores["frechet_distance_real"], rel=1e-6)
+    assert scores["frechet_distance_real"] > 0
+
+
 # ---- the pictures ----------------------------------------------------------------------------------------------------
 
 

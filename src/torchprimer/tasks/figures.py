@@ -17,6 +17,7 @@ OTHER_FONTS = (  # which have what DejaVu Sans lacks, where one of them is insta
     "Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "PingFang SC",
     "Hiragino Sans GB", "Microsoft YaHei", "SimHei", "Noto Sans", "Arial Unicode MS",
 )  # fmt: skip
+MAX_NAME = 30  # characters of a class name: the size of a figure grows with its names
 
 
 def save(figure: Figure, file: Path) -> None:
@@ -34,13 +35,14 @@ def fonts() -> list[str]:
 
 
 def drawable(classes: list[str]) -> list[str]:
-    """Names of classes as a figure can show them: as \\u597d where no font here can write one."""
+    """Names of classes as a figure can show them: at most MAX_NAME characters; as \\u597d where no font has a glyph."""
     faces = [font_manager.get_font(font_manager.findfont(name)) for name in fonts()]
 
     def can_be_drawn(name: str) -> bool:
         return all(any(face.get_char_index(ord(letter)) for face in faces) for letter in name)
 
-    return [name if can_be_drawn(name) else ascii(name)[1:-1] for name in classes]
+    texts = [name if can_be_drawn(name) else ascii(name)[1:-1] for name in classes]
+    return [text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 3]}..." for text in texts]
 
 
 def confusion(targets: Integers, predictions: Integers, classes: list[str], title: str) -> Figure:

@@ -32,9 +32,11 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     """Writes samples.png, epochs.png, training.gif, losses.png and, with a judge, classes.csv and classes.png.
 
     Returns:
-        generator_loss and discriminator_loss of the last epoch. With a judge also frechet_distance to the test split,
-        confident_fraction (images that it is at least 90 % sure of) and class_entropy (bits) of as many generated images
-        as there are real ones; and what those get themselves (`..._real`; distance: of one half to the other).
+        generator_loss and discriminator_loss of the last epoch. With a scorer also confident_fraction (images with a
+        probability of at least 90 %) and class_entropy (bits) of as many generated images as the test split has, and
+        frechet_distance of every second generated image to every second test image ([::2], N/2 each); `..._real`: the
+        same of the test images, the distance of one half ([::2]) to the other ([1::2]): the same sample size, since
+        the bias of the distance depends on it.
     """
     samples = cast(Bytes, context.artifacts["samples"])
     last = context.history.iloc[-1]
@@ -61,7 +63,7 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     shares.to_csv(folder / "classes.csv", index=False)
     figures.save(class_bars(shares, f"{context.title}: what the judge sees"), folder / "classes.png")
     return {
-        "frechet_distance": frechet_distance(features, real_features),
+        "frechet_distance": frechet_distance(features[::2], real_features[::2]),
         "confident_fraction": float((probabilities.max(1) >= CONFIDENT).mean()),
         "class_entropy": entropy(shares["generated"].to_numpy()),
         "frechet_distance_real": frechet_distance(real_features[::2], real_features[1::2]),
@@ -209,7 +211,7 @@ def class_bars(shares: pd.DataFrame, title: str) -> Figure:
     places = np.arange(len(shares))
     for offset, column, label in ((-0.2, "generated", "generated images"), (0.2, "real", "real images")):
         axes.bar(places + offset, 100 * shares[column], 0.4, label=label)
-    axes.set_xticks(places, shares["class"])
+    axes.set_xticks(places, figures.drawable(list(shares["class"])))
     if shares["class"].str.len().max() > 4:
         axes.tick_params(axis="x", labelrotation=45)
     axes.set(xlabel="class, as the judge sees it", ylabel="share of all images (%)", title=title)
