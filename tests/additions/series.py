@@ -1,0 +1,77 @@
+"""Labelled series of numbers: a CSV with the columns values ("0.5 1 -2") and label -> float32 N x T."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from torchprimer.predictor.series import encode_series
+
+from torchprimer.datasets.base import DataKind, Transform
+from torchprimer.datasets.csv_io import csv_rows, decode_lines, find_csv
+from torchprimer.datasets.meta import Meta
+from torchprimer.datasets.splits import check_ids, stratified_split
+from torchprimer.params.base import DatasetTask
+from torchprimer.params.datasets import Series
+
+
+class SeriesMeta(Meta):
+    """Standardised numbers, float32, (T,); mean and standard deviation of the training split."""
+
+    dtype = "float32"
+    kind: Literal["series"] = "series"
+    task: DatasetTask = "classification"
+    mean: float
+    std: float
+
+
+def read_series(folder: Path) -> pd.DataFrame:
+    """Columns id, values, label."""
+    file = find_csv(folder)
+    rows = csv_rows(decode_lines(file.read_bytes(), file.name), file.name)
+    table = [(f"{file.stem}/{i:05d}", row["values"], row["label"]) for i, (_, row) in enumerate(rows, 1)]
+    return pd.DataFrame(table, columns=["id", "values", "label"])
+
+
+class SeriesKind(DataKind[Series, SeriesMeta]):
+    name = "series"
+    meta_class = SeriesMeta
+    predictor_kind = "series"
+    input_name = "series"
+
+    def split_rows(
+        self, raw: Path, dataset: Series, *, name: str, seed: int, limit: int | None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        table = read_series(raw)
+        parts = stratified_split(
+            table["label"].to_numpy(str), np.zeros(len(table), bool), validation=dataset.validation, test=dataset.test,
+            max_holdout_fraction=None, limit=limit, seed=seed, name=name,
+        )  # fmt: skip
+        rows = table[["id", "label"]].assign(split=parts)
+        return rows[rows["split"] != ""], pd.DataFrame(columns=["id", "reason"])
+
+    def prepare(self, raw: Path, dataset: Series, rows: pd.DataFrame, folder: Path) -> SeriesMeta:
+        table = read_series(raw).set_index("id")
+        check_ids(rows["id"], table.index, dataset.raw)
+        texts, classes = table["values"][rows["id"]].to_numpy(), sorted(set(rows["label"]))
+        numbers = np.array([text.split() for text in texts[rows["split"] == "train"]], float)
+        meta = SeriesMeta(shape=[numbers.shape[1]], classes=classes, mean=numbers.mean(), std=numbers.std())
+        for part in ("train", "validation", "test"):
+            members = (rows["split"] == part).to_numpy()
+            np.save(folder / f"{part}_inputs.npy", encode_series(list(texts[members]), self.transform(meta)))
+            targets = [classes.index(label) for label in rows["label"][members]]
+            np.save(folder / f"{part}_targets.npy", np.array(targets, np.int64))
+        return meta
+
+    def transform(self, meta: SeriesMeta) -> Transform:
+        return {"length": meta.shape[0], "mean": meta.mean, "std": meta.std}
+
+    def columns(self, transform: Transform) -> list[dict[str, str]]:
+        return [{"name": "text", "type": "string"}]
+
+    def example(self, transform: Transform, prepared: npt.NDArray[Any]) -> dict[str, Any]:
+        return {"text": " ".join(f"{value * transform['std'] + transform['mean']:.4g}" for value in prepared)}
+
+
+KIND = SeriesKind()
