@@ -202,10 +202,10 @@ def test_a_metric(extended: Clone) -> None:
 
 # ---- a task ----------------------------------------------------------------------------------------------------------
 
-MNIST_DENOISING = """  mnist_denoising:
+MNIST_NEGATIVE = """  mnist_negative:
     dataset: mnist
     model: autoencoder
-    task: denoising
+    task: negative
     init_from: scratch
     scorer: none
     hidden:
@@ -221,20 +221,20 @@ MNIST_DENOISING = """  mnist_denoising:
 
 
 def test_a_task(extended: Clone) -> None:
-    add_file(extended, "denoising.py", "src/torchprimer/tasks/denoising/__init__.py")
-    add_file(extended, "denoising_evaluation.py", "src/torchprimer/tasks/denoising/evaluation.py")
+    add_file(extended, "negative.py", "src/torchprimer/tasks/negative/__init__.py")
+    add_file(extended, "negative_evaluation.py", "src/torchprimer/tasks/negative/evaluation.py")
     file = "src/torchprimer/params/experiments.py"
-    extended.replace(file, '"reconstruction", "generation"]', '"reconstruction", "generation", "denoising"]')
-    extended.replace(file, 'in ("regression", "reconstruction")', 'in ("regression", "reconstruction", "denoising")')
-    extended.replace(file, '= ("reconstruction",)', '= ("reconstruction", "denoising")')
+    extended.replace(file, '"reconstruction", "generation"]', '"reconstruction", "generation", "negative"]')
+    extended.replace(file, 'in ("regression", "reconstruction")', 'in ("regression", "reconstruction", "negative")')
+    extended.replace(file, '= ("reconstruction",)', '= ("reconstruction", "negative")')
     assert changed_files(extended) == {
-        "src/torchprimer/tasks/denoising/__init__.py", "src/torchprimer/tasks/denoising/evaluation.py", file,
+        "src/torchprimer/tasks/negative/__init__.py", "src/torchprimer/tasks/negative/evaluation.py", file,
     }  # fmt: skip
 
-    add_entry(extended, "experiments", MNIST_DENOISING)
-    extended("dvc repro export@mnist_denoising report")
-    assert 0 < scores(extended, "mnist_denoising")["mse"] < 1
-    assert (extended.folder / "metrics/mnist_denoising/test/denoised.png").is_file()
-    described = json.loads((extended.folder / "models/mnist_denoising.export/model.json").read_text("utf-8"))
+    add_entry(extended, "experiments", MNIST_NEGATIVE)
+    extended("dvc repro export@mnist_negative report")
+    assert 0 < scores(extended, "mnist_negative")["mse"] < 1
+    assert (extended.folder / "metrics/mnist_negative/test/negatives.png").is_file()
+    described = json.loads((extended.folder / "models/mnist_negative.export/model.json").read_text("utf-8"))
     assert described["largest_difference_to_pytorch"] <= 1e-4
-    assert "mnist_denoising" in (extended.folder / "reports/index.html").read_text("utf-8")
+    assert "mnist_negative" in (extended.folder / "reports/index.html").read_text("utf-8")

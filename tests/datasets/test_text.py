@@ -24,7 +24,7 @@ from torchprimer.models.bag_of_words import BagOfWords, frequencies
 from torchprimer.params import Texts
 from torchprimer.predictor.text import encode_texts, tokenizer
 from torchprimer.tasks import get_task
-from torchprimer.tasks.classification.word_importance import strongest, word_pulls
+from torchprimer.tasks.classification.word_importance import logit_margins, top_words
 
 
 def described(**changed: Any) -> Texts:
@@ -402,23 +402,23 @@ def test_it_learns_the_reviews(reviews: Any) -> None:
     with torch.inference_mode():
         right = model(validation.inputs).argmax(1) == validation.targets
     assert right.float().mean() > 0.8
-    table = strongest(word_pulls(model, meta, torch.device("cpu")), meta, 100)
+    table = top_words(logit_margins(model, meta, torch.device("cpu")), meta, 100)
     assert {"差", "失望"} <= set(table[table["class"] == "neg"]["word"])
     assert not {"差", "失望"} & set(table[table["class"] == "pos"]["word"])
 
 
 @pytest.mark.parametrize(("loss", "outputs"), [("nll_loss", 2), ("binary_cross_entropy_with_logits", 1)])
 def test_the_pull_of_a_word_is_its_weight(loss: str, outputs: int) -> None:
-    """Of a model without a hidden layer the pulls are known: differences of weights and biases."""
+    """Of a model without a hidden layer the margins are known: differences of weights and biases."""
     words = [f"w{i}" for i in range(50)]
     meta = text_meta(classes=["neg", "pos"], words=words, documents=list(range(50, 0, -1)))
     model = bow(meta, hidden=[], loss=loss).eval()
     layer = model.net[0]  # type: ignore[index]
     values = (layer.weight[1:] + layer.bias).detach()  # type: ignore[operator, index]
     to_pos = values[:, 1] - values[:, 0] if outputs == 2 else values[:, 0]
-    pulls = word_pulls(model, meta, torch.device("cpu"))
-    torch.testing.assert_close(pulls, torch.stack([-to_pos, to_pos], 1))
-    table = strongest(pulls, meta, 3)
+    margins = logit_margins(model, meta, torch.device("cpu"))
+    torch.testing.assert_close(margins, torch.stack([-to_pos, to_pos], 1))
+    table = top_words(margins, meta, 3)
     assert table["class"].tolist() == ["neg"] * 3 + ["pos"] * 3
     best = int(to_pos.argmax())
     assert table.iloc[3].tolist() == ["pos", f"w{best}", round(float(to_pos[best]), 4), 50 - best]
@@ -428,8 +428,8 @@ def test_three_classes_pull_against_the_mean_of_the_others() -> None:
     meta = text_meta(classes=["a", "b", "c"], words=["x", "y"])
     model = bow(meta, hidden=[], loss="cross_entropy").eval()
     logits = model(torch.tensor([[1], [2]], dtype=torch.int32)).detach()
-    pulls = word_pulls(model, meta, torch.device("cpu"))
-    torch.testing.assert_close(pulls[0, 1], logits[0, 1] - (logits[0, 0] + logits[0, 2]) / 2)
+    margins = logit_margins(model, meta, torch.device("cpu"))
+    torch.testing.assert_close(margins[0, 1], logits[0, 1] - (logits[0, 0] + logits[0, 2]) / 2)
 
 
 def test_export_answers_as_the_model_does(reviews: Any, tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def test_mlflow_has_one_finished_run_per_experiment(reduced_project: Clone) -> N
         parent = parents[fold.data.tags["mlflow.parentRunId"]]
         assert fold.data.params.items() >= {"optimizer": parent.data.params["optimizer"]}.items()
         assert fold.data.tags["dataset"] == parent.data.tags["dataset"]
-        assert set(fold.data.metrics) == {"validation_loss", "validation_accuracy"}
+        assert set(fold.data.metrics) == {"validation_loss", "validation_accuracy", "validation_baseline_accuracy"}
     for run in all_runs:
         assert run.data.tags["mlflow.note.content"]
         assert [dataset_input.dataset.name for dataset_input in run.inputs.dataset_inputs] == [

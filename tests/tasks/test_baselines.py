@@ -212,15 +212,15 @@ def test_stage_writes_both_and_tells_the_tracker(tmp_path: Path, monkeypatch: py
         np.save(folder / f"{part}_targets.npy", np.array([0, 0, 1]))
     (folder / SAMPLES_FILE).write_text("id,label,split\n1,0,all\n2,0,all\n3,1,all\n")
     write_meta(folder, make_table("0", "1"))
-    heard: list[Any] = []
+    calls: list[Any] = []
 
-    class Ear:
-        def send(self, *message: Any) -> None:
-            heard.append((message, json.loads(paths.baseline("hours").read_text("utf-8"))))
+    class Recorder:
+        def log_baselines(self, dataset: str) -> None:
+            calls.append((dataset, json.loads(paths.baseline("hours").read_text("utf-8"))))
 
-    stage.run(given, "hours", Ear())  # type: ignore[arg-type]
-    ((message, written),) = heard
-    assert message == ("baseline", "hours")
+    stage.run(given, "hours", Recorder())  # type: ignore[arg-type]
+    ((dataset, written),) = calls
+    assert dataset == "hours"
     assert list(written) == ["dummy", "logistic_regression"]
     assert written["dummy"]["accuracy"] == pytest.approx(2 / 3)
     assert written["logistic_regression"]["accuracy"] == 1

@@ -295,7 +295,7 @@ def test_line_is_drawn_in_original_units() -> None:
 
 def test_probability_of_one_feature(tmp_path: Path) -> None:
     result = trained("hours_logistic", HOURS, BINARY, epochs=100)
-    decision_boundary.plot_plane(result, tmp_path)
+    decision_boundary.plot_boundary(result, tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["predict_at.csv", "probability.png"]
     table = pd.read_csv(tmp_path / "predict_at.csv")
     assert table["hours"].tolist() == [1, 2, 3, 4]
@@ -312,7 +312,7 @@ def test_plane_is_drawn_in_original_units() -> None:
     """Hours 10, 20, 30, standardised: the next value to ask for is 40."""
     data = make_meta(**(BINARY.model_dump() | {"numeric": {"hours": {"mean": 20.0, "std": 10.0}}}))
     result = trained("hours_logistic", SplitArrays(X - 2, HOURS.targets), data, epochs=20)
-    assert decision_boundary.questions(decision_boundary.original(result.train.inputs, data)).tolist() == [
+    assert decision_boundary.query_points(decision_boundary.denormalize(result.train.inputs, data)).tolist() == [
         [10],
         [20],
         [30],
@@ -333,7 +333,7 @@ def test_boundary_lies_where_the_answer_changes(tmp_path: Path) -> None:
     names = [str(name) for name in flowers.target_names]
     data = BINARY.model_copy(update={"shape": [2], "features": ["length", "width"], "classes": names})
     result = trained("iris_pca_softmax", split, data, epochs=20)
-    decision_boundary.plot_plane(result, tmp_path)
+    decision_boundary.plot_boundary(result, tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["boundary.png"]
     (axes,) = decision_boundary.boundary(result).axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("length", "width")

@@ -47,10 +47,10 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
         )
     rows = []
     parts = StratifiedKFold(folds, shuffle=True, random_state=params.seed).split(labels, labels)
-    for number, (_, held) in enumerate(parts, 1):
+    for number, (_, fold_groups) in enumerate(parts, 1):
         seed_everything(params.seed)
-        is_held = np.isin(content, held)
-        rows.append({"fold": number} | _fold(experiment, dataset, table[~is_held], table[is_held], params))
+        is_held_out = np.isin(content, fold_groups)
+        rows.append({"fold": number} | _fold(experiment, dataset, table[~is_held_out], table[is_held_out], params))
     scores = pd.DataFrame(rows)
     summary = {
         f"{key}_{statistic}": float(value)
@@ -94,7 +94,7 @@ def _fold(
     Preprocessing, model and baseline are fitted to `training` only.
     """
     data = fit(training, dataset)
-    learn, held = (
+    train_split, validation_split = (
         SplitArrays(torch.from_numpy(transform(data, table)), torch.from_numpy(transform_target(data, table)))
         for table in (training, held_out)
     )
@@ -103,11 +103,11 @@ def _fold(
     assert isinstance(experiment, Supervised)  # params/ allows nothing else here
     initialize(model, experiment.initialization)
     outcome = train(
-        model, learn, held, experiment.model_copy(update={"early_stopping": None}), device=device,
+        model, train_split, validation_split, experiment.model_copy(update={"early_stopping": None}), device=device,
         precision=select_precision(params.precision, device, model), on_epoch=lambda row: None,
     )  # fmt: skip
     last_epoch = outcome.history[-1]
-    baseline = fit_baselines(learn, held, data, dataset.baseline, params.seed)[dataset.baseline]
+    baseline = fit_baselines(train_split, validation_split, data, dataset.baseline, params.seed)[dataset.baseline]
     return {
         "loss": float(last_epoch["validation_loss"]),
         "accuracy": float(last_epoch["validation_accuracy"]),

@@ -151,6 +151,24 @@ def loss_function(experiment: "HasLoss") -> BatchFunction:
     return loss
 
 
+def correct(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """How many of the most probable classes, (..., K), are the targets, (...)."""
+    return (logits.argmax(-1) == targets).sum()
+
+
+class Probabilities(nn.Module):
+    """Logits (..., K), or one logit (..., 1) of the second of two classes -> probabilities of every class (..., K)."""
+
+    def __init__(self, *, binary: bool) -> None:
+        super().__init__()
+        self.binary = binary
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        if self.binary:
+            return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], -1)
+        return logits.softmax(-1)
+
+
 @dataclass(frozen=True)
 class EvaluationContext:
     """A trained experiment and the test split.

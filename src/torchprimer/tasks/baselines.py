@@ -12,18 +12,18 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from torchprimer.datasets.meta import ImagesMeta, Meta, TabularMeta, TextMeta
+from torchprimer.datasets.meta import ImagesMeta, Meta, SequencesMeta, TabularMeta, TextMeta
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
 from torchprimer.tasks.classification.metrics import classification_metrics
 from torchprimer.tasks.regression.evaluation import regression_metrics
 
 Scores = dict[str, float]
-PIXELS = 32  # larger images are shrunk to this side: the classics take every pixel for a feature of its own
+PIXELS = 32  # larger images are reduced to this side: every pixel is a feature
 
 
 def fit_baselines(training: SplitArrays, test: SplitArrays, meta: Meta, baseline: str, seed: int) -> dict[str, Scores]:
-    """Scores of `dummy` and of the classic on the test split, flat.
+    """Test metrics of `dummy` and of the classic model named `baseline`.
 
     Args:
         meta: of the dataset.
@@ -35,32 +35,32 @@ def fit_baselines(training: SplitArrays, test: SplitArrays, meta: Meta, baseline
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.exceptions import ConvergenceWarning
 
-    if meta.task == "sequence_labelling":
-        return {"dummy": character_scores(training, test, sees=False), baseline: character_scores(training, test)}
+    if isinstance(meta, SequencesMeta):
+        return {"dummy": character_scores(training, test, use_input=False), baseline: character_scores(training, test)}
     regression = meta.task == "regression"
     y = training.targets.numpy()[:, 0] if regression else training.targets.numpy()
     if not regression and len(np.unique(y)) < 2:
         raise UserError(f"baseline {baseline}: all training rows are of class {meta.classes[y[0]]!r}: nothing to learn")
     models = {
         "dummy": DummyRegressor(strategy="mean") if regression else DummyClassifier(strategy="prior"),
-        baseline: classic(baseline, meta, len(y), seed),
+        baseline: make_baseline(baseline, meta, len(y), seed),
     }
-    x, asked, truth = features(training.inputs, meta), features(test.inputs, meta), test.targets.numpy()
+    x_train, x_test, y_test = features(training.inputs, meta), features(test.inputs, meta), test.targets.numpy()
     scores = {}
     for name, model in models.items():
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is meant as an early end
-            model.fit(x, y)
+            warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is early stopping here
+            model.fit(x_train, y)
         if isinstance(meta, TabularMeta) and regression:
-            scores[name] = regression_scores(truth[:, 0], model.predict(asked), meta)
+            scores[name] = regression_scores(y_test[:, 0], model.predict(x_test), meta)
         else:
-            probabilities = np.zeros((len(truth), len(meta.classes)))
-            probabilities[:, model.classes_] = model.predict_proba(asked)
-            scores[name] = classification_scores(truth, probabilities, meta.classes)
+            probabilities = np.zeros((len(y_test), len(meta.classes)))
+            probabilities[:, model.classes_] = model.predict_proba(x_test)
+            scores[name] = classification_scores(y_test, probabilities, meta.classes)
     return scores
 
 
-def classic(name: str, meta: Meta, rows: int, seed: int) -> Any:
+def make_baseline(name: str, meta: Meta, rows: int, seed: int) -> Any:
     """The scikit-learn model of that name for this kind of data, unfitted.
 
     Args:
@@ -80,8 +80,8 @@ def classic(name: str, meta: Meta, rows: int, seed: int) -> Any:
     if name == "gradient_boosting":
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-        boosting = HistGradientBoostingRegressor if meta.task == "regression" else HistGradientBoostingClassifier
-        return boosting(random_state=seed)
+        boosting = {"regression": HistGradientBoostingRegressor, "classification": HistGradientBoostingClassifier}
+        return boosting[meta.task](random_state=seed)
     if name == "linear_regression":
         from sklearn.linear_model import Ridge, RidgeCV
 
@@ -89,9 +89,11 @@ def classic(name: str, meta: Meta, rows: int, seed: int) -> Any:
         return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-6, 3, 10)) if rows > 1 else Ridge())
     from sklearn.linear_model import LogisticRegression
 
-    if meta.kind == "images":  # by CIFAR-10's validation split; 100 steps: twice the time, 0.4 points more
+    if isinstance(
+        meta, ImagesMeta
+    ):  # chosen on CIFAR-10's validation split; 100 steps: twice the time, 0.4 points more
         return LogisticRegression(C=1e-3, max_iter=50)
-    if meta.kind == "text":
+    if isinstance(meta, TextMeta):
         return LogisticRegression(max_iter=1000)
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
@@ -131,32 +133,32 @@ def word_counts(texts: npt.NDArray[np.int32], words: int) -> Any:
 def classification_scores(
     targets: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], classes: list[str]
 ) -> Scores:
-    """Cross-entropy, if no true class was given probability 0, and the scores of a classifier."""
-    given = probabilities[np.arange(len(targets)), targets]
-    loss = {"loss": float(-np.log(given).mean())} if given.min() > 0 else {}
+    """Cross-entropy, unless a true class has probability 0, and the metrics of a classifier."""
+    likelihoods = probabilities[np.arange(len(targets)), targets]
+    loss = {"loss": float(-np.log(likelihoods).mean())} if likelihoods.min() > 0 else {}
     return loss | classification_metrics(targets, probabilities.astype(np.float32), classes)
 
 
 def regression_scores(
     targets: npt.NDArray[np.float32], predictions: npt.NDArray[np.float64], meta: TabularMeta
 ) -> Scores:
-    """Loss in training units; the other scores of a regression in the target's own."""
+    """Loss in standardised units; the other metrics in the units of the target."""
     mean, std = meta.target_mean, meta.target_std
-    predictions = predictions.astype(np.float64)  # some models answer in float32
+    predictions = predictions.astype(np.float64)  # some models predict float32
     loss = float(((predictions - targets) ** 2).mean())
     return {"loss": loss} | regression_metrics(targets.astype(np.float64) * std + mean, predictions * std + mean)
 
 
-def character_scores(training: SplitArrays, test: SplitArrays, *, sees: bool = True) -> Scores:
-    """Share of characters that are guessed right by the target seen most often with the same input character.
+def character_scores(training: SplitArrays, test: SplitArrays, *, use_input: bool = True) -> Scores:
+    """Accuracy of predicting the most frequent target of each input character.
 
     Args:
-        sees: False: by the target seen most often of all.
+        use_input: False: predict the most frequent target of all.
     """
     inputs, targets = training.inputs.numpy().ravel(), training.targets.numpy().ravel()
     alphabet = int(max(split.max() for split in (training.inputs, training.targets, test.inputs, test.targets))) + 1
     counts = np.zeros((alphabet, alphabet), np.int64)
     np.add.at(counts, (inputs, targets), 1)
     most_frequent = counts.sum(0).argmax()
-    guess = np.where(counts.any(1) & sees, counts.argmax(1), most_frequent)
+    guess = np.where(counts.any(1) & use_input, counts.argmax(1), most_frequent)
     return {"accuracy": float((guess[test.inputs.numpy()] == test.targets.numpy()).mean())}

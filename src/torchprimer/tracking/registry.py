@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from torchprimer import paths
 from torchprimer.experiment_results import read_json
-from torchprimer.models import load_record
 from torchprimer.tasks import get_task
 from torchprimer.tracking.champions import promote
 from torchprimer.tracking.client import Store
@@ -31,6 +30,8 @@ def log_model(store: Store, run_id: str, experiment: str) -> None:
     import mlflow.pyfunc
     import pandas as pd
     from mlflow.models import Model
+
+    from torchprimer.models import load_record
 
     folder = paths.export(experiment)
     about, record = read_json(folder / "model.json"), load_record(paths.model(experiment))

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from torchprimer import paths
 from torchprimer.datasets.storage import load_meta
 from torchprimer.experiment_results import read_json
-from torchprimer.models import load_record
 from torchprimer.tracking.client import Store
 from torchprimer.tracking.registry import log_model, log_model_scores
 from torchprimer.tracking.run_metadata import (
@@ -103,6 +102,8 @@ class Run:
         """Logs means and deviations over the folds of a cross-validation, and each fold as a nested run."""
         from mlflow.entities import Param
 
+        from torchprimer.models import load_record
+
         folder = paths.metrics(experiment)
         summary = read_json(folder / "folds.json")
         for child in self.store.children(self.id):  # folds of an earlier cross-validation
@@ -133,6 +134,8 @@ class Run:
 
     def describe(self, experiment: str) -> None:
         """Sets the run's description, with the scores that were logged so far."""
+        from torchprimer.models import load_record
+
         folder = paths.metrics(experiment)
         tags = self.client.get_run(self.id).data.tags
         text = description(
@@ -195,6 +198,8 @@ def log_baselines(store: Store, dataset: str) -> bool:
 
 def get_or_create_run(store: Store, experiment: str) -> tuple[Run, bool]:
     """The run that trained models/<experiment>, and whether it was created now, from the files of the training."""
+    from torchprimer.models import load_record
+
     record = load_record(paths.model(experiment))
     run_id = store.find(record.fingerprint)
     return (Run(store, run_id), False) if run_id else (_run_from_files(store, record), True)

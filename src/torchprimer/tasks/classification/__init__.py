@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 
 from torchprimer.errors import UserError
-from torchprimer.tasks.base import Objective, Task, loss_function
+from torchprimer.tasks.base import Objective, Probabilities, Task, correct, loss_function
 
 if TYPE_CHECKING:
     from torchprimer.datasets.meta import Meta
@@ -14,19 +13,6 @@ if TYPE_CHECKING:
     from torchprimer.params.experiments import HasLoss
 
 BINARY = "binary_cross_entropy_with_logits"  # one logit, of the second class
-
-
-class Probabilities(nn.Module):
-    """Logits (..., K), or one logit (..., 1) of the second of two classes -> probabilities of every class (..., K)."""
-
-    def __init__(self, *, binary: bool) -> None:
-        super().__init__()
-        self.binary = binary
-
-    def forward(self, logits: torch.Tensor) -> torch.Tensor:
-        if self.binary:
-            return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], -1)
-        return logits.softmax(-1)
 
 
 class Classification(Task):
@@ -67,11 +53,6 @@ class Classification(Task):
 
     def output_head(self, experiment: "Experiment", meta: "Meta") -> nn.Module:
         return Probabilities(binary=experiment.loss == BINARY)
-
-
-def correct(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """How many of the most probable classes, (..., K), are the targets, (...)."""
-    return (logits.argmax(-1) == targets).sum()
 
 
 TASK = Classification()

@@ -1,4 +1,4 @@
-"""Pictures of a classifier that sees one feature or two: its probabilities, drawn over all that it could be asked."""
+"""Figures of a classifier of one or two features: its probabilities over the whole range of the features."""
 
 import math
 from pathlib import Path
@@ -24,16 +24,16 @@ SHOWN = 2000  # points of a split: more would only hide each other
 SIDE = 300  # points of the plane in each direction
 
 
-def plot_plane(context: "EvaluationContext", folder: Path) -> None:
-    """Of a table with two features boundary.png; with one probability.png, and its numbers in predict_at.csv."""
+def plot_boundary(context: "EvaluationContext", folder: Path) -> None:
+    """Writes boundary.png for two features; for one feature probability.png, and its values as predict_at.csv."""
     if table_of(context).shape == [2]:
         figures.save(boundary(context), folder / "boundary.png")
         return
-    asked = questions(original(context.train.inputs, table_of(context)))
-    shares = pd.DataFrame(probabilities(context, asked).round(6), columns=[f"p_{c}" for c in table_of(context).classes])
-    shares.insert(0, table_of(context).features[0], asked[:, 0].round(6))
+    query = query_points(denormalize(context.train.inputs, table_of(context)))
+    shares = pd.DataFrame(probabilities(context, query).round(6), columns=[f"p_{c}" for c in table_of(context).classes])
+    shares.insert(0, table_of(context).features[0], query[:, 0].round(6))
     shares.to_csv(folder / "predict_at.csv", index=False)
-    figures.save(curve(context, float(asked[-1, 0])), folder / "probability.png")
+    figures.save(curve(context, float(query[-1, 0])), folder / "probability.png")
 
 
 def table_of(context: "EvaluationContext") -> TabularMeta:
@@ -42,51 +42,51 @@ def table_of(context: "EvaluationContext") -> TabularMeta:
     return context.meta
 
 
-def units(meta: TabularMeta) -> tuple[Array, Array]:
-    """Mean and deviation of each feature where it was standardised, else 0 and 1; shape (F,) each."""
+def feature_scales(meta: TabularMeta) -> tuple[Array, Array]:
+    """Mean and standard deviation of each standardised feature, 0 and 1 of the others; shape (F,) each."""
     columns = [meta.numeric.get(name, NumericColumn()) for name in meta.features]
     return np.array([column.mean for column in columns]), np.array([column.std for column in columns])
 
 
-def original(inputs: torch.Tensor, meta: TabularMeta) -> Array:
-    """Prepared inputs (N, F) in the units of their columns."""
-    mean, std = units(meta)
+def denormalize(inputs: torch.Tensor, meta: TabularMeta) -> Array:
+    """Prepared inputs (N, F) -> values in the units of their columns."""
+    mean, std = feature_scales(meta)
     values: Array = inputs.double().numpy() * std + mean
     return values
 
 
 def probabilities(context: "EvaluationContext", values: Array) -> Array:
-    """Of every class, shape (N, K), for values (N, F) in the units of their columns."""
-    mean, std = units(table_of(context))
+    """Probability of every class, shape (N, K), for values (N, F) in the units of their columns."""
+    mean, std = feature_scales(table_of(context))
     inputs = torch.from_numpy(((values - mean) / std).astype(np.float32))
     outputs = predict(context.model, inputs, context.device)
     shares: Array = context.head(outputs).double().numpy()
     return shares
 
 
-def questions(values: Array) -> Array:
+def query_points(values: Array) -> Array:
     """Up to 21 values from the lowest to the highest of a feature, and one step beyond: hours 1, 2, 3 -> 1, 2, 3, 4."""
     low, high = values.min(), values.max()
     steps = max(1, min(21, len(np.unique(values))) - 1)
     step = (high - low) / steps or 1.0
-    asked: Array = low + step * np.arange(steps + 2)[:, None]
-    return asked
+    query: Array = low + step * np.arange(steps + 2)[:, None]
+    return query
 
 
 def boundary(context: "EvaluationContext") -> Figure:
-    """The plane in the colour of the likeliest class, the paler the less sure; the boundaries; the points on top."""
-    meta, parts = table_of(context), parts_shown(context)
-    every = np.concatenate([values for values, _ in parts.values()])
-    low, high = every.min(0), every.max(0)
+    """The plane in the colour of the likeliest class, the paler the less confidence; the boundaries; the points on top."""
+    meta, parts = table_of(context), visible_points(context)
+    values = np.concatenate([points for points, _ in parts.values()])
+    low, high = values.min(0), values.max(0)
     margin = 0.06 * np.where(high > low, high - low, 1.0)
     (left, bottom), (right, top) = low - margin, high + margin
     x, y = np.meshgrid(np.linspace(left, right, SIDE), np.linspace(bottom, top, SIDE))
     shares = probabilities(context, np.stack([x, y], 2).reshape(-1, 2)).reshape(SIDE, SIDE, -1)
-    sure = (shares.max(2) * shares.shape[2] - 1) / (shares.shape[2] - 1)  # 0: all equal, 1: certain
+    confidence = (shares.max(2) * shares.shape[2] - 1) / (shares.shape[2] - 1)  # 0: all equal, 1: certain
     hues = colours(len(meta.classes))
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")
     axes = figure.add_subplot()
-    shade = 1 - (0.06 + 0.4 * sure[..., None]) * (1 - hues[shares.argmax(2)])  # white, tinted
+    shade = 1 - (0.06 + 0.4 * confidence[..., None]) * (1 - hues[shares.argmax(2)])  # white, tinted
     axes.imshow(shade, origin="lower", extent=(left, right, bottom, top), aspect="auto", interpolation="bilinear")
     for number in range(shares.shape[2]):
         lead = shares[..., number] - np.delete(shares, number, 2).max(2)
@@ -94,8 +94,8 @@ def boundary(context: "EvaluationContext") -> Figure:
             axes.contour(x, y, lead, levels=[0], colors="black", linewidths=1.2)
     handles = []
     for label, (values, targets) in parts.items():
-        held_back = label != "training split"
-        size, alpha, edge = (30, 1.0, "black") if held_back else (12, 0.5, "none")
+        is_test = label != "training split"
+        size, alpha, edge = (30, 1.0, "black") if is_test else (12, 0.5, "none")
         x, y = values[:, 0], values[:, 1]
         axes.scatter(x, y, s=size, alpha=alpha, c=hues[targets], edgecolors=edge, linewidths=0.7)
         handles.append(
@@ -110,13 +110,13 @@ def boundary(context: "EvaluationContext") -> Figure:
     return figure
 
 
-def curve(context: "EvaluationContext", asked: float) -> Figure:
-    """Probability of the second of two classes (of more: of each) over the feature, and its value at `asked`."""
-    meta, parts = table_of(context), parts_shown(context)
-    every = np.concatenate([*(values for values, _ in parts.values()), [[asked]]])
-    margin = 0.06 * (every.max() - every.min())
-    x = np.linspace(every.min() - margin, every.max() + margin, SIDE)[:, None]
-    shares, answer = probabilities(context, x), probabilities(context, np.array([[asked]]))[0]
+def curve(context: "EvaluationContext", query: float) -> Figure:
+    """Probability of the second of two classes (with more classes: of each) over the feature, marked at `query`."""
+    meta, parts = table_of(context), visible_points(context)
+    values = np.concatenate([*(points for points, _ in parts.values()), [[query]]])
+    margin = 0.06 * (values.max() - values.min())
+    x = np.linspace(values.min() - margin, values.max() + margin, SIDE)[:, None]
+    shares, answer = probabilities(context, x), probabilities(context, np.array([[query]]))[0]
     hues, feature, target = colours(len(meta.classes)), meta.features[0], meta.target
     binary = len(meta.classes) == 2
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
@@ -125,11 +125,11 @@ def curve(context: "EvaluationContext", asked: float) -> Figure:
         if binary and number == 0:
             continue
         axes.plot(x, shares[:, number], color=hues[number], linewidth=2, label=f"P({target} = {name})")
-        label = f"P({target} = {name}) at {feature} = {asked:.4g}: {answer[number]:.3f}"
-        axes.plot(asked, answer[number], marker="*", markersize=15, color=hues[number], linestyle="", label=label)
+        label = f"P({target} = {name}) at {feature} = {query:.4g}: {answer[number]:.3f}"
+        axes.plot(query, answer[number], marker="*", markersize=15, color=hues[number], linestyle="", label=label)
     for label, (values, targets) in parts.items():
-        held_back = label != "training split"
-        size, alpha = (60, 1.0) if len(targets) <= 20 else (14, 0.6 if held_back else 0.3)
+        is_test = label != "training split"
+        size, alpha = (60, 1.0) if len(targets) <= 20 else (14, 0.6 if is_test else 0.3)
         for number, name in enumerate(meta.classes):
             points = values[targets == number, 0]
             height = np.full_like(points, number if binary else 0)
@@ -142,20 +142,23 @@ def curve(context: "EvaluationContext", asked: float) -> Figure:
     return figure
 
 
-def parts_shown(context: "EvaluationContext") -> dict[str, tuple[Array, npt.NDArray[np.int64]]]:
+def visible_points(context: "EvaluationContext") -> dict[str, tuple[Array, npt.NDArray[np.int64]]]:
     """Values and targets of the points to draw: of both splits, or of the one that there is."""
     splits = {"samples": context.test}
     if table_of(context).held_out:
         splits = {"training split": context.train, "test split": context.test}
-    every = {label: math.ceil(len(split) / SHOWN) for label, split in splits.items()}
+    step = {label: math.ceil(len(split) / SHOWN) for label, split in splits.items()}
     return {
-        label: (original(split.inputs[:: every[label]], table_of(context)), split.targets[:: every[label]].numpy())
+        label: (
+            denormalize(split.inputs[:: step[label]], table_of(context)),
+            split.targets[:: step[label]].numpy(),
+        )
         for label, split in splits.items()
     }
 
 
 def axis_names(meta: TabularMeta) -> list[str]:
-    """What the features are called; principal components with their share of the variance."""
+    """Names of the features; principal components with their share of the variance."""
     if not meta.explained_variance:
         return list(meta.features)
     shares = zip(meta.features, meta.explained_variance, strict=True)

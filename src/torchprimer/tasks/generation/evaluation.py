@@ -1,11 +1,11 @@
-"""What a generator makes: its samples over the epochs as pictures and a film, its losses, and what a judge says.
+"""Evaluation of a generator: its samples over the epochs, its losses, and the metrics of a classifier, the scorer.
 
-The judge is a classifier trained on the same data. Its features give the Fréchet distance (Heusel et al. 2017, there
-with Inception's features; here with those of the judge, so values compare only under the same judge).
+The scorer is trained on the same data. Its features give the Fréchet distance (Heusel et al. 2017, there with
+Inception's features), so distances compare only under the same scorer.
 """
 
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,19 +17,25 @@ from torch import nn
 
 from torchprimer.errors import UserError
 from torchprimer.image_grid import enlarge, image_grid
-from torchprimer.models.gan import GAN
 from torchprimer.tasks import figures
 from torchprimer.tasks.base import EvaluationContext
 from torchprimer.tasks.classification.metrics import Floats, Integers
 
 Bytes = npt.NDArray[np.uint8]
-CONFIDENT = 0.9  # from this probability on, the judge counts as sure
-SEED = 1  # of the noise for the scores; the pictures' noise is another
-WIDTH = 700  # of pictures, in pixels, about
+CONFIDENT = 0.9  # least probability of a confident prediction of the scorer
+SEED = 1  # of the noise for the metrics; the samples of the training use other noise
+WIDTH = 700  # approximate width of pictures, in pixels
+
+
+class ImageGenerator(Protocol):
+    """A model that makes uint8 images (N, C, H, W) from noise (N, Z)."""
+
+    def noise(self, count: int, seed: int) -> torch.Tensor: ...
+    def images(self, noise: torch.Tensor) -> torch.Tensor: ...
 
 
 def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
-    """Writes samples.png, epochs.png, training.gif, losses.png and, with a judge, classes.csv and classes.png.
+    """Writes samples.png, epochs.png, training.gif, losses.png and, with a scorer, classes.csv and classes.png.
 
     Returns:
         generator_loss and discriminator_loss of the last epoch. With a scorer also confident_fraction (images with a
@@ -43,14 +49,14 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     grid(samples[-1]).save(folder / "samples.png")
     write_gif(samples, folder / "training.gif")
     figures.save(over_epochs(samples, f"{context.name}: the same noise over the epochs"), folder / "epochs.png")
-    figures.save(losses(context.history, context.experiment.loss, f"{context.name}: the game"), folder / "losses.png")
+    figures.save(losses(context.history, context.experiment.loss, f"{context.name}: losses"), folder / "losses.png")
     scores = {name: float(last[name]) for name in ("generator_loss", "discriminator_loss")}
     if context.scorer is None:
         return scores
 
-    gan = cast(GAN, context.model.get_submodule("net"))
-    made = gan.images(gan.noise(len(context.test), SEED))
-    probabilities, features = score_with_classifier(context.scorer, made, context.device)
+    generator = cast(ImageGenerator, context.model.get_submodule("net"))
+    generated = generator.images(generator.noise(len(context.test), SEED))
+    probabilities, features = score_with_classifier(context.scorer, generated, context.device)
     real_probabilities, real_features = score_with_classifier(context.scorer, context.test.inputs, context.device)
     classes = context.meta.classes
     shares = pd.DataFrame(
@@ -61,7 +67,7 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
         }
     )
     shares.to_csv(folder / "classes.csv", index=False)
-    figures.save(class_bars(shares, f"{context.title}: what the judge sees"), folder / "classes.png")
+    figures.save(class_bars(shares, f"{context.title}: classes by the scorer"), folder / "classes.png")
     return {
         "frechet_distance": frechet_distance(features[::2], real_features[::2]),
         "confident_fraction": float((probabilities.max(1) >= CONFIDENT).mean()),
@@ -79,19 +85,19 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
 def score_with_classifier(
     classifier: nn.Module, images: torch.Tensor, device: torch.device
 ) -> tuple[Floats, npt.NDArray[np.float64]]:
-    """What a classifier says of uint8 images (N, C, H, W), and on what grounds.
+    """Predictions and features of a classifier for uint8 images (N, C, H, W).
 
     Returns:
-        Its probabilities (N, K), and the features that its last linear layer takes (N, F).
+        Probabilities (N, K), and the inputs of the last linear layer (N, F).
 
     Raises:
         UserError: it has no linear layer, or cannot take images of this shape.
     """
     linear = [layer for layer in classifier.modules() if isinstance(layer, nn.Linear)]
     if not linear:
-        raise UserError("scorer: this classifier has no linear layer to take features from; name another under judge:")
+        raise UserError("scorer: this classifier has no linear layer to take features from; name another under scorer:")
     features: list[torch.Tensor] = []
-    watching = linear[-1].register_forward_pre_hook(lambda _layer, inputs: features.append(inputs[0].float().cpu()))
+    hook = linear[-1].register_forward_pre_hook(lambda _layer, inputs: features.append(inputs[0].float().cpu()))
     try:
         logits = torch.cat([classifier(part.to(device)).float().cpu() for part in images.split(500)])
     except RuntimeError as error:
@@ -100,7 +106,7 @@ def score_with_classifier(
             f"scorer: it cannot take images of {shape}; name a classifier of the same dataset ({error})"
         ) from None
     finally:
-        watching.remove()
+        hook.remove()
     return logits.softmax(1).numpy(), torch.cat(features).flatten(1).double().numpy()
 
 
@@ -182,7 +188,7 @@ def over_epochs(samples: Bytes, title: str) -> Figure:
 
 
 def losses(history: pd.DataFrame, loss: str, title: str) -> Figure:
-    """Both losses, and beneath them what the discriminator says of real and of generated images, over the epochs."""
+    """Both losses, and beneath them what the discriminator's scores of real and of generated images, over the epochs."""
     least_squares = loss == "mse_loss"
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
     figure.suptitle(title)
@@ -214,7 +220,7 @@ def class_bars(shares: pd.DataFrame, title: str) -> Figure:
     axes.set_xticks(places, figures.drawable(list(shares["class"])))
     if shares["class"].str.len().max() > 4:
         axes.tick_params(axis="x", labelrotation=45)
-    axes.set(xlabel="class, as the judge sees it", ylabel="share of all images (%)", title=title)
+    axes.set(xlabel="class predicted by the scorer", ylabel="share of all images (%)", title=title)
     axes.margins(y=0.2)
     axes.legend(fontsize=8, ncols=2, loc="upper center")
     return figure

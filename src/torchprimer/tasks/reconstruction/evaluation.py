@@ -1,8 +1,8 @@
-"""What an autoencoder gives back of the test split: its error, originals over reconstructions, and the codes."""
+"""Evaluation of an autoencoder: reconstruction error, originals beside reconstructions, latent vectors."""
 
 from itertools import combinations
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -12,40 +12,46 @@ import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 
-from torchprimer.models.autoencoder import Autoencoder
 from torchprimer.tasks import figures
 from torchprimer.tasks.base import EvaluationContext
 from torchprimer.tasks.classification.metrics import Floats, Integers
 from torchprimer.tasks.inference import predict
 
-SHOWN = 3000  # points of a scatter plot, at most: with more of them, one hides the other
+MAX_POINTS = 3000  # of a scatter plot: more would hide each other
+
+
+class EncoderDecoder(Protocol):
+    """An autoencoder: images -> latent vectors (N, K) -> images, 0..1."""
+
+    encoder: torch.nn.Module
+    decoder: torch.nn.Module
 
 
 def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     """Writes latents.csv, reconstructions.png and latents.png into `folder`.
 
     Returns:
-        loss: the training's, on the test split; mse: mean squared error of a pixel, 0..1; mse_pca: that of as many
-        principal components (of the training split) as the code has numbers: the best that a linear code can do.
+        loss: the training loss on the test split; mse: mean squared error of a pixel, 0..1; mse_pca: the error of as
+        many principal components (of the training split) as a latent vector has numbers: the best linear code.
     """
     classes, inputs, targets = context.meta.classes, context.test.inputs, context.test.targets.numpy()
-    normalize, net = context.model.get_submodule("normalize"), cast(Autoencoder, context.model.get_submodule("net"))
-    codes = predict(torch.nn.Sequential(normalize, net.encoder), inputs, context.device)
-    made, images = predict(net.decoder, codes, context.device), inputs.float() / 255
-    errors = (made - images).square().flatten(1).mean(1)
+    normalize, net = context.model.get_submodule("normalize"), cast(EncoderDecoder, context.model.get_submodule("net"))
+    latents = predict(torch.nn.Sequential(normalize, net.encoder), inputs, context.device)
+    reconstructions, images = predict(net.decoder, latents, context.device), inputs.float() / 255
+    errors = (reconstructions - images).square().flatten(1).mean(1)
     scores = {
-        "loss": getattr(F, context.experiment.loss)(made, images).item(),
+        "loss": getattr(F, context.experiment.loss)(reconstructions, images).item(),
         "mse": errors.mean().item(),
-        "mse_pca": pca_error(context.train.inputs, inputs, codes.shape[1]),
+        "mse_pca": pca_error(context.train.inputs, inputs, latents.shape[1]),
     }
     columns = {"id": context.ids, "label": [classes[number] for number in targets]}
-    columns |= {f"latent_{number}": values.round(5) for number, values in enumerate(codes.T.numpy(), 1)}
+    columns |= {f"latent_{number}": values.round(5) for number, values in enumerate(latents.T.numpy(), 1)}
     pd.DataFrame(columns | {"mse": errors.numpy().round(6)}).to_csv(folder / "latents.csv", index=False)
     chosen = one_by_class(targets, len(classes), 20)
     title = f"{context.title}: mean squared error {scores['mse']:.4f}"
-    pairs = originals_over_reconstructions(images[chosen].numpy(), made[chosen].numpy(), title)
+    pairs = originals_over_reconstructions(images[chosen].numpy(), reconstructions[chosen].numpy(), title)
     figures.save(pairs, folder / "reconstructions.png")
-    figures.save(scatter(codes.numpy(), targets, classes, f"{context.title}: codes"), folder / "latents.png")
+    figures.save(scatter(latents.numpy(), targets, classes, f"{context.title}: latent vectors"), folder / "latents.png")
     return scores
 
 
@@ -57,30 +63,30 @@ def pca_error(training: torch.Tensor, test: torch.Tensor, components: int) -> fl
     """
     from sklearn.decomposition import PCA
 
-    rows, others = (images.flatten(1).numpy() / np.float32(255) for images in (training, test))
-    pca = PCA(min(components, *rows.shape), random_state=0).fit(rows)
-    return float(np.square(pca.inverse_transform(pca.transform(others)) - others).mean())
+    train_rows, test_rows = (images.flatten(1).numpy() / np.float32(255) for images in (training, test))
+    pca = PCA(min(components, *train_rows.shape), random_state=0).fit(train_rows)
+    return float(np.square(pca.inverse_transform(pca.transform(test_rows)) - test_rows).mean())
 
 
 def one_by_class(targets: Integers, classes: int, count: int) -> npt.NDArray[np.intp]:
     """Row numbers of `count` samples, or all if there are fewer: the first of each class, the second of each, ..."""
     rank = np.zeros(len(targets), np.int64)
     for number in range(classes):
-        mine = targets == number
-        rank[mine] = np.arange(mine.sum())
+        is_member = targets == number
+        rank[is_member] = np.arange(is_member.sum())
     return np.lexsort((targets, rank))[:count]
 
 
-def originals_over_reconstructions(images: Floats, made: Floats, title: str, columns: int = 10) -> Figure:
+def originals_over_reconstructions(images: Floats, reconstructions: Floats, title: str, columns: int = 10) -> Figure:
     """Images (N, C, H, W), 0..1, in rows of `columns`, each row with its reconstructions beneath."""
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(8.5, 1.95 * rows + 0.5), layout="constrained")
     figure.suptitle(title, fontsize=11)
     axes = figure.subplots(2 * rows, columns, squeeze=False)
-    for place in axes.flat:
-        place.set(xticks=[], yticks=[])
-        place.spines[:].set_visible(False)
-    for number, pair in enumerate(zip(images, made, strict=True)):
+    for cell in axes.flat:
+        cell.set(xticks=[], yticks=[])
+        cell.spines[:].set_visible(False)
+    for number, pair in enumerate(zip(images, reconstructions, strict=True)):
         row, column = divmod(number, columns)
         for below, image in enumerate(pair):
             axes[2 * row + below, column].imshow(
@@ -88,25 +94,30 @@ def originals_over_reconstructions(images: Floats, made: Floats, title: str, col
             )
     for row in range(rows):
         axes[2 * row, 0].set_ylabel("original", fontsize=8)
-        axes[2 * row + 1, 0].set_ylabel("given back", fontsize=8)
+        axes[2 * row + 1, 0].set_ylabel("reconstruction", fontsize=8)
     return figure
 
 
-def scatter(codes: Floats, targets: Integers, classes: list[str], title: str) -> Figure:
+def scatter(latents: Floats, targets: Integers, classes: list[str], title: str) -> Figure:
     """Codes (N, K), a colour for each class: every pair of the first three numbers; a code of one number: by class."""
-    chosen = np.random.default_rng(0).permutation(len(codes))[:SHOWN]
-    codes, targets = codes[chosen], targets[chosen]
-    pairs = list(combinations(range(min(codes.shape[1], 3)), 2)) or [(0, 0)]
+    chosen = np.random.default_rng(0).permutation(len(latents))[:MAX_POINTS]
+    latents, targets = latents[chosen], targets[chosen]
+    pairs = list(combinations(range(min(latents.shape[1], 3)), 2)) or [(0, 0)]
     figure = Figure(figsize=(8.4, 8.0) if len(pairs) > 1 else (7.2, 5.6), layout="constrained")
     figure.suptitle(title, fontsize=11)
     colours = mpl.colormaps["tab10" if len(classes) <= 10 else "tab20"]
     grid = figure.subplots(*((2, 2) if len(pairs) > 1 else (1, 1)), squeeze=False)
     for axes, (first, second) in zip(grid.flat, pairs, strict=False):
-        down = targets if first == second else codes[:, second]
+        down = targets if first == second else latents[:, second]
         for number, name in enumerate(figures.drawable(classes)):
-            mine = targets == number
+            is_member = targets == number
             axes.scatter(
-                codes[mine, first], down[mine], s=5, color=colours(number % colours.N), linewidth=0, label=name
+                latents[is_member, first],
+                down[is_member],
+                s=5,
+                color=colours(number % colours.N),
+                linewidth=0,
+                label=name,
             )
         axes.set(xlabel=f"code {first + 1}", ylabel="class" if first == second else f"code {second + 1}")
     handles, labels = grid[0, 0].get_legend_handles_labels()

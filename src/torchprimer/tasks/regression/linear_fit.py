@@ -1,4 +1,4 @@
-"""Pictures of a regression on one feature: the fitted line, and how search or descent came to it."""
+"""Figures of a regression on one feature: the fitted line, and the course of the grid search or gradient descent."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from torch import nn
 
-from torchprimer.models.linear import linear_layer
 from torchprimer.tasks import figures
-from torchprimer.tasks.classification.decision_boundary import original, table_of, units
+from torchprimer.tasks.classification.decision_boundary import denormalize, feature_scales, table_of
 from torchprimer.tasks.inference import predict
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def evaluate_line(context: "EvaluationContext", folder: Path) -> None:
     """Writes line.png, and search.png or descent.png where the history holds the weight of each row."""
     figures.save(fitted_line(context), folder / "line.png")
     history = context.history
-    if context.experiment.loop == "grid_search":
+    if "lr" not in history:  # a grid search has candidates instead of epochs
         draw = search_surface if "bias" in history else search_curve
         figures.save(draw(history, f"{context.name}: {len(history):,} candidates"), folder / "search.png")
     elif "weight" in history:
@@ -35,7 +35,7 @@ def evaluate_line(context: "EvaluationContext", folder: Path) -> None:
 
 
 def fitted_line(context: "EvaluationContext") -> Figure:
-    """What the model answers all along the feature, over the points; with its equation if it is a line."""
+    """Predictions over the range of the feature, with the samples, and the equation if the model is a line."""
     meta, head = table_of(context), context.head
     every = torch.cat([context.train.inputs, context.test.inputs])
     low, high = float(every.min()), float(every.max())
@@ -44,14 +44,14 @@ def fitted_line(context: "EvaluationContext") -> Figure:
     y = head(predict(context.model, x, context.device))
     figure = Figure(figsize=(5.8, 4.6), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(original(x, meta), y, color=ORANGE, linewidth=2, label=equation(context) or "the model")
+    axes.plot(denormalize(x, meta), y, color=ORANGE, linewidth=2, label=equation(context) or "the model")
     points = [("samples", context.test, BLUE)]
     if meta.held_out:
         points = [("training split", context.train, "lightgrey"), ("test split", context.test, BLUE)]
     for label, split, colour in points:
         size = 60 if len(split) <= 20 else 14
-        place = original(split.inputs, meta)[:, 0], head(split.targets)[:, 0]
-        axes.scatter(*place, s=size, color=colour, label=label, zorder=2.5)
+        points_x, points_y = denormalize(split.inputs, meta)[:, 0], head(split.targets)[:, 0]
+        axes.scatter(points_x, points_y, s=size, color=colour, label=label, zorder=2.5)
     axes.set(xlabel=meta.features[0], ylabel=meta.target, title=context.title)
     axes.grid(alpha=0.3)
     axes.legend()
@@ -59,11 +59,12 @@ def fitted_line(context: "EvaluationContext") -> Figure:
 
 
 def equation(context: "EvaluationContext") -> str:
-    """`y = 2 x + 1`, both in the units of their columns; empty if the model is more than a line."""
-    if context.experiment.model != "linear":
+    """`y = 2 x + 1`, both in the units of their columns; empty if the model is not a single linear layer."""
+    layers = [layer for layer in context.model.modules() if next(layer.parameters(recurse=False), None) is not None]
+    if len(layers) > 1 or not isinstance(layer := layers[0], nn.Linear):
         return ""
-    layer, mean, std = linear_layer(context.model), table_of(context).target_mean, table_of(context).target_std
-    (x_mean,), (x_std,) = units(table_of(context))
+    mean, std = table_of(context).target_mean, table_of(context).target_std
+    (x_mean,), (x_std,) = feature_scales(table_of(context))
     slope = layer.weight.item() * std / x_std
     start = (0.0 if layer.bias is None else layer.bias.item()) * std + mean - slope * x_mean
     return f"y = {slope:.4g} x" + (f" {'-' if start < 0 else '+'} {abs(start):.4g}" if start else "")

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from torchprimer.tasks.base import Objective, Task, loss_function
-from torchprimer.tasks.classification import Probabilities, correct
+from torchprimer.tasks.base import Objective, Probabilities, Task, correct, loss_function
 
 if TYPE_CHECKING:
     from torch import nn

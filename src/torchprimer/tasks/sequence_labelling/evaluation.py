@@ -1,50 +1,50 @@
-"""What a model makes of strings, character by character: scores, a table, and a picture of how it learnt to spell."""
+"""Evaluation of a sequence labeller: metrics of characters and strings, predictions, and a figure of the progress."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from torchprimer.models.rnn import strings
 from torchprimer.tasks.inference import predict
 
 if TYPE_CHECKING:
+    import torch
     from matplotlib.figure import Figure
 
     from torchprimer.tasks.base import EvaluationContext
 
-SHOWN, LONGEST = 16, 16  # strings beside the curve, and characters of one
+MAX_LINES, MAX_LENGTH = 16, 16  # outputs beside the curve, and characters of one
 
 
 def evaluate(context: "EvaluationContext", folder: Path) -> dict[str, float]:
     """Writes predictions.csv (input, target, prediction) and spelling.png into `folder`.
 
     Returns:
-        loss; accuracy: share of characters that are right; sequence_accuracy: share of strings without a mistake.
+        loss; accuracy: fraction of correct characters; sequence_accuracy: fraction of strings without an error.
     """
     from torchprimer.tasks import figures
 
     test, alphabet = context.test, context.meta.classes
     logits = predict(context.model, test.inputs, context.device)
     predictions = logits.argmax(-1)
-    right = predictions == test.targets
+    is_correct = predictions == test.targets
     columns = {"input": test.inputs, "target": test.targets, "prediction": predictions}
-    texts = {name: strings(numbers, alphabet) for name, numbers in columns.items()}
+    texts = {name: decode(numbers, alphabet) for name, numbers in columns.items()}
     pd.DataFrame({"id": context.ids} | texts).to_csv(folder / "predictions.csv", index=False)
     picture = spelling(context.history, texts["input"][0], texts["target"][0], context.title)
     figures.save(picture, folder / "spelling.png")
     return {
         "loss": context.mean_loss(logits),
-        "accuracy": right.float().mean().item(),
-        "sequence_accuracy": right.all(1).float().mean().item(),
+        "accuracy": is_correct.float().mean().item(),
+        "sequence_accuracy": is_correct.all(1).float().mean().item(),
     }
 
 
-def spelling(history: pd.DataFrame, given: str, target: str, title: str) -> "Figure":
-    """The loss of each epoch, and beside it what the model spelled, each time that changed.
+def spelling(history: pd.DataFrame, text: str, target: str, title: str) -> "Figure":
+    """The loss of each epoch, and the output of the model whenever it changes.
 
     Args:
-        history: columns epoch, train_loss, text; text is what came out for `given` after that epoch.
+        history: columns epoch, train_loss, text; `text` is the model's output for `text` after that epoch.
     """
     from matplotlib.figure import Figure
 
@@ -55,17 +55,22 @@ def spelling(history: pd.DataFrame, given: str, target: str, title: str) -> "Fig
     axes.plot(epochs, history["train_loss"], color="tab:blue", label="loss in training")
     if target in texts:
         first = epochs[texts.index(target)]
-        axes.axvline(first, color="tab:green", linestyle="--", label=f"first right after epoch {first}")
+        axes.axvline(first, color="tab:green", linestyle="--", label=f"first correct after epoch {first}")
     axes.set(xlabel="epoch", ylabel="mean loss of a character", title=title, ylim=(0, None))
     axes.legend(loc="upper right")
     axes.grid(alpha=0.3)
     beside.axis("off")
-    if drawable(given + target) and len(target) <= LONGEST:
-        lines = [f"{given} -> {target}", "", "after epoch"]
-        lines += [f"{epochs[i]:>5}  {texts[i]}" for i in changes[:SHOWN]]
-        lines += [f"{len(changes) - SHOWN:>5}  more changes"] if len(changes) > SHOWN else []
+    if drawable(text + target) and len(target) <= MAX_LENGTH:
+        lines = [f"{text} -> {target}", "", "after epoch"]
+        lines += [f"{epochs[i]:>5}  {texts[i]}" for i in changes[:MAX_LINES]]
+        lines += [f"{len(changes) - MAX_LINES:>5}  more changes"] if len(changes) > MAX_LINES else []
         beside.text(0, 0.98, "\n".join(lines), family="DejaVu Sans Mono", fontsize=9, va="top")
     return figure
+
+
+def decode(numbers: "torch.Tensor", alphabet: list[str]) -> list[str]:
+    """Numbers of characters, shape (N, T) -> N strings."""
+    return ["".join(alphabet[number] for number in row) for row in numbers.tolist()]
 
 
 def drawable(text: str) -> bool:
