@@ -184,7 +184,7 @@ def test_a_meta_survives_json(name: str) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_example_has_the_columns_and_becomes_the_prepared_input(name: str) -> None:
-    from torchprimer.predictor import preprocessing
+    from torchprimer.predictor import images, sequences, tabular, text
 
     kind = get_kind(name)
     transform = json.loads(json.dumps(kind.transform(METAS[name])))
@@ -192,17 +192,17 @@ def test_the_example_has_the_columns_and_becomes_the_prepared_input(name: str) -
     assert list(row) == [column["name"] for column in kind.columns(transform)]
     if name == "tabular":
         assert row == {"x": 4.0, "colour": "red"}
-        again = preprocessing.table_features(transform, {key: [value] for key, value in row.items()})[0]
+        again = tabular.table_features(transform, {key: [value] for key, value in row.items()})[0]
     elif name == "text":
         assert row == {"text": "bad good bad"}
-        again = np.append(preprocessing.encode_texts([row["text"]], transform)[0], 0)
+        again = np.append(text.encode_texts([row["text"]], transform)[0], 0)
     elif name == "sequences":
         assert row == {"text": "hello"}
-        again = preprocessing.encode_strings([row["text"]], transform["alphabet"])[0]
+        again = sequences.encode_strings([row["text"]], transform["alphabet"])[0]
     else:
         import base64
 
-        again = preprocessing.image_pixels(base64.b64decode(row["image"]), transform["shape"])
+        again = images.image_pixels(base64.b64decode(row["image"]), transform["shape"])
     assert np.array_equal(again, PREPARED[name])
 
 
