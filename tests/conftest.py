@@ -139,9 +139,10 @@ def in_the_clone(reduced_project: Clone, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 @pytest.fixture(scope="session")
-def shared_small_project(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: Path) -> Clone:
+def shared_small_project(tmp_path_factory: pytest.TempPathFactory, forking: Path) -> Clone:
     """A copy of the project with the experiments of SMALL_SET and their data alone, run through, reduced."""
-    clone = Clone(tmp_path_factory.mktemp("small_project"), dvc_cache)
+    cache = tmp_path_factory.mktemp("small_cache")  # its own: MLflow hears nothing of stages that a run cache restores
+    clone = Clone(tmp_path_factory.mktemp("small_project"), cache)
     clone.bin_folder = forking
     keep_experiments(clone, SMALL_SET)
     run_reduced(clone)

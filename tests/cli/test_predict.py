@@ -211,7 +211,7 @@ def test_rows_of_a_table(reduced_project: Clone, tmp_path: Path) -> None:
     assert messages[1] == f"torchprimer: {files[2]}, line 7: 2 values for 15 columns"
     assert messages[2] == f"torchprimer: {files[3]}: No such file or directory"
     assert messages[3].startswith(f"torchprimer: {files[0]}, line 2: ")
-    assert "which is no number" in messages[3]
+    assert "which is not a number" in messages[3]
     assert rows(done) == answers[1:]
 
 

@@ -224,7 +224,7 @@ def test_a_number_too_large_to_compute_with() -> None:
         (pd.DataFrame([HOUR]).drop(columns="hr"), "no column 'hr'; given: temp, .*; needed: .*", None),
         ([[0.24, 0.28]], "input 0: expected a table row, a dict {column: value}; got list", 0),
         ("temp", "expected a table row, a dict {column: value}; got str", 0),
-        (None, ".*; this is None", 0),
+        (None, ".*; got None", 0),
     ],
 )  # fmt: skip
 def test_what_is_no_row(open_export: Callable[[str], Predictor], given: Any, message: str, index: int | None) -> None:

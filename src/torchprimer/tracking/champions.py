@@ -84,7 +84,7 @@ def best_version(versions: "Iterable[ModelVersion]") -> "ModelVersion | None":
 
 
 def champion_fingerprints() -> set[str]:
-    """Fingerprints of the trainings that are the best on their data; reads only, and creates no store.
+    """Fingerprints of the trainings that are the best on their dataset; reads only, and creates no store.
 
     If the store cannot be used, prints a warning and returns none.
     """
@@ -97,7 +97,8 @@ def champion_fingerprints() -> set[str]:
         return set()
     competitors: dict[tuple[str, str], list[ModelVersion]] = defaultdict(list)
     for version in versions:
-        if "data" in version.tags and "fingerprint" in version.tags:
+        is_of_dataset = version.name != version.tags.get("experiment")  # a generator competes with itself alone
+        if is_of_dataset and "data" in version.tags and "fingerprint" in version.tags:
             competitors[version.name, version.tags["data"]].append(version)
     best = (best_version(versions) for versions in competitors.values())
     return {version.tags["fingerprint"] for version in best if version}
