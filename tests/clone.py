@@ -18,7 +18,11 @@ def clean_environment() -> dict[str, str]:
     """The caller's environment without variables that select another store or repository; this Python is first."""
     prefixes = ("DVC_", "MLFLOW_", "GIT_", "COLUMNS")
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(prefixes)}
-    author = {f"GIT_{role}_{part}": f"tests{host}" for role in ("AUTHOR", "COMMITTER") for part, host in (("NAME", ""), ("EMAIL", "@localhost"))}  # fmt: skip
+    author = {
+        f"GIT_{role}_{part}": f"tests{host}"
+        for role in ("AUTHOR", "COMMITTER")
+        for part, host in (("NAME", ""), ("EMAIL", "@localhost"))
+    }
     path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", "")])
     return inherited | author | {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
 

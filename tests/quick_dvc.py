@@ -1,8 +1,8 @@
 """DVC without three costs of every stage that together take almost as long as 172 reduced stages.
 
-- DVC reads dvc.lock with a YAML parser in Python that preserves comments; the file has none. Here the C parser reads it.
+- DVC reads dvc.lock with a YAML parser in Python that preserves comments; the file has none. Here the C parser does.
 - DVC serialises the whole dvc.lock; here the text of unchanged stages is cached.
-- `dvc exp run` reads all stages to find out whether a path is an output, which git does not track; here it does so once.
+- `dvc exp run` reads all stages to find out whether a path is an output, which git does not track; here once.
 
 The files are the same to the byte: in tests/pipeline/test_pipeline.py the installed DVC writes dvc.lock again, finds
 everything up to date, and agrees on which files are outputs.

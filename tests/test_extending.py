@@ -181,12 +181,14 @@ def test_a_metric(extended: Clone) -> None:
     from sklearn.metrics import cohen_kappa_score
 
     extended.replace(
-        "src/torchprimer/tasks/metrics.py", '        Metric("loss"', '        Metric("kappa", "Cohen\'s κ", True, decimals=3),\n        Metric("loss"'
+        "src/torchprimer/tasks/metrics.py", '        Metric("loss"', '        Metric("kappa", "Cohen\'s κ", True, '
+        'decimals=3),\n        Metric("loss"'
     )  # fmt: skip
     file = "src/torchprimer/tasks/classification/metrics.py"
     extended.replace(file, "import confusion_matrix,", "import cohen_kappa_score, confusion_matrix,")
     extended.replace(
-        file, '        "f1_macro": float(f1),\n', '        "f1_macro": float(f1),\n        "kappa": float(cohen_kappa_score(targets, predictions)),\n'
+        file, '        "f1_macro": float(f1),\n', '        "f1_macro": float(f1),\n        "kappa": '
+        'float(cohen_kappa_score(targets, predictions)),\n'
     )  # fmt: skip
     assert changed_files(extended) == {"src/torchprimer/tasks/metrics.py", file}  # at most 2
 

@@ -1,4 +1,4 @@
-"""Files that tests/test_extending.py and tests/test_extending_data.py add to a copy of the project, and how they do it."""
+"""Files that tests/test_extending.py and tests/test_extending_data.py add to a copy of the project, and how."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`torchprimer predict`, `generate`, `list` and `show` in processes of their own, on the models of the reduced pipeline."""
+"""`torchprimer predict`, `generate`, `list` and `show` as processes, on the models of the reduced pipeline."""
 
 import contextlib
 import csv
@@ -58,7 +58,7 @@ def evaluated(project: Clone, experiment: str) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def digits(reduced_project: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first images of the test split, every other one in a subfolder; a hidden folder and a file that is no image."""
+    """The first images of the test split, every second one in a subfolder; a hidden folder; a file that is no image."""
     folder = tmp_path_factory.mktemp("images") / "digits"
     for name in ("odd", ".hidden"):
         (folder / name).mkdir(parents=True)
@@ -105,8 +105,8 @@ def test_unreadable_images_are_reported_and_the_others_predicted(
     )  # outside a project
     assert done.returncode == 1
     assert "no dvc.yaml in" in done.stderr
-    done = torchprimer(reduced_project, "predict", reduced_project.folder / "models" / "mnist_cnn.export", *args, "--json", "--top", 3,
-                       cwd=tmp_path)  # fmt: skip
+    done = torchprimer(reduced_project, "predict", reduced_project.folder / "models" / "mnist_cnn.export", *args,
+                       "--json", "--top", 3, cwd=tmp_path)  # fmt: skip
     assert done.returncode == 1
     messages = done.stderr.splitlines()
     assert len(messages) == 3
@@ -300,16 +300,16 @@ def test_one_digit_needs_neither_torch_nor_mlflow_nor_pandas(reduced_project: Cl
          "has no classes: omit it"),
         (("predict", "mnist_cnn", "--out", "x", "x.png"), "--out is for autoencoders, and mnist_cnn outputs no images: "
          "omit it"),
-        (("predict", "mnist_cnn", "--top", "0", "x.png"), "Invalid value for '--top': Input should be greater than or equal "
-         "to 1 (see torchprimer predict --help)"),
+        (("predict", "mnist_cnn", "--top", "0", "x.png"), "Invalid value for '--top': Input should be greater than or "
+         "equal to 1 (see torchprimer predict --help)"),
         (("predict", "mnist_cnn"), "Missing argument 'INPUT'. (see torchprimer predict --help)"),
         (("predict", "mnist_cnn", "x.png", "--json", "--csv"), "--json and --csv exclude each other: choose one"),
         (("generate", "mnist_cnn", "x.png"), "mnist_cnn is not a generator; generators are: mnist_gan, mnist_lsgan, "
          "mnist_dcgan"),
         (("generate", "mnist_gan", "x.gif"), "x.gif: the file name must end in one of: .png, .jpg, .jpeg, .webp"),
         (("generate", "mnist_gan", "x"), "x: the file name must end in one of: .png, .jpg, .jpeg, .webp"),
-        (("generate", "mnist_gan", "x.png", "--count", "-1"), "Invalid value for '--count': Input should be greater than "
-         "or equal to 1 (see torchprimer generate --help)"),
+        (("generate", "mnist_gan", "x.png", "--count", "-1"), "Invalid value for '--count': Input should be greater "
+         "than or equal to 1 (see torchprimer generate --help)"),
         (("predict", "hours_logistic", "hours=1", "hours=2"), "hours=2: column 'hours' has two values"),
         (("list", "mnits"), "Did you mean 'mnist'?"),
         (("show", "mnist_cn"), "Did you mean 'mnist_cnn'?"),
@@ -494,8 +494,13 @@ def test_scores_on_training_rows_are_named(hours: Path) -> None:
     command = [sys.executable, str(hours / "src" / "torchprimer")]
     test = json.loads((hours / "metrics/hours_logistic/test.json").read_text())
     lines = subprocess.run(
-        [*command, "show", "hours_logistic"], cwd=hours, env=clean_environment(), capture_output=True, text=True, check=True
-    ).stdout.splitlines()  # fmt: skip
+        [*command, "show", "hours_logistic"],
+        cwd=hours,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
     assert "            3 training rows, none held out" in lines
     (scores,) = (line for line in lines if line.startswith("scores "))
     assert scores.startswith(f"scores      training rows: loss {test['loss']:.4g}, ")
@@ -541,14 +546,15 @@ def test_missing_files(reduced_project: Clone, clone: Clone, digits: Path) -> No
     assert "train@mnist_cnn" in done.stdout
 
 
-# ---- exits ------------------------------------------------------------------------------------------------------------
+# ---- exits ---------------------------------------------------------------------------------------------------------
 
 
 def test_closed_pipe(reduced_project: Clone, digits: Path) -> None:
     """`torchprimer ... | head` ends without a message."""
     for arguments in (("predict", "mnist_cnn", digits), ("list",), ("--help",)):
         with running(
-            command(reduced_project, *arguments), cwd=reduced_project.folder, env=clean_environment() | {"PYTHONUNBUFFERED": ""},
+            command(reduced_project, *arguments), cwd=reduced_project.folder,
+            env=clean_environment() | {"PYTHONUNBUFFERED": ""},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
             assert process.stdout

@@ -201,11 +201,13 @@ def damaged_mnist(folder: Path, real: Path, damage: str) -> None:
         ),
         (
             "cut",
-            r"raw data mnist is damaged \(t10k-images-idx3-ubyte has 999,984 bytes of data, and its header says 10000 x 28 x 28\): delete",
+            r"raw data mnist is damaged \(t10k-images-idx3-ubyte has 999,984 bytes of data, and its header says "
+            r"10000 x 28 x 28\): delete",
         ),
         (
             "magic number",
-            r"raw data mnist is damaged \(t10k-images-idx3-ubyte has the magic number 0x0d03, not 0x0803\): delete .*mnist and",
+            r"raw data mnist is damaged \(t10k-images-idx3-ubyte has the magic number 0x0d03, not 0x0803\): delete "
+            r".*mnist and",
         ),
         ("empty", r"raw data mnist is damaged \(t10k-labels-idx1-ubyte has the magic number 0x0000, not 0x0801\)"),
         ("classes", r"raw data mnist is damaged \(.*\): delete .*mnist and run dvc repro download@mnist"),

@@ -147,8 +147,8 @@ def test_as_few_as_there_are_classes() -> None:
         (
             {"cat": 150, "dog": 149},
             {},
-            "dataset pets: 299 samples (149 of 'dog') are fewer than the split asks for: 200 for validation and 100 for "
-            "test, and some of each class left to train on; add samples, or lower datasets.pets.validation",
+            "dataset pets: 299 samples (149 of 'dog') are fewer than the split asks for: 200 for validation and 100 "
+            "for test, and some of each class left to train on; add samples, or lower datasets.pets.validation",
         ),
         (
             {"cat": 1000, "dog": 2},
@@ -249,9 +249,12 @@ def test_by_time() -> None:
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        (lambda: shuffled(30, validation=20), "dataset prices: 30 samples are fewer than the split asks for: 20 for validation and 10 for test, and some left to train on; add samples, or lower datasets.prices.validation"),
-        (lambda: shuffled(2, test=1), "dataset prices: no validation is left of 2 samples: add samples, or raise datasets.prices.validation"),
-        (lambda: by_time([1, 1, 2, 3, 3]), "dataset riders: 3 different times are fewer than the split asks for: 2 for validation and 1 for test, and some left to train on; add samples, or lower datasets.riders.validation"),
+        (lambda: shuffled(30, validation=20), "dataset prices: 30 samples are fewer than the split asks for: 20 for "
+         "validation and 10 for test, and some left to train on; add samples, or lower datasets.prices.validation"),
+        (lambda: shuffled(2, test=1), "dataset prices: no validation is left of 2 samples: add samples, or raise "
+         "datasets.prices.validation"),
+        (lambda: by_time([1, 1, 2, 3, 3]), "dataset riders: 3 different times are fewer than the split asks for: 2 "
+         "for validation and 1 for test, and some left to train on; add samples, or lower datasets.riders.validation"),
     ],
 )  # fmt: skip
 def test_too_few_without_classes(parts: Any, message: str) -> None:

@@ -174,7 +174,9 @@ def test_same_seed_same_split(real_raw: Raw, name: str) -> None:
     ("changed", "message"),
     [
         ({"samples": 767}, "raw data diabetes: 768 rows, published: 767 (downloads.diabetes.expected)"),
-        ({"distinct": {"tested_negative": 501, "tested_positive": 268}}, "raw data diabetes: different rows of each diabetes: {'tested_negative': 500, 'tested_positive': 268}, published: {'tested_negative': 501, 'tested_positive': 268} (downloads.diabetes.expected)"),
+        ({"distinct": {"tested_negative": 501, "tested_positive": 268}}, "raw data diabetes: different rows of each "
+         "diabetes: {'tested_negative': 500, 'tested_positive': 268}, published: {'tested_negative': 501, "
+         "'tested_positive': 268} (downloads.diabetes.expected)"),
     ],
 )  # fmt: skip
 def test_numbers_that_were_published(real_raw: Raw, tmp_path: Path, changed: dict[str, Any], message: str) -> None:
@@ -190,7 +192,15 @@ def test_numbers_that_were_published(real_raw: Raw, tmp_path: Path, changed: dic
 
 def test_another_column_may_be_the_target(real_raw: Raw) -> None:
     """The published classes are those of `target`; they say nothing of another column."""
-    described = dataset("iris", target="petal width (cm)", numeric=["sepal length (cm)"], pca=None, split="none", validation=None, test=None)  # fmt: skip
+    described = dataset(
+        "iris",
+        target="petal width (cm)",
+        numeric=["sepal length (cm)"],
+        pca=None,
+        split="none",
+        validation=None,
+        test=None,
+    )
     assert len(split(real_raw("iris"), described)) == 150
 
 
@@ -217,7 +227,9 @@ def pipeline(described: Tabular) -> Any:
 @pytest.mark.parametrize("pca", [False, True])
 def test_agrees_with_scikit_learn(real_raw: Raw, tmp_path: Path, name: str, pca: bool) -> None:
     described = dataset(name, pca=min(2, len(dataset(name).numeric)) if pca else None)
-    described = described.model_copy(update={"numeric": sorted(described.numeric, key=lambda column: column not in described.zero_as_missing)})  # fmt: skip
+    described = described.model_copy(
+        update={"numeric": sorted(described.numeric, key=lambda column: column not in described.zero_as_missing)}
+    )
     raw = real_raw(described.raw)
     rows = split(raw, described)
     meta, arrays = prepared(raw, described, rows, tmp_path / "out")
@@ -311,7 +323,16 @@ def test_rows_from_elsewhere(write: Callable[..., Path]) -> None:
 
 def test_classes_in_order(write: Callable[..., Path]) -> None:
     """Ten comes after nine; and what is no number is sorted as text."""
-    described = own(task="classification", target="y", numeric=["x"], categorical=[], zero_as_missing=[], split="none", validation=None, test=None)  # fmt: skip
+    described = own(
+        task="classification",
+        target="y",
+        numeric=["x"],
+        categorical=[],
+        zero_as_missing=[],
+        split="none",
+        validation=None,
+        test=None,
+    )
     table = read_table(write(own_csv="x,y\n1,10\n2,9\n3,9\n"))
     meta = fit(table, described)
     assert meta.classes == ["9", "10"]
@@ -345,7 +366,8 @@ def test_ids_are_numbers_of_rows_and_sort_as_such(write: Callable[..., Path]) ->
 @pytest.mark.parametrize(
     ("header", "columns"),
     [
-        ("@relation iris\n@attribute Length real [4.3, 7.9]\n@attribute 'Petal width' real[0.1,2.5]\n@ATTRIBUTE Class{a, b}\n@inputs Length\n@outputs Class\n@data\n", ["Length", "Petal width", "Class"]),
+        ("@relation iris\n@attribute Length real [4.3, 7.9]\n@attribute 'Petal width' real[0.1,2.5]\n@ATTRIBUTE "
+         "Class{a, b}\n@inputs Length\n@outputs Class\n@data\n", ["Length", "Petal width", "Class"]),
         ("", ["x", "y", "z"]),
     ],
     ids=["with header", "without"],
@@ -372,10 +394,13 @@ def test_keel(write: Callable[..., Path], header: str, columns: list[str]) -> No
         ({"own_csv": "a,b\n"}, "own.csv has no rows below the column names"),
         ({"own_csv": "\n \n"}, "own.csv is empty: a CSV with column names in its first line is needed"),
         ({"own_csv": b"a,b\n1,caf\xe9\n"}, "own.csv is not UTF-8 (line 2): save it as UTF-8"),
-        ({"own_csv": "a\n1\n", "more_tsv": "a\n1\n"}, "raw data own: one CSV is needed (.csv, .tsv, .dat), and there is: more.tsv, own.csv"),
-        ({"photo_jpg": "", "_hidden": ""}, "raw data own: one CSV is needed (.csv, .tsv, .dat), and there is: photo.jpg"),
+        ({"own_csv": "a\n1\n", "more_tsv": "a\n1\n"}, "raw data own: one CSV is needed (.csv, .tsv, .dat), and there "
+         "is: more.tsv, own.csv"),
+        ({"photo_jpg": "", "_hidden": ""}, "raw data own: one CSV is needed (.csv, .tsv, .dat), and there is: "
+         "photo.jpg"),
         ({}, "raw data own: one CSV is needed (.csv, .tsv, .dat), and there is: nothing"),
-        ({"source_json": '{"format": "idx"}', "own_csv": "a\n1\n"}, "raw data own is of format idx, which is not a table"),
+        ({"source_json": '{"format": "idx"}', "own_csv": "a\n1\n"}, "raw data own is of format idx, which is not a "
+         "table"),
     ],
 )  # fmt: skip
 def test_files_that_are_no_table(write: Callable[..., Path], files: dict[str, str | bytes], message: str) -> None:
@@ -436,7 +461,16 @@ def test_rows_without_a_target_are_left_out(write: Callable[..., Path]) -> None:
     rows, rejected = split_rows(raw, own(), name="own", seed=0, limit=None)
     assert rejected.to_dict("list") == {"id": ["6", "7"], "reason": ["no price", "no price"]}
     assert len(rows) == 6
-    classes = own(task="classification", validation=2, test=2, baseline="logistic_regression", target="c", numeric=["x"], categorical=[], zero_as_missing=[])  # fmt: skip
+    classes = own(
+        task="classification",
+        validation=2,
+        test=2,
+        baseline="logistic_regression",
+        target="c",
+        numeric=["x"],
+        categorical=[],
+        zero_as_missing=[],
+    )
     raw = write(own_csv="x,c\n" + "1,NA\n2,none\n" * 4 + "3,\n")
     rows, rejected = split_rows(raw, classes.model_copy(update={"split": "none"}), name="own", seed=0, limit=None)
     assert (set(rows["label"]), rejected["id"].tolist()) == ({"NA", "none"}, ["9"])
@@ -462,22 +496,36 @@ def test_by_time_with_a_column_of(write: Callable[..., Path], written: list[str]
 @pytest.mark.parametrize(
     ("old", "new", "changed", "message"),
     [
-        ("", "", {"numeric": ["size", "wieght"], "zero_as_missing": []}, "datasets.own.numeric: no column 'wieght'; there are: name, size, colour, weight, price. Did you mean 'weight'?"),
-        ("", "", {"categorical": ["taste"]}, "datasets.own.categorical: no column 'taste'; there are: name, size, colour, weight, price."),
-        ("", "", {"target": "Price"}, "datasets.own.target: no column 'Price'; there are: name, size, colour, weight, price. Did you mean 'price'?"),
-        ("", "", {"split": "time", "time": "day"}, "datasets.own.time: no column 'day'; there are: name, size, colour, weight, price."),
-        ("7.5", "7,5", {}, "row 7: size is '7,5', which is not a number; correct it, or name the column under categorical"),
-        ("7.5", "inf", {}, "row 7: size is 'inf', which is not a number; correct it, or name the column under categorical"),
-        ("", "", {"numeric": ["name"], "zero_as_missing": []}, "row 1: name is 'a', which is not a number; correct it, or name the column under categorical"),
-        ("800", "dear", {}, "row 8: price is 'dear', which is not a number; correct it, or set the dataset's task to classification, if these are classes"),
-        ("", "", {"validation": 6}, "dataset own: 8 samples are fewer than the split asks for: 6 for validation and 2 for test, and some left to train on; add samples, or lower datasets.own.validation"),
-        ("", "", {"split": "time", "time": "name"}, "row 1: name is 'a'; rows are sorted by numbers, or by dates like 2011-12-31 or 2011-12-31 23:00"),
+        ("", "", {"numeric": ["size", "wieght"], "zero_as_missing": []}, "datasets.own.numeric: no column 'wieght'; "
+         "there are: name, size, colour, weight, price. Did you mean 'weight'?"),
+        ("", "", {"categorical": ["taste"]}, "datasets.own.categorical: no column 'taste'; there are: name, size, "
+         "colour, weight, price."),
+        ("", "", {"target": "Price"}, "datasets.own.target: no column 'Price'; there are: name, size, colour, "
+         "weight, price. Did you mean 'price'?"),
+        ("", "", {"split": "time", "time": "day"}, "datasets.own.time: no column 'day'; there are: name, size, "
+         "colour, weight, price."),
+        ("7.5", "7,5", {}, "row 7: size is '7,5', which is not a number; correct it, or name the column under "
+         "categorical"),
+        ("7.5", "inf", {}, "row 7: size is 'inf', which is not a number; correct it, or name the column under "
+         "categorical"),
+        ("", "", {"numeric": ["name"], "zero_as_missing": []}, "row 1: name is 'a', which is not a number; correct "
+         "it, or name the column under categorical"),
+        ("800", "dear", {}, "row 8: price is 'dear', which is not a number; correct it, or set the dataset's task to "
+         "classification, if these are classes"),
+        ("", "", {"validation": 6}, "dataset own: 8 samples are fewer than the split asks for: 6 for validation and "
+         "2 for test, and some left to train on; add samples, or lower datasets.own.validation"),
+        ("", "", {"split": "time", "time": "name"}, "row 1: name is 'a'; rows are sorted by numbers, or by dates "
+         "like 2011-12-31 or 2011-12-31 23:00"),
         ("", "", {"split": "time", "time": "size"}, "row 3: no size, which the rows are sorted by"),
-        ("", "", {"task": "classification", "target": "name", "baseline": "logistic_regression", "validation": 2}, "dataset own: 2 samples for validation are too few for 8 classes (8 samples in all): add samples, or raise datasets.own.validation"),
+        ("", "", {"task": "classification", "target": "name", "baseline": "logistic_regression", "validation": 2},
+         "dataset own: 2 samples for validation are too few for 8 classes (8 samples in all): add samples, or raise "
+         "datasets.own.validation"),
         ("", "", {"pca": 3, "categorical": []}, "pca: 3 is more than there are features (2) or training rows"),
     ],
 )  # fmt: skip
-def test_mistakes(write: Callable[..., Path], tmp_path: Path, old: str, new: str, changed: dict[str, Any], message: str) -> None:  # fmt: skip
+def test_mistakes(
+    write: Callable[..., Path], tmp_path: Path, old: str, new: str, changed: dict[str, Any], message: str
+) -> None:
     raw = write(own_csv=OWN.replace(old, new) if old else OWN)
     with pytest.raises(UserError) as caught:
         prepared(raw, own(**changed), split(raw, own(**changed)), tmp_path / "out")
@@ -502,15 +550,30 @@ def test_column_that_is_empty_in_training(write: Callable[..., Path]) -> None:
     ("classes", "changed", "message"),
     [
         ("aaaaaa", {}, "dataset own: a classifier needs rows of two classes or more, and there is only 'a'"),
-        ("aabbaa", {"split": "time", "time": "x", "validation": 2}, "dataset own: no row of class 'b' is left to train on: raise limit, or split otherwise"),
-        ("aaabbb", {"split": "none", "limit": 2}, "dataset own: no row of class 'b' is left to train on: raise limit, or split otherwise"),
-        ("aaaabb", {}, "dataset own: 6 samples (2 of 'b') are fewer than the split asks for: 2 for validation and 2 for test, and some of each class left to train on; add samples, or lower datasets.own.validation"),
+        ("aabbaa", {"split": "time", "time": "x", "validation": 2}, "dataset own: no row of class 'b' is left to "
+         "train on: raise limit, or split otherwise"),
+        ("aaabbb", {"split": "none", "limit": 2}, "dataset own: no row of class 'b' is left to train on: raise "
+         "limit, or split otherwise"),
+        ("aaaabb", {}, "dataset own: 6 samples (2 of 'b') are fewer than the split asks for: 2 for validation and 2 "
+         "for test, and some of each class left to train on; add samples, or lower datasets.own.validation"),
     ],
 )  # fmt: skip
-def test_classes_that_are_too_few(write: Callable[..., Path], classes: str, changed: dict[str, Any], message: str) -> None:  # fmt: skip
+def test_classes_that_are_too_few(
+    write: Callable[..., Path], classes: str, changed: dict[str, Any], message: str
+) -> None:
     limit = changed.pop("limit", None)
     changed |= {"validation": None, "test": None} if changed.get("split") == "none" else {}
-    described = own(**{"task": "classification", "target": "y", "numeric": ["x"], "categorical": [], "zero_as_missing": [], "baseline": "logistic_regression"} | changed)  # fmt: skip
+    described = own(
+        **{
+            "task": "classification",
+            "target": "y",
+            "numeric": ["x"],
+            "categorical": [],
+            "zero_as_missing": [],
+            "baseline": "logistic_regression",
+        }
+        | changed
+    )
     raw = write(own_csv="x,y\n" + "".join(f"{number},{label}\n" for number, label in enumerate(classes)))
     with pytest.raises(UserError) as caught:
         split(raw, described, limit=limit)

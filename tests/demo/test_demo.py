@@ -67,7 +67,7 @@ class Served(NamedTuple):
 
 @contextlib.contextmanager
 def demo(folder: Path, home: Path) -> Iterator[Served]:
-    """Serves the page of the project in `folder`; Ctrl-C ends it, and it must have written nothing to standard error."""
+    """Serves the page of the project in `folder`; Ctrl-C ends it, and nothing was written to standard error."""
     port = free_port()
     environment = {key: value for key, value in clean_environment().items() if key != "CI"}  # CI switches off telemetry
     process = subprocess.Popen(
@@ -465,7 +465,8 @@ def test_missing_exports(chromium: Chromium, served: Served, reduced_project: Cl
     )  # fmt: skip
     assert without_exports.returncode == 1
     assert without_exports.stderr == (
-        "torchprimer: no exported model in models/: `dvc repro` exports all, `dvc repro export@mnist_cnn` only this one\n"
+        "torchprimer: no exported model in models/: `dvc repro` exports all, `dvc repro export@mnist_cnn` only this "
+        "one\n"
     )
 
     (project / "models/mnist_cnn.export").symlink_to(reduced_project.folder / "models/mnist_cnn.export")

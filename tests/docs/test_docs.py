@@ -81,7 +81,7 @@ COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the 
     "make types": (".ci/run", "make types"),
     "bash .ci/run": (".github/workflows/ci.yml", "bash .ci/run"),
     "source .venv/bin/activate": ("Makefile", "source $(BIN)/activate"),  # of any virtual environment
-    "dvc repro": (f"{STOCK}::stock", 'clone("dvc repro")'),
+    "dvc repro": (f"{STOCK}::stock", 'clone("dvc repro --no-run-cache")'),
     "dvc repro evaluate@its_name": ("tests/test_extending.py::test_an_experiment", "dvc repro export@iris_mlp"),
     "dvc exp run -S lr=0.01": ("tests/pipeline/test_pipeline.py::test_only_what_depends_on_a_change_trains_again",
                                "changed(unchanged)"),

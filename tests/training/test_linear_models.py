@@ -131,7 +131,8 @@ def test_search_is_for_one_feature(patients: tuple[SplitArrays, Meta]) -> None:
 def test_grids_that_cannot_be_tried(weight: Any, bias: Any, message: str) -> None:
     keys = ("start", "stop", "step")
     grid = {
-        "dataset": "line", "task": "regression", "model": "linear", "loop": "grid_search", "init_from": "scratch", "scorer": "none",
+        "dataset": "line", "task": "regression", "model": "linear", "loop": "grid_search",
+        "init_from": "scratch", "scorer": "none",
         "weight": dict(zip(keys, weight, strict=True)), "bias": bias and dict(zip(keys, bias, strict=True)),
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
