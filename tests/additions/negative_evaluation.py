@@ -5,8 +5,7 @@ from pathlib import Path
 import torch
 
 from torchprimer.tasks import figures
-from torchprimer.tasks.base import EvaluationContext
-from torchprimer.tasks.inference import predict
+from torchprimer.tasks.evaluation import EvaluationContext, predict
 from torchprimer.tasks.reconstruction.evaluation import originals_over_reconstructions
 
 

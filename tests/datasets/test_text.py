@@ -24,7 +24,7 @@ from torchprimer.models.bag_of_words import BagOfWords, frequencies
 from torchprimer.params import Texts
 from torchprimer.predictor.text import encode_texts, tokenizer
 from torchprimer.tasks import get_task
-from torchprimer.tasks.classification.word_importance import logit_margins, top_words
+from torchprimer.tasks.classification.evaluation import logit_margins, top_words
 
 
 def described(**changed: Any) -> Texts:

@@ -20,7 +20,7 @@ from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
 from torchprimer.models.gan import GAN, scaled
 from torchprimer.params import Experiment, experiments
-from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.evaluation import EvaluationContext
 from torchprimer.tasks.generation import evaluation as generation
 from torchprimer.training import EpochMetrics, TrainResult
 from torchprimer.training.device import seed_everything

@@ -20,9 +20,9 @@ from torchprimer.params import Experiment, Sequences
 from torchprimer.params.experiments import RNN
 from torchprimer.predictor.sequences import encode_strings
 from torchprimer.tasks import figures
-from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.evaluation import EvaluationContext
 from torchprimer.tasks.sequence_labelling import TASK
-from torchprimer.tasks.sequence_labelling.evaluation import drawable, evaluate, spelling
+from torchprimer.tasks.sequence_labelling.evaluation import MONOSPACED, evaluate, spelling
 from torchprimer.training.loops.supervised import train
 
 CPU = torch.device("cpu")
@@ -223,4 +223,4 @@ def test_the_figure_is_drawn(tmp_path: Path, target: str) -> None:
     for name in ("one", "two"):
         figures.save(spelling(history, target[::-1], target, "title"), tmp_path / f"{name}.png")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-    assert drawable(target) == (target != "天安门")
+    assert figures.has_glyphs(target, [MONOSPACED]) == (target != "天安门")

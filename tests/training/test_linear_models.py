@@ -17,8 +17,8 @@ from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
 from torchprimer.models.linear import linear_layer
 from torchprimer.params.experiments import Experiment, GridRange, LinearGridSearch
-from torchprimer.tasks.base import EvaluationContext
 from torchprimer.tasks.classification import decision_boundary
+from torchprimer.tasks.evaluation import EvaluationContext
 from torchprimer.tasks.regression import linear_fit
 from torchprimer.training import TrainResult
 from torchprimer.training.initialization import initialize

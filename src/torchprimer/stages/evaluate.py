@@ -9,7 +9,7 @@ from torchprimer import models, paths
 from torchprimer.atomic import atomic_write
 from torchprimer.datasets.storage import SAMPLES_FILE, load_split
 from torchprimer.params import Params
-from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.evaluation import EvaluationContext
 from torchprimer.tracking import Tracker
 from torchprimer.training.device import select_device
 

@@ -1,7 +1,7 @@
 """A task: what a model is trained to do. One object has everything that is particular to it.
 
-A task is a folder of tasks/: `__init__.py` has the object `TASK` (training and export), `evaluation.py` the test metrics
-and figures, `model_card.md.j2` the words of its model card.
+A task is a folder of tasks/: `__init__.py` has the object `TASK` (training and export), `evaluation.py` the test
+metrics and figures, `model_card.md.j2` the words of its model card.
 """
 
 from abc import ABC, abstractmethod
@@ -15,19 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from torchprimer.tasks import get_task
+from torchprimer.datasets import get_kind
 from torchprimer.tasks.metrics import METRICS
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
-    import pandas as pd
 
     from torchprimer.datasets.meta import Meta
-    from torchprimer.datasets.storage import SplitArrays
-    from torchprimer.models import Record
     from torchprimer.params import Experiment
     from torchprimer.params.experiments import HasLoss
+    from torchprimer.tasks.evaluation import EvaluationContext
 
 BatchFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Scores = dict[str, float]
@@ -39,18 +36,28 @@ class Objective:
     """The loss of a batch, and what is counted for the score.
 
     Attributes:
-        loss: (outputs, targets) -> the number to differentiate.
-        sum_reduction: whether that number is a sum over the batch, not its mean.
-        score: `accuracy`, `r2` (coefficient of determination), or `` where the loss alone counts.
-        targets: (inputs, targets) of a batch, after augmentation -> what the outputs are compared with.
+        experiment: names the loss function and its reduction.
+        score: `accuracy`, `r2` (coefficient of determination), or empty where the loss alone counts.
         count: (outputs, targets) -> correct predictions in the batch, or squared errors for r2.
+        targets: (inputs, targets) of a batch, after augmentation -> what the outputs are compared with.
+        loss_inputs: (outputs, targets) -> the arguments of the loss function.
     """
 
-    loss: BatchFunction
-    sum_reduction: bool
-    score: str
-    count: BatchFunction
+    experiment: "HasLoss"
+    score: str = ""
+    count: BatchFunction = lambda outputs, _targets: outputs.new_zeros(())
     targets: BatchFunction = lambda _inputs, targets: targets
+    loss_inputs: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]] = lambda *batch: batch
+
+    @property
+    def sum_reduction(self) -> bool:
+        """Whether the loss is a sum over the batch, not its mean."""
+        return self.experiment.reduction == "sum"
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The number to differentiate."""
+        function: Callable[..., torch.Tensor] = getattr(F, self.experiment.loss)
+        return function(*self.loss_inputs(outputs, targets), reduction=self.experiment.reduction)
 
     def result(self, count: float, targets: torch.Tensor) -> Scores:
         """The score of a whole split from its count; empty if the loss alone counts."""
@@ -67,7 +74,7 @@ class RawInput(Protocol):
 
     predictor_kind: ClassVar[str]
     input_name: ClassVar[str]
-    any_length: ClassVar[bool]
+    any_length: ClassVar[bool] = False
 
     def transform(self, meta: Any, /) -> Json: ...
     def columns(self, transform: Json, /) -> list[dict[str, str]]: ...
@@ -98,7 +105,7 @@ class Task(ABC):
 
     @abstractmethod
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
-        """Numbers that the last layer computes for each sample (sequences: for each character)."""
+        """Numbers that the last layer computes for each sample (sequences: for each character); 0: an image."""
 
     @abstractmethod
     def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
@@ -113,11 +120,7 @@ class Task(ABC):
         return nn.Identity()
 
     def validation_score(self, training: Mapping[str, float]) -> float | None:
-        """The score that champions are chosen by, the higher the better; None if the loop computes none.
-
-        Args:
-            training: train.json.
-        """
+        """The score in `training`, train.json, that chooses champions, the higher the better; None: there is none."""
         for metric in (self.selection_metric, "loss"):
             if metric and (score := training.get(f"validation_{metric}_best")) is not None:
                 return score if METRICS[metric].higher_is_better else -score
@@ -125,10 +128,7 @@ class Task(ABC):
 
     def raw_input(self, experiment: "Experiment", meta: "Meta") -> RawInput:
         """Reads the raw input of an exported model; that of the kind of data if not overridden."""
-        from torchprimer.datasets import get_kind
-
-        kind: RawInput = get_kind(meta.kind)
-        return kind
+        return get_kind(meta.kind)
 
     def parity_inputs(self, experiment: "Experiment", inputs: torch.Tensor, count: int) -> torch.Tensor:
         """Inputs on which ONNX and PyTorch are compared: the first `count` of the test split if not overridden."""
@@ -138,17 +138,6 @@ class Task(ABC):
         """Writes predictions, tables and figures of the test split into `folder`; returns the test metrics."""
         scores: Scores = import_module(f"torchprimer.tasks.{self.name}.evaluation").evaluate(context, folder)
         return scores
-
-
-def loss_function(experiment: "HasLoss") -> BatchFunction:
-    """The experiment's `loss` of torch.nn.functional, with its `reduction`."""
-    function = getattr(F, experiment.loss)
-
-    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        value: torch.Tensor = function(outputs, targets, reduction=experiment.reduction)
-        return value
-
-    return loss
 
 
 def correct(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -167,60 +156,3 @@ class Probabilities(nn.Module):
         if self.binary:
             return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], -1)
         return logits.softmax(-1)
-
-
-@dataclass(frozen=True)
-class EvaluationContext:
-    """A trained experiment and the test split.
-
-    Attributes:
-        name: of the experiment.
-        model: in eval mode, on `device`.
-        record: experiment.json of the model.
-        history: history.csv, a row for each epoch.
-        train: the training split, for the background of figures; no metric is computed on it.
-        test: the test split.
-        ids: id of each test sample.
-        artifacts: arrays that training saved beside the weights.
-        scorer: the classifier that scores generated images; None if the experiment names none.
-    """
-
-    name: str
-    model: nn.Module
-    record: "Record"
-    history: "pd.DataFrame"
-    train: "SplitArrays"
-    test: "SplitArrays"
-    ids: list[str]
-    artifacts: "dict[str, npt.NDArray[np.generic]]"
-    scorer: nn.Module | None
-    device: torch.device
-
-    @property
-    def experiment(self) -> "Experiment":
-        return self.record.params
-
-    @property
-    def meta(self) -> "Meta":
-        return self.record.data
-
-    @property
-    def title(self) -> str:
-        """The experiment and the rows it was measured on, for the head of a figure."""
-        return f"{self.name}, {'test split' if self.meta.held_out else 'training rows (none held out)'}"
-
-    @property
-    def task(self) -> "Task":
-        return get_task(self.experiment.task)
-
-    @property
-    def head(self) -> nn.Module:
-        """Turns the model's outputs into predictions."""
-        return self.task.output_head(self.experiment, self.meta)
-
-    def mean_loss(self, outputs: torch.Tensor) -> float:
-        """The training loss on the test split, as a mean over samples whatever the experiment's reduction is."""
-        experiment = self.experiment
-        if experiment.reduction != "mean":
-            experiment = experiment.model_copy(update={"reduction": "mean"})
-        return self.task.objective(experiment).loss(outputs, self.test.targets).item()

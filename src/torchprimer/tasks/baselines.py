@@ -16,7 +16,7 @@ from torchprimer.datasets.meta import ImagesMeta, Meta, SequencesMeta, TabularMe
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
 from torchprimer.tasks.classification.metrics import classification_metrics
-from torchprimer.tasks.regression.evaluation import regression_metrics
+from torchprimer.tasks.regression.metrics import regression_metrics
 
 Scores = dict[str, float]
 PIXELS = 32  # larger images are reduced to this side: every pixel is a feature

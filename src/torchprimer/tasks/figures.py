@@ -1,4 +1,4 @@
-"""Pictures of what a classifier does on the test split; each function returns a figure, `save` writes it."""
+"""Figures of the test split: what all tasks draw with, and the figures of classifiers. `save` writes a figure."""
 
 from functools import cache
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -18,6 +19,12 @@ OTHER_FONTS = (  # which have what DejaVu Sans lacks, where one of them is insta
     "Hiragino Sans GB", "Microsoft YaHei", "SimHei", "Noto Sans", "Arial Unicode MS",
 )  # fmt: skip
 MAX_NAME = 30  # characters of a class name: the size of a figure grows with its names
+
+
+def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of so many inches, and its only axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
 
 
 def save(figure: Figure, file: Path) -> None:
@@ -36,13 +43,14 @@ def fonts() -> list[str]:
 
 def drawable(classes: list[str]) -> list[str]:
     """Names of classes as a figure can show them: at most MAX_NAME characters; as \\u597d where no font has a glyph."""
-    faces = [font_manager.get_font(font_manager.findfont(name)) for name in fonts()]
-
-    def can_be_drawn(name: str) -> bool:
-        return all(any(face.get_char_index(ord(letter)) for face in faces) for letter in name)
-
-    texts = [name if can_be_drawn(name) else ascii(name)[1:-1] for name in classes]
+    texts = [name if has_glyphs(name, fonts()) else ascii(name)[1:-1] for name in classes]
     return [text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 3]}..." for text in texts]
+
+
+def has_glyphs(text: str, names: list[str]) -> bool:
+    """Whether one of these fonts has each character of the text."""
+    faces = [font_manager.get_font(font_manager.findfont(name)) for name in names]
+    return all(any(face.get_char_index(ord(letter)) for face in faces) for letter in text)
 
 
 def confusion(targets: Integers, predictions: Integers, classes: list[str], title: str) -> Figure:
@@ -55,9 +63,8 @@ def confusion(targets: Integers, predictions: Integers, classes: list[str], titl
     side = max(4.0, 0.62 * len(classes) + 1.4, 0.11 * len(classes) * longest + 1.8 if len(classes) <= 4 else 0)
     width = max(side + 0.6, 0.095 * len(title))
     height = min(side, width - 0.085 * longest + 0.2)  # long names leave the matrix, a square, less of the width
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure, axes = new_axes(width, height)
     figure.suptitle(title, fontsize=11)
-    axes = figure.add_subplot()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, label="share of the true class", fraction=0.046, pad=0.03)
     for row, column in np.ndindex(counts.shape):
@@ -73,8 +80,7 @@ def confusion(targets: Integers, predictions: Integers, classes: list[str], titl
 
 def roc(points: pd.DataFrame, areas: dict[str, float], title: str) -> Figure:
     """True against false positive rate, a line per class; `areas`: the area under each."""
-    figure = Figure(figsize=(5.6, 5.0), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = new_axes(5.6, 5.0)
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1, label="chance")
     colours = mpl.colormaps["tab10"]
     for number, (name, curve) in enumerate(points.groupby("class", sort=False)):
@@ -99,11 +105,7 @@ def areas_under(points: pd.DataFrame) -> dict[str, float]:
 def top_errors(
     images: npt.NDArray[np.uint8], targets: Integers, probabilities: Floats, classes: list[str], title: str
 ) -> Figure:
-    """Up to 20 wrong answers, the surest first: the image, what it is, what it was taken for.
-
-    Args:
-        images: shape (N, C, H, W).
-    """
+    """Up to 20 wrong answers, the surest first: the image of (N, C, H, W), what it is, what it was taken for."""
     classes = drawable(classes)
     predictions = probabilities.argmax(1)
     wrong = np.flatnonzero(predictions != targets)

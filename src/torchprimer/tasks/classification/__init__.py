@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from torchprimer.errors import UserError
-from torchprimer.tasks.base import Objective, Probabilities, Task, correct, loss_function
+from torchprimer.tasks.base import Objective, Probabilities, Task, correct
 
 if TYPE_CHECKING:
     from torchprimer.datasets.meta import Meta
@@ -23,11 +23,7 @@ class Classification(Task):
     output_kind = "probabilities"
 
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
-        """One logit for each class; one for both of two classes with `binary_cross_entropy_with_logits`.
-
-        Raises:
-            UserError: that loss, and another number of classes.
-        """
+        """One logit for each class; with `binary_cross_entropy_with_logits` one, or a UserError if there are not two."""
         if experiment.loss != BINARY:
             return len(meta.classes)
         if len(meta.classes) != 2:
@@ -41,15 +37,13 @@ class Classification(Task):
         return [("prediction", "string"), *((f"p_{label}", "double") for label in classes)]
 
     def objective(self, experiment: "HasLoss") -> Objective:
-        loss, is_sum = loss_function(experiment), experiment.reduction == "sum"
         if experiment.loss != BINARY:
-            return Objective(loss, is_sum, "accuracy", correct)
+            return Objective(experiment, "accuracy", correct)
         return Objective(
-            lambda outputs, targets: loss(outputs.squeeze(1), targets.float()),
-            is_sum,
-            "accuracy",
-            lambda outputs, targets: ((outputs.squeeze(1) > 0) == targets).sum(),
-        )
+            experiment, "accuracy",
+            count=lambda outputs, targets: ((outputs.squeeze(1) > 0) == targets).sum(),
+            loss_inputs=lambda outputs, targets: (outputs.squeeze(1), targets.float()),
+        )  # fmt: skip
 
     def output_head(self, experiment: "Experiment", meta: "Meta") -> nn.Module:
         return Probabilities(binary=experiment.loss == BINARY)

@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -14,29 +13,28 @@ from matplotlib.lines import Line2D
 
 from torchprimer.datasets.meta import NumericColumn, TabularMeta
 from torchprimer.tasks import figures
-from torchprimer.tasks.inference import predict
-
-if TYPE_CHECKING:
-    from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.evaluation import EvaluationContext, predict
 
 Array = npt.NDArray[np.float64]
-SHOWN = 2000  # points of a split: more would only hide each other
+MAX_POINTS = 2000  # of a split: more would only hide each other
+TRAINING = "training split"
 SIDE = 300  # points of the plane in each direction
 
 
-def plot_boundary(context: "EvaluationContext", folder: Path) -> None:
+def plot_boundary(context: EvaluationContext, folder: Path) -> None:
     """Writes boundary.png for two features; for one feature probability.png, and its values as predict_at.csv."""
-    if table_of(context).shape == [2]:
+    meta = table_of(context)
+    if meta.shape == [2]:
         figures.save(boundary(context), folder / "boundary.png")
         return
-    query = query_points(denormalize(context.train.inputs, table_of(context)))
-    shares = pd.DataFrame(probabilities(context, query).round(6), columns=[f"p_{c}" for c in table_of(context).classes])
-    shares.insert(0, table_of(context).features[0], query[:, 0].round(6))
+    query = query_points(denormalize(context.train.inputs, meta))
+    shares = pd.DataFrame(probabilities(context, query).round(6), columns=[f"p_{name}" for name in meta.classes])
+    shares.insert(0, meta.features[0], query[:, 0].round(6))
     shares.to_csv(folder / "predict_at.csv", index=False)
     figures.save(curve(context, float(query[-1, 0])), folder / "probability.png")
 
 
-def table_of(context: "EvaluationContext") -> TabularMeta:
+def table_of(context: EvaluationContext) -> TabularMeta:
     """The description of the context's dataset, a table."""
     assert isinstance(context.meta, TabularMeta)
     return context.meta
@@ -55,12 +53,11 @@ def denormalize(inputs: torch.Tensor, meta: TabularMeta) -> Array:
     return values
 
 
-def probabilities(context: "EvaluationContext", values: Array) -> Array:
+def probabilities(context: EvaluationContext, values: Array) -> Array:
     """Probability of every class, shape (N, K), for values (N, F) in the units of their columns."""
     mean, std = feature_scales(table_of(context))
     inputs = torch.from_numpy(((values - mean) / std).astype(np.float32))
-    outputs = predict(context.model, inputs, context.device)
-    shares: Array = context.head(outputs).double().numpy()
+    shares: Array = context.head(predict(context.model, inputs, context.device)).double().numpy()
     return shares
 
 
@@ -73,8 +70,8 @@ def query_points(values: Array) -> Array:
     return query
 
 
-def boundary(context: "EvaluationContext") -> Figure:
-    """The plane in the colour of the likeliest class, the paler the less confidence; the boundaries; the points on top."""
+def boundary(context: EvaluationContext) -> Figure:
+    """The plane in the colour of the most probable class, paler with less confidence; boundaries; the points on top."""
     meta, parts = table_of(context), visible_points(context)
     values = np.concatenate([points for points, _ in parts.values()])
     low, high = values.min(0), values.max(0)
@@ -84,8 +81,7 @@ def boundary(context: "EvaluationContext") -> Figure:
     shares = probabilities(context, np.stack([x, y], 2).reshape(-1, 2)).reshape(SIDE, SIDE, -1)
     confidence = (shares.max(2) * shares.shape[2] - 1) / (shares.shape[2] - 1)  # 0: all equal, 1: certain
     hues = colours(len(meta.classes))
-    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = figures.new_axes(6.4, 5.2)
     shade = 1 - (0.06 + 0.4 * confidence[..., None]) * (1 - hues[shares.argmax(2)])  # white, tinted
     axes.imshow(shade, origin="lower", extent=(left, right, bottom, top), aspect="auto", interpolation="bilinear")
     for number in range(shares.shape[2]):
@@ -94,23 +90,20 @@ def boundary(context: "EvaluationContext") -> Figure:
             axes.contour(x, y, lead, levels=[0], colors="black", linewidths=1.2)
     handles = []
     for label, (values, targets) in parts.items():
-        is_test = label != "training split"
-        size, alpha, edge = (30, 1.0, "black") if is_test else (12, 0.5, "none")
-        x, y = values[:, 0], values[:, 1]
+        size, alpha, edge = (12, 0.5, "none") if label == TRAINING else (30, 1.0, "black")
+        x, y = values.T
         axes.scatter(x, y, s=size, alpha=alpha, c=hues[targets], edgecolors=edge, linewidths=0.7)
-        handles.append(
-            Line2D(
-                [], [], linestyle="", marker="o", color="grey", markersize=size**0.5, markeredgecolor=edge, label=label
-            )
-        )
+        look = {"marker": "o", "color": "grey", "markersize": size**0.5, "markeredgecolor": edge}
+        handles.append(Line2D([], [], linestyle="", label=label, **look))
     for name, hue in zip(figures.drawable(meta.classes), hues, strict=True):
         handles.append(Line2D([], [], linestyle="", marker="s", color=hue, label=name))
-    axes.set(**dict(zip(("xlabel", "ylabel"), axis_names(meta), strict=True)), title=context.title)
+    xlabel, ylabel = axis_names(meta)
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=context.title)
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)))
     return figure
 
 
-def curve(context: "EvaluationContext", query: float) -> Figure:
+def curve(context: EvaluationContext, query: float) -> Figure:
     """Probability of the second of two classes (with more classes: of each) over the feature, marked at `query`."""
     meta, parts = table_of(context), visible_points(context)
     values = np.concatenate([*(points for points, _ in parts.values()), [[query]]])
@@ -118,19 +111,17 @@ def curve(context: "EvaluationContext", query: float) -> Figure:
     x = np.linspace(values.min() - margin, values.max() + margin, SIDE)[:, None]
     shares, answer = probabilities(context, x), probabilities(context, np.array([[query]]))[0]
     hues, feature, target = colours(len(meta.classes)), meta.features[0], meta.target
-    binary = len(meta.classes) == 2
-    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
-    axes = figure.add_subplot()
-    for number, name in enumerate(figures.drawable(meta.classes)):
+    classes, binary = figures.drawable(meta.classes), len(meta.classes) == 2
+    figure, axes = figures.new_axes(6.4, 4.6)
+    for number, name in enumerate(classes):
         if binary and number == 0:
             continue
         axes.plot(x, shares[:, number], color=hues[number], linewidth=2, label=f"P({target} = {name})")
         label = f"P({target} = {name}) at {feature} = {query:.4g}: {answer[number]:.3f}"
         axes.plot(query, answer[number], marker="*", markersize=15, color=hues[number], linestyle="", label=label)
     for label, (values, targets) in parts.items():
-        is_test = label != "training split"
-        size, alpha = (60, 1.0) if len(targets) <= 20 else (14, 0.6 if is_test else 0.3)
-        for number, name in enumerate(meta.classes):
+        size, alpha = (60, 1.0) if len(targets) <= 20 else (14, 0.3 if label == TRAINING else 0.6)
+        for number, name in enumerate(classes):
             points = values[targets == number, 0]
             height = np.full_like(points, number if binary else 0)
             look = {"s": size, "alpha": alpha, "color": hues[number], "zorder": 2.5}
@@ -142,19 +133,14 @@ def curve(context: "EvaluationContext", query: float) -> Figure:
     return figure
 
 
-def visible_points(context: "EvaluationContext") -> dict[str, tuple[Array, npt.NDArray[np.int64]]]:
+def visible_points(context: EvaluationContext) -> dict[str, tuple[Array, npt.NDArray[np.int64]]]:
     """Values and targets of the points to draw: of both splits, or of the one that there is."""
-    splits = {"samples": context.test}
-    if table_of(context).held_out:
-        splits = {"training split": context.train, "test split": context.test}
-    step = {label: math.ceil(len(split) / SHOWN) for label, split in splits.items()}
-    return {
-        label: (
-            denormalize(split.inputs[:: step[label]], table_of(context)),
-            split.targets[:: step[label]].numpy(),
-        )
-        for label, split in splits.items()
-    }
+    meta, points = table_of(context), {}
+    splits = {TRAINING: context.train, "test split": context.test} if meta.held_out else {"samples": context.test}
+    for label, split in splits.items():
+        every = slice(None, None, math.ceil(len(split) / MAX_POINTS))
+        points[label] = denormalize(split.inputs[every], meta), split.targets[every].numpy()
+    return points
 
 
 def axis_names(meta: TabularMeta) -> list[str]:

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import torch
+from torch import nn
 
-from torchprimer.datasets.meta import TabularMeta
+from torchprimer.datasets.meta import TabularMeta, TextMeta
 from torchprimer.tasks import figures
-from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.classification.decision_boundary import plot_boundary
 from torchprimer.tasks.classification.metrics import Floats, classification_metrics, per_class, roc_points
-from torchprimer.tasks.inference import predict
+from torchprimer.tasks.evaluation import EvaluationContext, predict
+
+NUM_WORDS = 30  # words of each class in words.csv
 
 
 def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
@@ -17,9 +21,7 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     classes, test, title = context.meta.classes, context.test, context.title
     outputs = predict(context.model, test.inputs, context.device)
     probabilities, targets = context.head(outputs).numpy(), test.targets.numpy()
-    scores = {"loss": context.mean_loss(outputs)}
-    scores |= classification_metrics(targets, probabilities, classes)
-
+    scores = {"loss": context.mean_loss(outputs)} | classification_metrics(targets, probabilities, classes)
     columns = {
         "id": context.ids,
         "label": [classes[number] for number in targets],
@@ -41,28 +43,57 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     return scores
 
 
+# ---- by kind of data -------------------------------------------------------------------------------------------------
+
+
 def _write_top_errors(context: EvaluationContext, probabilities: Floats, folder: Path) -> None:
     images, targets = context.test.inputs.numpy(), context.test.targets.numpy()
     figure = figures.top_errors(images, targets, probabilities, context.meta.classes, f"{context.title}: top errors")
     figures.save(figure, folder / "mistakes.png")
 
 
-def _write_top_words(context: EvaluationContext, _probabilities: Floats, folder: Path) -> None:
-    from torchprimer.tasks.classification.word_importance import write_top_words
-
-    write_top_words(context, folder)
-
-
 def _write_boundary(context: EvaluationContext, _probabilities: Floats, folder: Path) -> None:
-    from torchprimer.tasks.classification.decision_boundary import plot_boundary
-
     if context.meta.shape in ([1], [2]):
         plot_boundary(context, folder)
 
 
-# what the test folder also gets, by kind of data
+def _write_top_words(context: EvaluationContext, _probabilities: Floats, folder: Path) -> None:
+    """words.csv, a table and no figure: figures may have no font for the words."""
+    assert isinstance(context.meta, TextMeta)
+    table = top_words(logit_margins(context.model, context.meta, context.device), context.meta, NUM_WORDS)
+    table.to_csv(folder / "words.csv", index=False)
+
+
+def logit_margins(model: nn.Module, meta: TextMeta, device: torch.device) -> torch.Tensor:
+    """How clearly a text of one word alone is classified, (words, classes): the most important words of a classifier.
+
+    The logit of the class minus the mean logit of the other classes; with two classes, the logarithm of the odds.
+    """
+    logits = predict(model, torch.arange(1, len(meta.words) + 1, dtype=torch.int32)[:, None], device)
+    if logits.shape[1] == 1:  # one logit: that of the second class against the first
+        return torch.cat([-logits, logits], 1)
+    mean_of_rest = (logits.sum(1, keepdim=True) - logits) / (logits.shape[1] - 1)
+    return logits - mean_of_rest
+
+
+def top_words(margins: torch.Tensor, meta: TextMeta, count: int) -> pd.DataFrame:
+    """The first `count` words of each class: columns class, word, logit_margin, documents (training texts with it)."""
+    tables = []
+    for number, label in enumerate(meta.classes):
+        order = margins[:, number].sort(descending=True, stable=True).indices[:count].tolist()
+        columns = {
+            "class": label,
+            "word": [meta.words[i] for i in order],
+            "logit_margin": [round(float(margins[i, number]), 4) for i in order],
+            "documents": [meta.documents[i] for i in order],
+        }
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+# what the test folder also gets
 BY_KIND: dict[str, Callable[[EvaluationContext, Floats, Path], None]] = {
     "images": _write_top_errors,
-    "text": _write_top_words,
     "tabular": _write_boundary,
+    "text": _write_top_words,
 }

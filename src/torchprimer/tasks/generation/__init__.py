@@ -1,10 +1,10 @@
 """Generation: a model makes images from noise; its loop has the losses, no target compares with them."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 
-from torchprimer.tasks.base import Json, Objective, Task
+from torchprimer.tasks.base import Json, Objective, RawInput, Task
 
 if TYPE_CHECKING:
     from torchprimer.datasets.meta import Meta
@@ -21,7 +21,7 @@ class Generation(Task):
     export_kind = "generator"
 
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
-        return 0  # a generator's output has the shape of the images
+        return 0
 
     def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
         return [("image", "string")]
@@ -37,12 +37,10 @@ class Generation(Task):
         raise NotImplementedError("generators have their own loop, training/loops/adversarial")
 
 
-class Noise:
+class Noise(RawInput):
     """The raw input of a generator: the seed of standard normal noise."""
 
-    predictor_kind: ClassVar[str] = "noise"
-    input_name: ClassVar[str] = "noise"
-    any_length: ClassVar[bool] = False
+    predictor_kind = input_name = "noise"
 
     def __init__(self, latent_dim: int) -> None:
         self.latent_dim = latent_dim

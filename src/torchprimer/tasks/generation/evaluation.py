@@ -18,8 +18,8 @@ from torch import nn
 from torchprimer.errors import UserError
 from torchprimer.image_grid import enlarge, image_grid
 from torchprimer.tasks import figures
-from torchprimer.tasks.base import EvaluationContext
 from torchprimer.tasks.classification.metrics import Floats, Integers
+from torchprimer.tasks.evaluation import EvaluationContext
 
 Bytes = npt.NDArray[np.uint8]
 CONFIDENT = 0.9  # least probability of a confident prediction of the scorer

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from torchprimer.tasks.base import Objective, Task, loss_function
+from torchprimer.tasks.base import Objective, Task
 
 if TYPE_CHECKING:
     from torchprimer.datasets.meta import Meta
@@ -19,19 +19,16 @@ class Reconstruction(Task):
     export_kind = "autoencoder"
 
     def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
-        return 0  # an autoencoder's output has the shape of its input
+        return 0
 
     def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
         return [("image", "string"), ("mse", "double")]
 
     def objective(self, experiment: "HasLoss") -> Objective:
-        loss = loss_function(experiment)
         return Objective(
-            lambda outputs, images: loss(outputs, images.float() / 255),
-            experiment.reduction == "sum",
-            "",
-            lambda outputs, images: outputs.new_zeros(()),
-            lambda inputs, _targets: inputs,
+            experiment,
+            targets=lambda inputs, _targets: inputs,
+            loss_inputs=lambda outputs, images: (outputs, images.float() / 255),
         )
 
 

@@ -13,9 +13,8 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 
 from torchprimer.tasks import figures
-from torchprimer.tasks.base import EvaluationContext
 from torchprimer.tasks.classification.metrics import Floats, Integers
-from torchprimer.tasks.inference import predict
+from torchprimer.tasks.evaluation import EvaluationContext, predict
 
 MAX_POINTS = 3000  # of a scatter plot: more would hide each other
 
@@ -47,7 +46,7 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     columns = {"id": context.ids, "label": [classes[number] for number in targets]}
     columns |= {f"latent_{number}": values.round(5) for number, values in enumerate(latents.T.numpy(), 1)}
     pd.DataFrame(columns | {"mse": errors.numpy().round(6)}).to_csv(folder / "latents.csv", index=False)
-    chosen = one_by_class(targets, len(classes), 20)
+    chosen = one_by_class(targets, 20)
     title = f"{context.title}: mean squared error {scores['mse']:.4f}"
     pairs = originals_over_reconstructions(images[chosen].numpy(), reconstructions[chosen].numpy(), title)
     figures.save(pairs, folder / "reconstructions.png")
@@ -56,11 +55,7 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
 
 
 def pca_error(training: torch.Tensor, test: torch.Tensor, components: int) -> float:
-    """Mean squared error of a pixel (0..1) after principal components; fitted on `training`, measured on `test`.
-
-    Args:
-        training, test: uint8 images (N, C, H, W).
-    """
+    """Mean squared error of a pixel (0..1) of `test` after principal components of `training`; uint8 images (N, C, H, W)."""
     from sklearn.decomposition import PCA
 
     train_rows, test_rows = (images.flatten(1).numpy() / np.float32(255) for images in (training, test))
@@ -68,12 +63,9 @@ def pca_error(training: torch.Tensor, test: torch.Tensor, components: int) -> fl
     return float(np.square(pca.inverse_transform(pca.transform(test_rows)) - test_rows).mean())
 
 
-def one_by_class(targets: Integers, classes: int, count: int) -> npt.NDArray[np.intp]:
+def one_by_class(targets: Integers, count: int) -> npt.NDArray[np.intp]:
     """Row numbers of `count` samples, or all if there are fewer: the first of each class, the second of each, ..."""
-    rank = np.zeros(len(targets), np.int64)
-    for number in range(classes):
-        is_member = targets == number
-        rank[is_member] = np.arange(is_member.sum())
+    rank = pd.Series(targets).groupby(targets).cumcount()
     return np.lexsort((targets, rank))[:count]
 
 
@@ -111,14 +103,8 @@ def scatter(latents: Floats, targets: Integers, classes: list[str], title: str) 
         down = targets if first == second else latents[:, second]
         for number, name in enumerate(figures.drawable(classes)):
             is_member = targets == number
-            axes.scatter(
-                latents[is_member, first],
-                down[is_member],
-                s=5,
-                color=colours(number % colours.N),
-                linewidth=0,
-                label=name,
-            )
+            look = {"s": 5, "color": colours(number % colours.N), "linewidth": 0}
+            axes.scatter(latents[is_member, first], down[is_member], label=name, **look)
         axes.set(xlabel=f"code {first + 1}", ylabel="class" if first == second else f"code {second + 1}")
     handles, labels = grid[0, 0].get_legend_handles_labels()
     if len(pairs) > 1:

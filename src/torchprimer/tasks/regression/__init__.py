@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from torchprimer.datasets.meta import TabularMeta
-from torchprimer.tasks.base import Objective, Task, loss_function
+from torchprimer.tasks.base import Objective, Task
 
 if TYPE_CHECKING:
     from torchprimer.datasets.meta import Meta
@@ -38,8 +38,7 @@ class Regression(Task):
         return [("prediction", "double")]
 
     def objective(self, experiment: "HasLoss") -> Objective:
-        loss, is_sum = loss_function(experiment), experiment.reduction == "sum"
-        return Objective(loss, is_sum, "r2", lambda outputs, targets: (outputs - targets).square().sum())
+        return Objective(experiment, "r2", lambda outputs, targets: (outputs - targets).square().sum())
 
     def output_head(self, experiment: "Experiment", meta: "Meta") -> nn.Module:
         assert isinstance(meta, TabularMeta)  # the only kind of data with this task

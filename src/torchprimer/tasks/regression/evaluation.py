@@ -1,30 +1,25 @@
-"""What a regression makes of the test split: scores in the target's own units, predictions against what was true."""
+"""Evaluation of a regression on the test split: scores in the units of the target, predictions against targets."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from torchprimer.datasets.meta import TabularMeta
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from torchprimer.tasks.base import EvaluationContext
-
-Array = npt.NDArray[np.float64]
+from torchprimer.tasks import figures
+from torchprimer.tasks.evaluation import EvaluationContext, predict
+from torchprimer.tasks.regression.linear_fit import evaluate_line
+from torchprimer.tasks.regression.metrics import Array, regression_metrics
 
 
-def evaluate(context: "EvaluationContext", folder: Path) -> dict[str, float]:
+def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     """Writes predictions.csv and the figures into `folder`; returns the scores, flat.
 
     Data of one feature is drawn with its line as well, data split by time as a course over the test period.
     """
-    from torchprimer.tasks import figures
-    from torchprimer.tasks.inference import predict
-
     meta, head = context.meta, context.head
     assert isinstance(meta, TabularMeta)
     outputs = predict(context.model, context.test.inputs, context.device)
@@ -38,37 +33,15 @@ def evaluate(context: "EvaluationContext", folder: Path) -> dict[str, float]:
     figures.save(predicted_against_true(targets, predictions, meta.target, heading), folder / "predicted.png")
     if meta.time:
         names = meta.time_column or "time", meta.target
-        course = timeline(pd.Series(meta.time), targets, predictions, names, heading)
-        figures.save(course, folder / "timeline.png")
+        figures.save(timeline(pd.Series(meta.time), targets, predictions, names, heading), folder / "timeline.png")
     if meta.shape == [1]:
-        from torchprimer.tasks.regression.linear_fit import evaluate_line
-
         evaluate_line(context, folder)
     return scores
 
 
-def regression_metrics(targets: Array, predictions: Array) -> dict[str, float]:
-    """Mean squared error, its root, mean absolute error, and coefficient of determination.
-
-    Args:
-        targets, predictions: shape (N,), in original units.
-
-    Returns:
-        mse, rmse, mae, r2 (1 - squared errors / squared deviations from the mean; 0 where nothing deviates).
-    """
-    errors = predictions - targets
-    squares, spread = float((errors**2).sum()), float(((targets - targets.mean()) ** 2).sum())
-    mse = squares / len(targets)
-    r2 = 1 - squares / spread if spread else 0.0
-    return {"mse": mse, "rmse": mse**0.5, "mae": float(np.abs(errors).mean()), "r2": r2}
-
-
-def predicted_against_true(targets: Array, predictions: Array, name: str, title: str) -> "Figure":
+def predicted_against_true(targets: Array, predictions: Array, name: str, title: str) -> Figure:
     """A point for each sample; on the diagonal the two are the same."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.8, 5.4), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = figures.new_axes(5.8, 5.4)
     ends = [min(targets.min(), predictions.min()), max(targets.max(), predictions.max())]
     axes.plot(ends, ends, color="grey", linestyle=":", linewidth=1.2, label="predicted = true")
     few = len(targets) <= 100
@@ -79,9 +52,7 @@ def predicted_against_true(targets: Array, predictions: Array, name: str, title:
     return figure
 
 
-def timeline(
-    time: "pd.Series[Any]", targets: Array, predictions: Array, names: tuple[str, str], title: str
-) -> "Figure":
+def timeline(time: "pd.Series[Any]", targets: Array, predictions: Array, names: tuple[str, str], title: str) -> Figure:
     """Predicted and true values over the test period.
 
     Args:
@@ -89,9 +60,6 @@ def timeline(
             of a day) follow each other at equal distances.
         names: of the time's column and of the target.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
     label = f"{names[0]}, counted from the first of the test split"
     if not pd.api.types.is_numeric_dtype(time):
         dates = pd.to_datetime(time, format="ISO8601", utc=True)
@@ -102,8 +70,7 @@ def timeline(
     width = float(np.diff(times).min()) if len(times) > 1 else 1.0
     within = (np.arange(len(order)) - np.repeat(first, counts)) / np.repeat(counts, counts)
     x = np.repeat(times - times[0], counts) + width * within
-    figure = Figure(figsize=(8.5, 3.8), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = figures.new_axes(8.5, 3.8)
     axes.plot(x, targets[order], color="black", linewidth=1.3, label="true")
     axes.plot(x, predictions[order], color="tab:orange", linewidth=1.3, label="predicted")
     axes.set(xlabel=label, ylabel=names[1], title=title, xlim=(0, float(x[-1]) or 1.0))

@@ -1,7 +1,6 @@
 """Figures of a regression on one feature: the fitted line, and the course of the grid search or gradient descent."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,16 +10,13 @@ from torch import nn
 
 from torchprimer.tasks import figures
 from torchprimer.tasks.classification.decision_boundary import denormalize, feature_scales, table_of
-from torchprimer.tasks.inference import predict
-
-if TYPE_CHECKING:
-    from torchprimer.tasks.base import EvaluationContext
+from torchprimer.tasks.evaluation import EvaluationContext, predict
 
 LOSSES = {"mse_loss": "mean squared error", "l1_loss": "mean absolute error"}
 BLUE, ORANGE, RED = "tab:blue", "tab:orange", "tab:red"
 
 
-def evaluate_line(context: "EvaluationContext", folder: Path) -> None:
+def evaluate_line(context: EvaluationContext, folder: Path) -> None:
     """Writes line.png, and search.png or descent.png where the history holds the weight of each row."""
     figures.save(fitted_line(context), folder / "line.png")
     history = context.history
@@ -28,13 +24,11 @@ def evaluate_line(context: "EvaluationContext", folder: Path) -> None:
         draw = search_surface if "bias" in history else search_curve
         figures.save(draw(history, f"{context.name}: {len(history):,} candidates"), folder / "search.png")
     elif "weight" in history:
-        figures.save(
-            descent(history, f"{context.name}: each epoch", LOSSES[context.experiment.loss]),
-            folder / "descent.png",
-        )
+        course = descent(history, f"{context.name}: each epoch", LOSSES[context.experiment.loss])
+        figures.save(course, folder / "descent.png")
 
 
-def fitted_line(context: "EvaluationContext") -> Figure:
+def fitted_line(context: EvaluationContext) -> Figure:
     """Predictions over the range of the feature, with the samples, and the equation if the model is a line."""
     meta, head = table_of(context), context.head
     every = torch.cat([context.train.inputs, context.test.inputs])
@@ -42,39 +36,37 @@ def fitted_line(context: "EvaluationContext") -> Figure:
     margin = 0.08 * (high - low or 1.0)
     x = torch.linspace(low - margin, high + margin, 200).unsqueeze(1)
     y = head(predict(context.model, x, context.device))
-    figure = Figure(figsize=(5.8, 4.6), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = figures.new_axes(5.8, 4.6)
     axes.plot(denormalize(x, meta), y, color=ORANGE, linewidth=2, label=equation(context) or "the model")
     points = [("samples", context.test, BLUE)]
     if meta.held_out:
         points = [("training split", context.train, "lightgrey"), ("test split", context.test, BLUE)]
     for label, split, colour in points:
-        size = 60 if len(split) <= 20 else 14
-        points_x, points_y = denormalize(split.inputs, meta)[:, 0], head(split.targets)[:, 0]
-        axes.scatter(points_x, points_y, s=size, color=colour, label=label, zorder=2.5)
+        values, targets = denormalize(split.inputs, meta)[:, 0], head(split.targets)[:, 0]
+        axes.scatter(values, targets, s=60 if len(split) <= 20 else 14, color=colour, label=label, zorder=2.5)
     axes.set(xlabel=meta.features[0], ylabel=meta.target, title=context.title)
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
 
 
-def equation(context: "EvaluationContext") -> str:
+def equation(context: EvaluationContext) -> str:
     """`y = 2 x + 1`, both in the units of their columns; empty if the model is not a single linear layer."""
     layers = [layer for layer in context.model.modules() if next(layer.parameters(recurse=False), None) is not None]
     if len(layers) > 1 or not isinstance(layer := layers[0], nn.Linear):
         return ""
-    mean, std = table_of(context).target_mean, table_of(context).target_std
-    (x_mean,), (x_std,) = feature_scales(table_of(context))
-    slope = layer.weight.item() * std / x_std
-    start = (0.0 if layer.bias is None else layer.bias.item()) * std + mean - slope * x_mean
+    meta = table_of(context)
+    (x_mean,), (x_std,) = feature_scales(meta)
+    slope = layer.weight.item() * meta.target_std / x_std
+    bias = 0.0 if layer.bias is None else layer.bias.item()
+    start = bias * meta.target_std + meta.target_mean - slope * x_mean
     return f"y = {slope:.4g} x" + (f" {'-' if start < 0 else '+'} {abs(start):.4g}" if start else "")
 
 
 def search_curve(history: pd.DataFrame, title: str) -> Figure:
     """The loss of each weight that was tried."""
     best = history.iloc[int(history["train_loss"].argmin())]
-    figure = Figure(figsize=(5.8, 4.4), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = figures.new_axes(5.8, 4.4)
     axes.plot(history["weight"], history["train_loss"], marker=".", color=BLUE, label="a weight that was tried")
     label = f"lowest: w = {best['weight']:.4g}, loss {best['train_loss']:.3g}"
     axes.plot(best["weight"], best["train_loss"], marker="*", markersize=16, color=RED, linestyle="", label=label)
@@ -113,9 +105,8 @@ def descent(history: pd.DataFrame, title: str, loss: str = "mean squared error")
             left.plot(history["epoch"], history[name], color=colour, label=label)
     left.set(xlabel="epoch", ylabel="weight and bias" if "bias" in history else "weight")
     left.legend()
-    right.semilogy(
-        history["epoch"], history["train_loss"].where(history["train_loss"] > 0), color=BLUE, label="training"
-    )
+    positive = history["train_loss"].where(history["train_loss"] > 0)
+    right.semilogy(history["epoch"], positive, color=BLUE, label="training")
     right.set(xlabel="epoch", ylabel=loss)
     right.legend()
     for axes in (left, right):

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from torchprimer.tasks.base import Objective, Probabilities, Task, correct, loss_function
+from torchprimer.tasks.base import Objective, Probabilities, Task, correct
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,14 +26,10 @@ class SequenceLabelling(Task):
         return [("prediction", "string")]
 
     def objective(self, experiment: "HasLoss") -> Objective:
-        loss = loss_function(experiment)  # outputs (N, T, K), targets (N, T): every character counts
-
-        return Objective(
-            lambda outputs, targets: loss(outputs.flatten(0, 1), targets.flatten()),
-            experiment.reduction == "sum",
-            "accuracy",
-            correct,
-        )
+        return Objective(  # outputs (N, T, K), targets (N, T): every character counts
+            experiment, "accuracy", correct,
+            loss_inputs=lambda outputs, targets: (outputs.flatten(0, 1), targets.flatten()),
+        )  # fmt: skip
 
     def output_head(self, experiment: "Experiment", meta: "Meta") -> "nn.Module":
         return Probabilities(binary=False)

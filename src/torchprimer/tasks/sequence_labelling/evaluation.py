@@ -1,29 +1,24 @@
 """Evaluation of a sequence labeller: metrics of characters and strings, predictions, and a figure of the progress."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
+import torch
+from matplotlib.figure import Figure
 
-from torchprimer.tasks.inference import predict
+from torchprimer.tasks import figures
+from torchprimer.tasks.evaluation import EvaluationContext, predict
 
-if TYPE_CHECKING:
-    import torch
-    from matplotlib.figure import Figure
-
-    from torchprimer.tasks.base import EvaluationContext
-
+MONOSPACED = "DejaVu Sans Mono"
 MAX_LINES, MAX_LENGTH = 16, 16  # outputs beside the curve, and characters of one
 
 
-def evaluate(context: "EvaluationContext", folder: Path) -> dict[str, float]:
+def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     """Writes predictions.csv (input, target, prediction) and spelling.png into `folder`.
 
     Returns:
         loss; accuracy: fraction of correct characters; sequence_accuracy: fraction of strings without an error.
     """
-    from torchprimer.tasks import figures
-
     test, alphabet = context.test, context.meta.classes
     logits = predict(context.model, test.inputs, context.device)
     predictions = logits.argmax(-1)
@@ -40,14 +35,12 @@ def evaluate(context: "EvaluationContext", folder: Path) -> dict[str, float]:
     }
 
 
-def spelling(history: pd.DataFrame, text: str, target: str, title: str) -> "Figure":
+def spelling(history: pd.DataFrame, text: str, target: str, title: str) -> Figure:
     """The loss of each epoch, and the output of the model whenever it changes.
 
     Args:
         history: columns epoch, train_loss, text; `text` is the model's output for `text` after that epoch.
     """
-    from matplotlib.figure import Figure
-
     epochs, texts = history["epoch"].astype(int).tolist(), history["text"].astype(str).tolist()
     changes = [i for i, text in enumerate(texts) if i == 0 or text != texts[i - 1]]
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
@@ -60,23 +53,14 @@ def spelling(history: pd.DataFrame, text: str, target: str, title: str) -> "Figu
     axes.legend(loc="upper right")
     axes.grid(alpha=0.3)
     beside.axis("off")
-    if drawable(text + target) and len(target) <= MAX_LENGTH:
+    if figures.has_glyphs(text + target, [MONOSPACED]) and len(target) <= MAX_LENGTH:
         lines = [f"{text} -> {target}", "", "after epoch"]
         lines += [f"{epochs[i]:>5}  {texts[i]}" for i in changes[:MAX_LINES]]
         lines += [f"{len(changes) - MAX_LINES:>5}  more changes"] if len(changes) > MAX_LINES else []
-        beside.text(0, 0.98, "\n".join(lines), family="DejaVu Sans Mono", fontsize=9, va="top")
+        beside.text(0, 0.98, "\n".join(lines), family=MONOSPACED, fontsize=9, va="top")
     return figure
 
 
-def decode(numbers: "torch.Tensor", alphabet: list[str]) -> list[str]:
+def decode(numbers: torch.Tensor, alphabet: list[str]) -> list[str]:
     """Numbers of characters, shape (N, T) -> N strings."""
     return ["".join(alphabet[number] for number in row) for row in numbers.tolist()]
-
-
-def drawable(text: str) -> bool:
-    """Whether the font that figures are drawn in has every character."""
-    from matplotlib.font_manager import FontProperties, findfont
-    from matplotlib.ft2font import FT2Font
-
-    font = FT2Font(findfont(FontProperties(family="DejaVu Sans Mono")))
-    return all(font.get_char_index(ord(character)) for character in text)
