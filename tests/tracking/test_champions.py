@@ -1,11 +1,14 @@
 """Champions: the best version of a dataset on the data of the workspace, whoever registered it and when."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from tests.clone import PROJECT, clean_environment
 from tests.tracking.conftest import RECORD
@@ -117,9 +120,36 @@ def test_concurrent_exports_agree_on_the_champion(root: Path) -> None:
         subprocess.Popen([sys.executable, "-c", script, start], env=environment, stderr=subprocess.PIPE, text=True)
         for start in ("0.5", "0.7", "0.6")
     ]
-    for process in processes:
-        assert process.communicate()[1] == ""
+    assert [process.communicate()[1] for process in processes] == [""] * 3
     assert champion(store) == "0.7 3"
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ("experiments", "torchprimer"),
+        ("datasets", "mnist"),
+        ("registered_model_aliases", CHAMPION),
+        ("tags", CHAMPION),
+    ],
+)
+def test_another_process_inserts_the_same_row_first(root: Path, table: str, key: str) -> None:
+    """MLflow looks a row up before it inserts it; here another connection inserts it in between."""
+    raced = []
+
+    def insert_first(*event: Any) -> None:
+        _, _, statement, values, _, _ = event
+        if not raced and statement.startswith(f"INSERT INTO {table} ") and key in values:
+            raced.append(statement)
+            with closing(sqlite3.connect(root / "mlflow.db")) as database, database:
+                database.execute(statement, values)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", insert_first)
+    try:
+        assert register(Store(), 0.9, fingerprint="one") == "one"
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", insert_first)
+    assert len(raced) == 1
 
 
 def test_reading_champions_creates_no_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,9 +42,7 @@ def test_many_processes_create_the_store_at_once(root: Path) -> None:
         )
         for _ in range(4)
     ]  # fmt: skip
-    for process in processes:
-        assert process.communicate()[1] == ""
-        assert process.returncode == 0
+    assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 4
     store = Store()
     runs = store.client.search_runs([store.experiment])
     assert [run.info.status for run in runs] == ["FINISHED"] * 4

@@ -8,8 +8,9 @@ import logging
 import os
 import platform
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from torchprimer import paths
 from torchprimer.atomic import atomic_write
@@ -19,6 +20,8 @@ from torchprimer.tracking.views import ABOUT, view_tags
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+T = TypeVar("T")
 
 EXPERIMENT = "torchprimer"
 SETTINGS = {  # environment variables of MLflow; values that the user has set stay
@@ -62,9 +65,9 @@ class Store:
         uri = tracking_uri()
         self.client: MlflowClient
         try:
-            with schema_lock(uri):
-                import mlflow
+            import mlflow
 
+            with creation_lock(uri):
                 for logger in ("mlflow", "alembic", "urllib3.connectionpool"):
                     logging.getLogger(logger).setLevel(logging.CRITICAL)  # their errors arrive as exceptions, too
                 _prepare_sqlite(uri)
@@ -73,7 +76,7 @@ class Store:
                 if before is None:  # MLflow sets it, which would hide that the store is the project's
                     os.environ.pop("MLFLOW_TRACKING_URI", None)
                 self.client = mlflow.MlflowClient()
-                self.experiment = self._get_or_create_experiment()
+                self.experiment = once_more(self._get_or_create_experiment)
         except UserError:
             raise
         except Exception as error:
@@ -136,11 +139,26 @@ class Store:
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
 
-def schema_lock(uri: str) -> contextlib.AbstractContextManager[object]:
-    """A file lock for SQLite: two processes that create the schema of MLflow at once break it for good."""
+def once_more(write: Callable[[], T]) -> T:
+    """Calls `write`, and again if another process inserted a row in the meantime.
+
+    MLflow reads before it inserts: of two processes that set one tag at once, one fails with a unique constraint.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return write()
+    except MlflowException as error:
+        if error.error_code not in ("BAD_REQUEST", "RESOURCE_ALREADY_EXISTS"):
+            raise
+        return write()
+
+
+def creation_lock(uri: str) -> contextlib.AbstractContextManager[object]:
+    """A file lock for a new SQLite store: two processes that create the schema of MLflow at once break it for good."""
     from filelock import FileLock
 
-    if not uri.startswith("sqlite:"):
+    if not uri.startswith("sqlite:") or Path(uri.removeprefix("sqlite:///")).exists():
         return contextlib.nullcontext()
     return FileLock(paths.main_checkout() / ".mlflow.lock", timeout=60)
 

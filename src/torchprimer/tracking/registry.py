@@ -13,7 +13,7 @@ from torchprimer import paths
 from torchprimer.experiment_results import read_json
 from torchprimer.tasks import get_task
 from torchprimer.tracking.champions import promote
-from torchprimer.tracking.client import Store
+from torchprimer.tracking.client import Store, once_more
 from torchprimer.tracking.run_metadata import dataset_of, tags_of
 
 if TYPE_CHECKING:
@@ -55,8 +55,10 @@ def log_model(store: Store, run_id: str, experiment: str) -> None:
     )
     log_model_scores(store, run_id, model.model_id)
     name, data = registered_name(record), record.data.validation_samples
-    if not store.client.search_registered_models(f"name = '{name}'"):
-        store.client.create_registered_model(name, description=registered_description(name, examples[0]))
+    text, client = registered_description(name, examples[0]), store.client
+    once_more(
+        lambda: client.search_registered_models(f"name = '{name}'") or client.create_registered_model(name, None, text)
+    )
     version = store.client.create_model_version(
         name,
         model.model_uri,

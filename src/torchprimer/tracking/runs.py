@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from torchprimer import paths
 from torchprimer.datasets.storage import load_meta
 from torchprimer.experiment_results import read_json
-from torchprimer.tracking.client import Store
+from torchprimer.tracking.client import Store, once_more
 from torchprimer.tracking.registry import log_model, log_model_scores
 from torchprimer.tracking.run_metadata import (
     baseline_description,
@@ -162,7 +162,8 @@ def log_dataset(store: Store, run_id: str, name: str, data_digest: str, meta: "M
         schema=meta.mlflow_schema(),
         profile=json.dumps(profile | ({"classes": ", ".join(meta.classes)} if meta.classes else {})),
     )
-    store.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+    once_more(lambda: store.client.log_inputs(run_id, inputs))
 
 
 def log_baselines(store: Store, dataset: str) -> bool:
