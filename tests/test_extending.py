@@ -227,7 +227,7 @@ def test_a_task(extended: Clone) -> None:
     add_file(extended, "negative_evaluation.py", "src/torchprimer/tasks/negative/evaluation.py")
     file = "src/torchprimer/params/experiments.py"
     extended.replace(file, '"reconstruction", "generation"]', '"reconstruction", "generation", "negative"]')
-    extended.replace(file, 'in ("regression", "reconstruction")', 'in ("regression", "reconstruction", "negative")')
+    extended.replace(file, "LOSSES = {", 'LOSSES = {\n    "negative": ["mse_loss", "l1_loss"],')
     extended.replace(file, '= ("reconstruction",)', '= ("reconstruction", "negative")')
     assert changed_files(extended) == {
         "src/torchprimer/tasks/negative/__init__.py", "src/torchprimer/tasks/negative/evaluation.py", file,

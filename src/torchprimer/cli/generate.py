@@ -62,4 +62,5 @@ def _generators() -> str:
         paths.project()
     except UserError:
         return ""
-    return f"; generators are: {', '.join(name for name, experiment in load().experiments.items() if experiment.task == 'generation')}"
+    names = [name for name, experiment in load().experiments.items() if experiment.generates]
+    return f"; generators are: {', '.join(names)}"

@@ -1,6 +1,5 @@
-"""What every part of params.yaml is made of: checked types, and sections that take no unknown keys."""
+"""Base of the schema: checked types, sections that reject unknown keys, and the errors of validators."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -27,8 +26,6 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Momentum = Annotated[float, Field(ge=0, lt=1)]
-Decay = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=NAME)]
 FileName = Annotated[str, Field(pattern=FILE)]
 Device = Annotated[str, Field(pattern=DEVICE)]
@@ -53,18 +50,7 @@ class StrictModel(BaseModel):
             )
         return content
 
-
-def key_error(key: str, value: Any, message: str) -> PydanticCustomError:
-    """The error of a validator about one key of its section, once the types are right."""
-    return PydanticCustomError("key_error", "{message}", {"key": key, "value": value, "message": message})
-
-
-def value_error(path: str, value: Any, message: str) -> PydanticCustomError:
-    """The error of a validator of the whole file about the value at `path`."""
-    return PydanticCustomError("value_error", "{message}", {"path": path, "value": value, "message": message})
-
-
-def reference_error(path: str, name: str, message: str, allowed: Iterable[str]) -> PydanticCustomError:
-    """The error about a name that is not defined; `message`: the sentence before the list of those that are."""
-    names = list(allowed)
-    return value_error(path, name, f"{message} {', '.join(names)}.{did_you_mean(name, names)}")
+    def key_error(self, key: str, message: str, value: Any = ...) -> PydanticCustomError:
+        """The error of a validator about a key, once the types are right; `value`, if it is not that of the key."""
+        value = getattr(self, key) if value is ... else value
+        return PydanticCustomError("key_error", "{message}", {"key": key, "value": value, "message": message})

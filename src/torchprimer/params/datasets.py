@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Discriminator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from torchprimer.errors import did_you_mean
-from torchprimer.params.base import Name, PositiveInt, StrictModel, Text, key_error
+from torchprimer.params.base import Name, PositiveInt, StrictModel, Text
 
 
 def _split_size(value: Any) -> Any:
@@ -56,6 +56,10 @@ class Tabular(StrictModel):
     baseline: Literal["logistic_regression", "linear_regression", "gradient_boosting"]
 
     formats: ClassVar[tuple[str, ...]] = ("csv", "keel")
+    baselines: ClassVar[dict[str, tuple[str, ...]]] = {  # of each task
+        "classification": ("logistic_regression", "gradient_boosting"),
+        "regression": ("linear_regression", "gradient_boosting"),
+    }
 
     @property
     def held_out(self) -> bool:
@@ -66,38 +70,37 @@ class Tabular(StrictModel):
     def _check_columns(self) -> "Tabular":
         columns = [*self.numeric, *self.categorical]
         if not columns:
-            raise key_error("numeric", self.numeric, "name at least one column under numeric or categorical")
+            raise self.key_error("numeric", "name at least one column under numeric or categorical")
         for name in columns:
-            where = "categorical" if name in self.categorical else "numeric"
+            key = "categorical" if name in self.categorical else "numeric"
             if columns.count(name) > 1:
-                raise key_error(where, name, "this column is named twice")
+                raise self.key_error(key, "this column is named twice", name)
             if name == self.target:
-                raise key_error(where, name, "the target cannot be an input as well")
+                raise self.key_error(key, "the target cannot be an input as well", name)
         for name in self.zero_as_missing:
             if name not in self.numeric:
                 listed, guess = ", ".join(self.numeric), did_you_mean(name, self.numeric)
-                raise key_error("zero_as_missing", name, f"no such column; numeric has: {listed}.{guess}")
+                raise self.key_error("zero_as_missing", f"no such column; numeric has: {listed}.{guess}", name)
         return self
 
     @model_validator(mode="after")
     def _check_split(self) -> "Tabular":
         if self.split == "time" and self.time is None:
-            raise key_error("time", self.time, "split: time needs the name of the column to sort by")
+            raise self.key_error("time", "split: time needs the name of the column to sort by")
         if self.split != "time" and self.time is not None:
-            raise key_error("time", self.time, f"split: {self.split} does not sort: set it to null")
+            raise self.key_error("time", f"split: {self.split} does not sort: set it to null")
         for key in ("validation", "test"):
-            value = getattr(self, key)
-            if value is None and self.split != "none":
-                raise key_error(key, value, f"split: {self.split} needs a number of samples here, or a share of all")
-            if value is not None and self.split == "none":
-                raise key_error(key, value, "split: none holds nothing back: set it to null")
+            if self.held_out and getattr(self, key) is None:
+                raise self.key_error(key, f"split: {self.split} needs a number of samples here, or a share of all")
+            if not self.held_out and getattr(self, key) is not None:
+                raise self.key_error(key, "split: none holds nothing back: set it to null")
         return self
 
     @model_validator(mode="after")
     def _check_baseline(self) -> "Tabular":
-        right, wrong = ("logistic_regression", "linear_regression")[:: 1 if self.task == "classification" else -1]
-        if self.baseline == wrong:
-            raise key_error("baseline", wrong, f"does not fit task: {self.task}; one of: {right}, gradient_boosting")
+        if self.baseline not in (baselines := self.baselines[self.task]):
+            message = f"does not fit task: {self.task}; one of: {', '.join(baselines)}"
+            raise self.key_error("baseline", message)
         return self
 
 
@@ -123,7 +126,7 @@ class Texts(StrictModel):
     def _check_columns(self) -> "Texts":
         if (self.text is None) != (self.label is None):
             missing = "text" if self.text is None else "label"
-            raise key_error(missing, None, "name both columns, text and label, or neither")
+            raise self.key_error(missing, "name both columns, text and label, or neither")
         return self
 
 

@@ -5,18 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from torchprimer.params.base import (
-    URL,
-    FileName,
-    NonNegative,
-    Number,
-    Positive,
-    PositiveInt,
-    Sha256,
-    StrictModel,
-    Text,
-    key_error,
-)
+from torchprimer.params.base import URL, FileName, NonNegative, Number, Positive, PositiveInt, Sha256, StrictModel, Text
 
 
 def _cell(value: Any) -> Any:
@@ -57,12 +46,11 @@ class Inline(StrictModel):
     @model_validator(mode="after")
     def _check_rows(self) -> "Inline":
         if len(set(self.columns)) < len(self.columns):
-            raise key_error("columns", self.columns, "a column is named twice")
+            raise self.key_error("columns", "a column is named twice")
         for number, row in enumerate(self.rows):
             if len(row) != len(self.columns):
-                raise key_error(
-                    f"rows.{number}", row, f"has {len(row)} values, and there are {len(self.columns)} columns"
-                )
+                message = f"has {len(row)} values, and there are {len(self.columns)} columns"
+                raise self.key_error(f"rows.{number}", message, row)
         return self
 
 
@@ -78,7 +66,7 @@ class GaussianBlobs(StrictModel):
     @model_validator(mode="after")
     def _check_centers(self) -> "GaussianBlobs":
         if len({len(center) for center in self.centers}) > 1:
-            raise key_error("centers", self.centers, "each centre needs the same number of coordinates")
+            raise self.key_error("centers", "each centre needs the same number of coordinates")
         return self
 
 
@@ -132,26 +120,19 @@ class Download(StrictModel):
         return {file.name: file.sha256 for file in self.files}
 
     @model_validator(mode="after")
-    def _check_images(self) -> "Download":
-        if self.format in ("idx", "cifar10") and (
-            not self.classes or not (self.expected.train and self.expected.test and self.expected.pixels)
-        ):
-            raise key_error("format", self.format, "needs classes, and train, test and pixels under expected")
-        return self
-
-    @model_validator(mode="after")
-    def _check_tables(self) -> "Download":
+    def _check_files(self) -> "Download":
+        expected, names = self.expected, [file.name for file in self.files]
+        is_complete = all((self.classes, expected.train, expected.test, expected.pixels))
+        if self.format in ("idx", "cifar10") and not is_complete:
+            raise self.key_error("format", "needs classes, and train, test and pixels under expected")
         generated = any(isinstance(source, Inline | GaussianBlobs | SklearnDataset) for source in self.sources)
-        if generated and (len(self.files) > 1 or self.format != "csv"):
-            raise key_error("files", [file.name for file in self.files], "a table made here is one file of format csv")
+        if generated and (len(names) > 1 or self.format != "csv"):
+            raise self.key_error("files", "a table made here is one file of format csv", names)
         if self.columns is not None and self.format != "keel":
-            raise key_error("columns", self.columns, "only KEEL's files can be without the names of their columns")
-        return self
-
-    @model_validator(mode="after")
-    def _check_checksums(self) -> "Download":
-        generated = all(isinstance(source, Inline | GaussianBlobs) for source in self.sources)
+            raise self.key_error("columns", "only KEEL's files can be without the names of their columns")
+        from_elsewhere = not all(isinstance(source, Inline | GaussianBlobs) for source in self.sources)
         for number, file in enumerate(self.files):
-            if file.sha256 is None and not generated:
-                raise key_error(f"files.{number}.sha256", None, "a file that comes from elsewhere needs its sha256")
+            if from_elsewhere and file.sha256 is None:
+                message = "a file that comes from elsewhere needs its sha256"
+                raise self.key_error(f"files.{number}.sha256", message, None)
         return self

@@ -1,4 +1,4 @@
-"""pydantic's validation errors in words: the full path in params.yaml, the value, what is allowed, a guess at the typo."""
+"""pydantic's validation errors in words: the path in params.yaml, the value, what is allowed, a guess at the typo."""
 
 import datetime
 import json
@@ -15,18 +15,13 @@ TAGS = ("kind", "model", "loop", "name")  # keys whose value decides which other
 
 
 def describe(error: "ValidationError", content: Any) -> str:
-    """One line for the first error that pydantic reports, and the number of further ones.
-
-    Args:
-        content: what was validated: params.yaml as it was parsed.
-    """
-    details = error.errors(include_url=False)
-    line = _describe_first(details[0], content)
-    more = len(details) - 1
-    return line + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
+    """One line for the first error in `content`, params.yaml as it was parsed, and the number of further errors."""
+    first, *more = error.errors(include_url=False)
+    plural = "s" if len(more) > 1 else ""
+    return _describe(first, content) + (f" (and {len(more)} more mistake{plural})" if more else "")
 
 
-def _describe_first(detail: Any, content: Any) -> str:
+def _describe(detail: Any, content: Any) -> str:
     context: dict[str, Any] = detail.get("ctx", {})
     error_type, location, message = detail["type"], detail["loc"], detail["msg"]
     path, value = _locate(location, content, missing=error_type == "missing")
@@ -79,7 +74,7 @@ def _yaml(value: object) -> str:
 
 
 def _tags(location: tuple[int | str, ...], section: Any) -> list[str]:
-    """The keys that decide which keys the section takes, as far as pydantic read: `model 'linear'`, `loop 'grid_search'`."""
+    """The keys that decide which keys the section takes, as far as pydantic read them: `model 'linear'`."""
     if not isinstance(section, dict):
         return []
     return [f"{tag} '{section[tag]}'" for tag in TAGS if tag in section and section[tag] in location]
@@ -93,10 +88,8 @@ def _locate(location: tuple[int | str, ...], content: Any, *, missing: bool) -> 
         if isinstance(content, dict) and (tag := next((tag for tag in tags if content.get(tag) == part), None)):
             tags.remove(tag)  # the name of a union member; a key may have the same: `text` in a dataset of kind text
             continue
-        is_inside = (isinstance(content, dict) and part in content) or (
-            isinstance(content, list) and isinstance(part, int) and part < len(content)
-        )
-        if is_inside:
+        keys = content if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ()
+        if part in keys:
             content, tags = content[part], list(TAGS)
             path.append(str(part))
         elif missing and position == len(location) - 1:

@@ -5,19 +5,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, model_validator
 
-from torchprimer.params.base import (
-    Decay,
-    Fraction,
-    Momentum,
-    Name,
-    NonNegative,
-    Number,
-    Positive,
-    PositiveInt,
-    StrictModel,
-    Text,
-    key_error,
-)
+from torchprimer.params.base import Fraction, Name, NonNegative, Number, Positive, PositiveInt, StrictModel, Text
+
+Decay = Annotated[float, Field(gt=0, le=1)]
+TaskName = Literal["classification", "regression", "sequence_labelling", "reconstruction", "generation"]
+LOSSES = {  # of torch.nn.functional, for each task of the supervised loop
+    "classification": ["cross_entropy", "multi_margin_loss", "binary_cross_entropy_with_logits"],
+    "regression": ["mse_loss", "l1_loss"],
+    "sequence_labelling": ["cross_entropy", "multi_margin_loss"],  # of several characters, one is right
+    "reconstruction": ["mse_loss", "l1_loss"],
+}
 
 # ---- schedulers ----------------------------------------------------------------------------------------------------
 
@@ -54,11 +51,8 @@ class CosineAnnealingLR(StrictModel):
 
 
 Scheduler = Annotated[
-    StepLR | MultiStepLR | ExponentialLR | ReduceLROnPlateau | OneCycleLR | CosineAnnealingLR,
-    Discriminator("name"),
+    StepLR | MultiStepLR | ExponentialLR | ReduceLROnPlateau | OneCycleLR | CosineAnnealingLR, Discriminator("name")
 ]
-
-TaskName = Literal["classification", "regression", "sequence_labelling", "reconstruction", "generation"]
 
 # ---- what trainings have in common ---------------------------------------------------------------------------------
 
@@ -81,6 +75,7 @@ class BaseExperiment(StrictModel):
     kinds: ClassVar[tuple[str, ...]] = ("images", "tabular", "features")  # of data that the model takes
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")  # that the model can be trained for
     has_features: ClassVar[bool] = False  # whether extract_features can take its frozen layers
+    generates: ClassVar[bool] = False  # whether it generates images, which a scorer classifies
     distributed: ClassVar[bool] = False  # whether the loop can run in several processes
 
 
@@ -96,7 +91,7 @@ class Supervised(BaseExperiment):
     reduction: Literal["mean", "sum"] = "mean"
     optimizer: Literal["SGD", "Adam", "AdamW", "RMSprop"]
     lr: Positive
-    momentum: Momentum | None = None  # SGD and RMSprop
+    momentum: Fraction | None = None  # SGD and RMSprop
     weight_decay: NonNegative = 0.0
     scheduler: Scheduler | None = None
     batch_size: PositiveInt | None  # None: all samples at once
@@ -107,30 +102,23 @@ class Supervised(BaseExperiment):
     initialization: Literal["default", "xavier", "kaiming", "normal", "ones"] = "default"
     freeze: list[Text] = []  # noqa: RUF012 (pydantic copies it)
 
-    takes_momentum: ClassVar[tuple[str, ...]] = ("SGD", "RMSprop")
+    special_losses: ClassVar[tuple[str, ...]] = ()  # that fit this model alone
 
     def losses(self) -> list[str]:
         """Those that fit the model and its task."""
-        if self.task in ("regression", "reconstruction"):
-            return ["mse_loss", "l1_loss"]
-        return ["cross_entropy", "multi_margin_loss", "binary_cross_entropy_with_logits"]
+        return [*LOSSES[self.task], *self.special_losses]
 
     @model_validator(mode="after")
-    def _momentum_is_taken(self) -> "Supervised":
-        if self.momentum is not None and self.optimizer not in self.takes_momentum:
-            raise key_error(
-                "momentum", self.momentum, f"{self.optimizer} takes no momentum (SGD and RMSprop do): set it to null"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _batch_norm_has_a_batch(self) -> "Supervised":
-        if getattr(self, "batch_norm", False) and self.batch_size == 1:
-            raise key_error("batch_size", self.batch_size, "batch norm needs batches of 2 samples or more")
+    def _check_options(self) -> "Supervised":
+        if self.momentum is not None and self.optimizer not in ("SGD", "RMSprop"):
+            message = f"{self.optimizer} takes no momentum (SGD and RMSprop do): set it to null"
+            raise self.key_error("momentum", message)
+        if self.batch_size == 1 and getattr(self, "batch_norm", False):
+            raise self.key_error("batch_size", "batch norm needs batches of 2 samples or more")
         return self
 
 
-# ---- models, each with its loops: `models/<model>.py`, `training/loops/<loop>` -----------------------------------------
+# ---- models, each with its loops: `models/<model>.py`, `training/loops/<loop>` ---------------------------------------
 
 
 class GridRange(StrictModel):
@@ -155,13 +143,13 @@ class GridRange(StrictModel):
     @model_validator(mode="after")
     def _ends_fit(self) -> "GridRange":
         if self.stop < self.start:
-            raise key_error("stop", self.stop, f"should not be below start: {self.start:g}")
+            raise self.key_error("stop", f"should not be below start: {self.start:g}")
         if self.size > self.most:
-            raise key_error("step", self.step, f"gives more than {self.most:,} numbers: take a larger one")
+            raise self.key_error("step", f"gives more than {self.most:,} numbers: take a larger one")
         start, stop, step = (Decimal(str(number)) for number in (self.start, self.stop, self.step))
         if (stop - start) % step:
             nearest = start + (stop - start) // step * step
-            raise key_error("stop", self.stop, f"is no whole number of steps from start; {nearest.normalize():f} is")
+            raise self.key_error("stop", f"is no whole number of steps from start; {nearest.normalize():f} is")
         return self
 
 
@@ -184,10 +172,8 @@ class LinearGridSearch(BaseExperiment):
     @model_validator(mode="after")
     def _can_be_tried(self) -> "LinearGridSearch":
         if self.bias and (pairs := self.weight.size * self.bias.size) > GridRange.most:
-            steps = {"start": self.bias.start, "stop": self.bias.stop, "step": self.bias.step}
-            raise key_error(
-                "bias", steps, f"makes {pairs:,} pairs with weight, at most {GridRange.most:,}: larger steps"
-            )
+            message = f"makes {pairs:,} pairs with weight, at most {GridRange.most:,}: larger steps"
+            raise self.key_error("bias", message, self.bias.model_dump())
         return self
 
 
@@ -233,9 +219,7 @@ class BagOfWords(Supervised):
     dropout: Fraction = 0.0
 
     kinds: ClassVar[tuple[str, ...]] = ("text",)
-
-    def losses(self) -> list[str]:
-        return [*super().losses(), "nll_loss"]  # wants log-probabilities, which no other model gives
+    special_losses: ClassVar[tuple[str, ...]] = ("nll_loss",)  # of log-probabilities, which no other model gives
 
 
 class RNN(Supervised):
@@ -248,9 +232,6 @@ class RNN(Supervised):
 
     kinds: ClassVar[tuple[str, ...]] = ("sequences",)
     tasks: ClassVar[tuple[str, ...]] = ("sequence_labelling",)
-
-    def losses(self) -> list[str]:
-        return ["cross_entropy", "multi_margin_loss"]  # of several characters, one is right
 
 
 class Torchvision(Supervised):
@@ -266,9 +247,7 @@ class Torchvision(Supervised):
     @model_validator(mode="after")
     def _dropout_is_used(self) -> "Torchvision":
         if self.dropout and not self.hidden:
-            raise key_error(
-                "dropout", self.dropout, "comes behind each layer of hidden, and there is none; set it to 0.0"
-            )
+            raise self.key_error("dropout", "comes behind each layer of hidden, and there is none; set it to 0.0")
         return self
 
 
@@ -299,12 +278,13 @@ class GAN(BaseExperiment):
     discriminator: Annotated[list[PositiveInt], Field(min_length=1)]  # the same, and each halves it
     loss: Literal["binary_cross_entropy_with_logits", "mse_loss"]  # Goodfellow et al. 2014, Mao et al. 2017
     lr: Positive  # of both networks
-    beta1: Momentum  # Adam's; 0.9 would be its default, and a game's gradients turn too quickly for that
+    beta1: Fraction  # Adam's; 0.9 would be its default, and a game's gradients turn too quickly for that
     batch_size: Annotated[int, Field(ge=2)]  # batch norm needs two samples
     epochs: PositiveInt
 
     kinds: ClassVar[tuple[str, ...]] = ("images",)
     tasks: ClassVar[tuple[str, ...]] = ("generation",)
+    generates: ClassVar[bool] = True
     reduction: ClassVar[str] = "mean"
 
 
@@ -312,6 +292,4 @@ Linear = Annotated[LinearSupervised | LinearGridSearch | LinearGradientDescent, 
 Other = MLP | CNN | BagOfWords | RNN | Torchvision | EfficientNetLite | Autoencoder | GAN
 Experiment = LinearSupervised | LinearGridSearch | LinearGradientDescent | Other
 AnyExperiment = Annotated[Linear | Other, Discriminator("model")]
-HasLoss = (
-    Supervised | LinearGridSearch | LinearGradientDescent | GAN
-)  # what every experiment is, as far as its loss goes
+HasLoss = Supervised | LinearGridSearch | LinearGradientDescent | GAN  # an experiment, as far as its loss is concerned
