@@ -8,9 +8,9 @@ from PIL import Image
 from bench.measure import Options
 from bench.workspace import copy_project, prepare_dataset
 from torchprimer import params, paths
-from torchprimer.datasets.image_arrays import ImageArrays
 from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.datasets.images import open_raw
+from torchprimer.datasets.raw_images import ImageArrays
 from torchprimer.errors import UserError
 from torchprimer.predictor import InvalidInput
 from torchprimer.predictor.images import decode

@@ -13,7 +13,7 @@ from bench.measure import Options, Result, compare, seconds_of, take_turns
 from bench.reference import photos as tutorial
 from torchprimer import params
 from torchprimer.datasets.image_folder import ImageFolder
-from torchprimer.datasets.images import prepare
+from torchprimer.datasets.images import KIND
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.models import Normalize
 from torchprimer.training.loops.supervised.augmentation import augment
@@ -64,7 +64,7 @@ def _prepare(folders: Path, folder: Path) -> tuple[list[float], list[float]]:
     assert isinstance(dataset, params.Images)
     rows = pd.DataFrame({"id": collection.ids, "label": collection.labels, "split": "train"})
     folder.mkdir(exist_ok=True)
-    meta = prepare(folders, dataset, rows, folder)
+    meta = KIND.prepare(folders, dataset, rows, folder)
     return meta.mean, meta.std
 
 

@@ -45,8 +45,8 @@ class SeriesKind(DataKind[Series, SeriesMeta]):
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         table = read_series(raw)
         parts = stratified_split(
-            table["label"].to_numpy(str), np.zeros(len(table), bool), validation=dataset.validation, test=dataset.test,
-            max_holdout_fraction=None, limit=limit, seed=seed, name=name,
+            table["label"].to_numpy(str), validation=dataset.validation, test=dataset.test,
+            limit=limit, seed=seed, name=name,
         )  # fmt: skip
         rows = table[["id", "label"]].assign(split=parts)
         return rows[rows["split"] != ""], pd.DataFrame(columns=["id", "reason"])

@@ -17,9 +17,9 @@ from PIL import Image, ImageOps
 
 from tests.datasets.test_image_folder import encoded, in_folder, pets, zipped
 from torchprimer import params, paths
-from torchprimer.datasets.image_arrays import mean_and_std, read_idx
-from torchprimer.datasets.images import RawImages, open_raw
+from torchprimer.datasets.images import open_raw
 from torchprimer.datasets.meta import ImagesMeta
+from torchprimer.datasets.raw_images import RawImages, mean_and_std, read_idx
 from torchprimer.datasets.storage import load_meta, load_split
 from torchprimer.errors import UserError
 from torchprimer.stages import preprocess, split
@@ -474,7 +474,7 @@ def split_and_preprocess(project: Project) -> None:
         ),
         (
             "three",
-            "dataset dogs_vs_cats: 0 samples for validation are too few for 2 classes (3 samples in all): add samp",
+            "dataset dogs_vs_cats: validation gets 0 of 3 samples, too few for 2 classes: add samples, or raise ",
         ),
         (
             "no dog to be read",

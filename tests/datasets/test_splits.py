@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.model_selection import train_test_split
 
-from torchprimer.datasets.splits import deduplicate, random_split, split_by_time, stratified, stratified_split
+from torchprimer.datasets.splits import random_split, reject_duplicates, split_by_time, stratified, stratified_split
 from torchprimer.errors import UserError
 
 
@@ -159,7 +159,7 @@ def test_as_few_as_there_are_classes() -> None:
         (
             {"cat": 4, "dog": 4},
             {"max_holdout_fraction": 0.2},
-            "dataset pets: 1 sample for validation is too few for 2 classes (8 samples in all): add samples, or raise "
+            "dataset pets: validation gets 1 of 8 samples, too few for 2 classes: add samples, or raise "
             "datasets.pets.validation or its max_holdout_fraction",
         ),
         (
@@ -187,17 +187,25 @@ def test_class_that_only_the_official_test_split_has(in_training: int) -> None:
 
 
 def test_duplicates_one_of_each_stays() -> None:
-    hashes = ["a", "b", "a", "c", "b", "a"]
-    kept, dropped = deduplicate(hashes, np.zeros(6, np.bool_))
-    assert kept.tolist() == [0, 1, 3]
-    assert dropped == {2: 0, 4: 1, 5: 0}
+    unique, rejected = reject_duplicates("uvwxyz", "dddddd", "abacba", np.zeros(6, np.bool_))
+    assert unique.tolist() == [0, 1, 3]
+    assert rejected == {"w": "duplicate of u", "y": "duplicate of v", "z": "duplicate of u"}
 
 
 def test_duplicates_the_official_test_split_loses_nothing_to_training() -> None:
-    hashes = ["a", "b", "c", "a", "d", "d"]
-    kept, dropped = deduplicate(hashes, np.array([False, False, False, True, True, True]))
-    assert kept.tolist() == [1, 2, 3, 4]
-    assert dropped == {0: 3, 5: 4}
+    is_test = np.array([False, False, False, True, True, True])
+    unique, rejected = reject_duplicates("uvwxyz", "dddddd", "abcadd", is_test)
+    assert unique.tolist() == [1, 2, 3, 4]
+    assert rejected == {"u": "duplicate of x", "z": "duplicate of y"}
+
+
+def test_content_of_two_classes_is_rejected_whole() -> None:
+    unique, rejected = reject_duplicates("uvwxy", "ccdcd", "aaabb", np.zeros(5, np.bool_))
+    assert unique.tolist() == []
+    assert rejected == {
+        **dict.fromkeys("uv", "of another class in w"), "w": "of another class in u",
+        "x": "of another class in y", "y": "of another class in x",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.15, 150), (0.1234, 123), (0.1235, 124), (0.29, 290)])
@@ -212,8 +220,7 @@ def test_too_small_a_share() -> None:
     with pytest.raises(UserError) as caught:
         split_up(labels_of(cat=10, dog=10), validation=0.2, test=0.05)
     assert str(caught.value) == (
-        "dataset pets: 1 sample for test is too few for 2 classes (20 samples in all): add samples, or raise "
-        "datasets.pets.test"
+        "dataset pets: test gets 1 of 20 samples, too few for 2 classes: add samples, or raise datasets.pets.test"
     )
 
 

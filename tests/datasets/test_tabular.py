@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from torchprimer import params
 from torchprimer.datasets.meta import TabularMeta
-from torchprimer.datasets.tabular import prepare, read_table, split_rows
+from torchprimer.datasets.tabular import KIND, read_table
 from torchprimer.datasets.tabular_preprocessing import fit, transform, transform_target
 from torchprimer.errors import UserError
 from torchprimer.params import Tabular
@@ -67,13 +67,13 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 def split(raw: Path, described: Tabular, **changed: Any) -> pd.DataFrame:
-    return split_rows(raw, described, **{"name": "own", "seed": 0, "limit": None} | changed)[0]
+    return KIND.split_rows(raw, described, **{"name": "own", "seed": 0, "limit": None} | changed)[0]
 
 
 def prepared(raw: Path, described: Tabular, rows: pd.DataFrame, folder: Path) -> tuple[TabularMeta, dict[str, Any]]:
     """The meta as JSON gives it back, and the arrays."""
     folder.mkdir(exist_ok=True)
-    meta = TabularMeta.model_validate_json(prepare(raw, described, rows, folder).model_dump_json())
+    meta = TabularMeta.model_validate_json(KIND.prepare(raw, described, rows, folder).model_dump_json())
     return meta, {file.stem: np.load(file) for file in folder.glob("*.npy")}
 
 
@@ -174,8 +174,8 @@ def test_same_seed_same_split(real_raw: Raw, name: str) -> None:
     ("changed", "message"),
     [
         ({"samples": 767}, "raw data diabetes: 768 rows, published: 767 (downloads.diabetes.expected)"),
-        ({"distinct": {"tested_negative": 501, "tested_positive": 268}}, "raw data diabetes: different rows of each "
-         "diabetes: {'tested_negative': 500, 'tested_positive': 268}, published: {'tested_negative': 501, "
+        ({"distinct": {"tested_negative": 501, "tested_positive": 268}}, "raw data diabetes: {'tested_negative': 500, "
+         "'tested_positive': 268} different rows of each diabetes, published: {'tested_negative': 501, "
          "'tested_positive': 268} (downloads.diabetes.expected)"),
     ],
 )  # fmt: skip
@@ -458,7 +458,7 @@ def test_own_table(write: Callable[..., Path], tmp_path: Path) -> None:
 def test_rows_without_a_target_are_left_out(write: Callable[..., Path]) -> None:
     """For numbers NA is none; for classes it may be one."""
     raw = write(own_csv=OWN.replace(";600\n", ";NA\n").replace(";700\n", "; \n"))
-    rows, rejected = split_rows(raw, own(), name="own", seed=0, limit=None)
+    rows, rejected = KIND.split_rows(raw, own(), name="own", seed=0, limit=None)
     assert rejected.to_dict("list") == {"id": ["6", "7"], "reason": ["no price", "no price"]}
     assert len(rows) == 6
     classes = own(
@@ -472,7 +472,7 @@ def test_rows_without_a_target_are_left_out(write: Callable[..., Path]) -> None:
         zero_as_missing=[],
     )
     raw = write(own_csv="x,c\n" + "1,NA\n2,none\n" * 4 + "3,\n")
-    rows, rejected = split_rows(raw, classes.model_copy(update={"split": "none"}), name="own", seed=0, limit=None)
+    rows, rejected = KIND.split_rows(raw, classes.model_copy(update={"split": "none"}), name="own", seed=0, limit=None)
     assert (set(rows["label"]), rejected["id"].tolist()) == ({"NA", "none"}, ["9"])
 
 
@@ -518,7 +518,7 @@ def test_by_time_with_a_column_of(write: Callable[..., Path], written: list[str]
          "like 2011-12-31 or 2011-12-31 23:00"),
         ("", "", {"split": "time", "time": "size"}, "row 3: no size, which the rows are sorted by"),
         ("", "", {"task": "classification", "target": "name", "baseline": "logistic_regression", "validation": 2},
-         "dataset own: 2 samples for validation are too few for 8 classes (8 samples in all): add samples, or raise "
+         "dataset own: validation gets 2 of 8 samples, too few for 8 classes: add samples, or raise "
          "datasets.own.validation"),
         ("", "", {"pca": 3, "categorical": []}, "pca: 3 is more than there are features (2) or training rows"),
     ],
@@ -549,7 +549,7 @@ def test_column_that_is_empty_in_training(write: Callable[..., Path]) -> None:
 @pytest.mark.parametrize(
     ("classes", "changed", "message"),
     [
-        ("aaaaaa", {}, "dataset own: a classifier needs rows of two classes or more, and there is only 'a'"),
+        ("aaaaaa", {}, "dataset own: a classifier needs samples of two classes or more, and there is only 'a'"),
         ("aabbaa", {"split": "time", "time": "x", "validation": 2}, "dataset own: no row of class 'b' is left to "
          "train on: raise limit, or split otherwise"),
         ("aaabbb", {"split": "none", "limit": 2}, "dataset own: no row of class 'b' is left to train on: raise "

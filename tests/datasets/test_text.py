@@ -50,13 +50,13 @@ def the_reviews() -> Texts:
 
 
 def split_up(raw: Path, dataset: Texts, limit: int | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return text.split_rows(raw, dataset, name="texts", seed=0, limit=limit)
+    return text.KIND.split_rows(raw, dataset, name="texts", seed=0, limit=limit)
 
 
 def prepared(raw: Path, dataset: Texts, folder: Path) -> tuple[pd.DataFrame, TextMeta]:
     rows, _ = split_up(raw, dataset)
     folder.mkdir(exist_ok=True)
-    meta = text.prepare(raw, dataset, rows, folder)
+    meta = text.KIND.prepare(raw, dataset, rows, folder)
     rows.to_csv(folder / SAMPLES_FILE, index=False)
     write_meta(folder, meta)
     return rows, meta
@@ -192,7 +192,7 @@ def test_vocabulary_comes_from_the_training_rows_alone(tmp_path: Path) -> None:
         lines = [f"new{i} {line}" if f"{name}/{i:05d}" in held_back else line for i, line in enumerate(lines, 1)]
         (raw / f"{name}.txt").write_text("\n".join(lines))
     (tmp_path / "two").mkdir()
-    again = text.prepare(raw, described(), rows, tmp_path / "two")
+    again = text.KIND.prepare(raw, described(), rows, tmp_path / "two")
     assert (again.words, again.documents) == (meta.words, meta.documents)
 
 
@@ -273,7 +273,7 @@ TABLE = {"text": "text", "label": "label"}
         ({"a_csv": b"text,label\n\xe4,y"}, TABLE, r"a\.csv is not UTF-8 \(line 2\)"),
         ({"a_csv": "text,label\nx,y\nz,y\n"}, TABLE, r"needs samples of two classes or more, and there is only 'y'"),
         ({"a_txt": "x\ny", "b_txt": "x\ny"}, FILES, r"needs samples of two classes or more, and there is none"),
-        ({"a_txt": "one", "b_txt": "two"}, FILES, r"1 sample for validation is too few for 2 classes"),
+        ({"a_txt": "one", "b_txt": "two"}, FILES, r"validation gets 1 of 2 samples, too few for 2 classes"),
     ],
 )
 def test_what_cannot_be_read(tmp_path: Path, files: dict[str, Any], columns: dict[str, Any], message: str) -> None:
@@ -306,14 +306,14 @@ def test_raw_data_that_changed_since_the_split(tmp_path: Path) -> None:
     rows, _ = split_up(raw, described())
     (raw / "good.txt").write_text("fine")
     with pytest.raises(UserError, match=r"no longer has 'good/00002', which the split names: run `dvc repro split`"):
-        text.prepare(raw, described(), rows, tmp_path)
+        text.KIND.prepare(raw, described(), rows, tmp_path)
 
 
 def test_no_word_left(tmp_path: Path) -> None:
     raw = two_files(tmp_path / "raw")
     rows, _ = split_up(raw, described())
     with pytest.raises(UserError, match=r"no word is in 99 training texts or more; lower the dataset's min_df"):
-        text.prepare(raw, described(min_df=99), rows, tmp_path)
+        text.KIND.prepare(raw, described(min_df=99), rows, tmp_path)
 
 
 # ---- the model -----------------------------------------------------------------------------------------------------

@@ -24,8 +24,8 @@ from ruamel.yaml import YAML
 
 from tests.clone import PROJECT, Clone, clean_environment
 from torchprimer import models, params, paths
-from torchprimer.datasets.image_arrays import ImageArrays
 from torchprimer.datasets.images import open_raw
+from torchprimer.datasets.raw_images import ImageArrays
 from torchprimer.datasets.sequences import read_sequences
 from torchprimer.datasets.tabular import read_table
 from torchprimer.datasets.text import read_texts

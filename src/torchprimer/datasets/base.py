@@ -25,7 +25,6 @@ class DataKind(ABC, Generic[DatasetT, MetaT]):
 
     Attributes:
         name: its file in datasets/, and the value of `kind` in params.yaml and meta.json.
-        meta_class: of its meta.json.
         predictor_kind: how a Predictor reads raw input; a key of `READERS` in cli/inputs.py.
         input_name: of the ONNX graph.
         any_length: whether inputs, (N, L), may be of any length L in the ONNX graph.
@@ -41,17 +40,16 @@ class DataKind(ABC, Generic[DatasetT, MetaT]):
     def split_rows(
         self, raw: Path, dataset: DatasetT, *, name: str, seed: int, limit: int | None
     ) -> tuple["pd.DataFrame", "pd.DataFrame"]:
-        """Assigns the samples in `raw`, data/raw/X, to the splits.
+        """Assigns the samples in `raw`, data/raw/X, to the splits; at most `limit` to each.
 
         Args:
             dataset: the entry of `datasets:`; name: its key.
-            limit: at most this many samples in each split.
 
         Returns:
             One row per sample (id, label, split), sorted by id; and one per rejected sample (id, reason).
 
         Raises:
-            UserError: the raw data cannot be read, or is too small for the split.
+            UserError: the raw data cannot be read, is not as published, or is too small for the split.
         """
 
     @abstractmethod

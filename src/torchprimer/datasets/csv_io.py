@@ -1,4 +1,4 @@
-"""Reading of data/raw/X: CSV files with the line number of every error, and the description of published data."""
+"""Reading of data/raw/X: CSV files with the line number of every error, and the numbers of published data."""
 
 import csv
 import io
@@ -8,16 +8,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from torchprimer.errors import UserError
+from torchprimer.errors import UserError, did_you_mean
 
 MAX_CELL = 200_000_000  # characters: a cell may hold a whole book
 
 
-def read_source_description(raw: Path) -> dict[str, Any]:
+def source_description(raw: Path) -> dict[str, Any]:
     """source.json of data/raw/X, which `download` writes: format, expected, source ...; empty for user data."""
     file = raw / "source.json"
     description: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     return description
+
+
+def compare_with_published(raw: Path, key: str, actual: int | dict[str, int], what: str) -> None:
+    """Raises UserError if `actual`, the number of `what`, is not `expected: key` of source.json."""
+    expected = source_description(raw).get("expected", {}).get(key, actual)
+    if actual != expected:
+        shown, published = (f"{value:,}" if isinstance(value, int) else value for value in (actual, expected))
+        raise UserError(f"raw data {raw.name}: {shown} {what}, published: {published} (downloads.{raw.name}.expected)")
 
 
 def find_csv(raw: Path, suffixes: Sequence[str] = (".csv", ".tsv"), advice: str = "") -> Path:
@@ -30,9 +38,8 @@ def find_csv(raw: Path, suffixes: Sequence[str] = (".csv", ".tsv"), advice: str 
         raise UserError(f"no raw data in {raw}: define it under downloads:, or put a CSV there")
     files = sorted(file for file in raw.iterdir() if file.is_file() and not file.name.startswith("."))
     is_published = (raw / "source.json").is_file()
-    matching = [file for file in files if file.name != "source.json"]
-    if not is_published:
-        matching = [file for file in matching if file.suffix.lower() in suffixes]
+    usable = [file for file in files if is_published or file.suffix.lower() in suffixes]
+    matching = [file for file in usable if file.name != "source.json"]
     if len(matching) != 1:
         listed = ", ".join(file.name for file in files) or "nothing"
         raise UserError(
@@ -41,12 +48,38 @@ def find_csv(raw: Path, suffixes: Sequence[str] = (".csv", ".tsv"), advice: str 
     return matching[0]
 
 
-def decode_lines(content: bytes, name: str) -> list[str]:
-    """The lines of a UTF-8 file, with their ends, without a byte order mark.
+def read_csv(
+    raw: Path, columns: Sequence[str], *, strip: bool = True, advice: str = ""
+) -> tuple[Path, list[tuple[int, dict[str, str]]]]:
+    """The only CSV of data/raw/X, see `find_csv`, and its rows as `csv_rows` yields them.
 
     Raises:
-        UserError: not UTF-8; `name` is how messages name the file.
+        UserError: it cannot be read, or lacks one of `columns`.
     """
+    file = find_csv(raw, advice=advice)
+    name = describe_file(file)
+    rows = list(csv_rows(decode_lines(file.read_bytes(), name), name, strip=strip))
+    names = list(rows[0][1])
+    for column in columns:
+        if column not in names:
+            guess = did_you_mean(column, names)
+            raise UserError(f"{name} has no column {column!r}; it has: {', '.join(names)}.{guess}")
+    return file, rows
+
+
+def describe_file(file: Path) -> str:
+    """How messages name a file in data/raw/X."""
+    return f"raw data {file.parent.name}: {file.name}"
+
+
+def row_ids(file: Path, count: int) -> list[str]:
+    """`hello/00001` ... for the rows or lines of hello.csv; sorted, they stay in their order."""
+    digits = max(5, len(str(count)))
+    return [f"{file.stem}/{number:0{digits}d}" for number in range(1, count + 1)]
+
+
+def decode_lines(content: bytes, name: str) -> list[str]:
+    """The lines of a UTF-8 file, with their ends, without a byte order mark. Raises UserError if it is not UTF-8."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -63,7 +96,7 @@ def csv_rows(
     delimiter: str | None = None,
     strip: bool = True,
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Reads a CSV. Blank rows are skipped.
+    """Reads a CSV: yields the number of each row's last line, and its values by column. Blank rows are skipped.
 
     Args:
         lines: with their ends.
@@ -71,9 +104,6 @@ def csv_rows(
         columns: None: the first row names them.
         delimiter: None: comma, semicolon or tab, whichever the first line has most of.
         strip: whether white space around values is removed (it always is around the names of columns).
-
-    Yields:
-        The number of the row's last line, and its values by column.
 
     Raises:
         UserError: nothing but blank lines, a column is named twice, a row has more or fewer values than there are

@@ -7,32 +7,28 @@
 A zip is read in place. Images of any common format become upright RGB; files that cannot be read are reported.
 """
 
+import hashlib
 import re
 import threading
 import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import numpy.typing as npt
 
+from torchprimer.datasets.raw_images import Bytes, RawImages, parallel_map
 from torchprimer.errors import UserError
 from torchprimer.predictor.errors import InvalidInput
-from torchprimer.predictor.images import MAX_BYTES, image_pixels
+from torchprimer.predictor.images import MAX_BYTES, decode, image_pixels
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
 LABEL_IN_NAME = re.compile(r"^(?P<label>[^.]+)\.\d+\.[^.]+$")  # cat.12.jpg
 SURROGATE = re.compile(r"[\ud800-\udfff]")  # how Python decodes bytes of a file name that are not UTF-8
 
 
-class ImageFolder:
-    """A collection of photos with their labels, read one by one; safe to use from several threads.
-
-    Attributes:
-        ids: path of each photo inside the collection, sorted.
-        labels: class of each photo.
-        skipped: files that are not photos with a label, and why.
-    """
+class ImageFolder(RawImages):
+    """A collection of photos; `ids` are their paths inside it."""
 
     channels = 3
 
@@ -44,8 +40,7 @@ class ImageFolder:
         """
         self.path = path
         self._local = threading.local()
-        self.ids: list[str] = []
-        self.labels: list[str] = []
+        self.ids, self.labels = [], []
         names = self._zip_names() if path.is_file() else self._folder_names()
         visible = [n for n in names if not any(part.startswith((".", "__MACOSX")) for part in _path(n).parts)]
         not_utf8 = {name for name in visible if SURROGATE.search(name)}
@@ -85,9 +80,19 @@ class ImageFolder:
             raise InvalidInput(f"larger than {MAX_BYTES:,} bytes")
         return content
 
-    def pixels(self, index: int, size: int) -> npt.NDArray[np.uint8]:
-        """Shape (3, size, size), uint8: upright RGB, scaled and cut from the middle to a square."""
+    def pixels(self, index: int, size: int) -> Bytes:
         return image_pixels(self.content(index), (3, size, size))
+
+    def examine(self, indices: Sequence[int], title: str) -> list[tuple[str, str]]:
+        return parallel_map(self._examine, indices, title)
+
+    def _examine(self, index: int) -> tuple[str, str]:
+        try:
+            content = self.content(index)
+            decode(content, 1)
+        except InvalidInput as error:
+            return "", str(error)
+        return hashlib.sha256(content).hexdigest(), ""
 
     def _zip(self) -> zipfile.ZipFile:
         if not hasattr(self._local, "zip"):
@@ -113,7 +118,7 @@ class ImageFolder:
 
 
 def _labels(names: list[str]) -> dict[str, str | None]:
-    """Class of each file: from its name, if most names have one and it differs or all share a folder; else its folder."""
+    """The class in each file's name, if most names have one and it differs or all share a folder; else the folder."""
     matches = {name: LABEL_IN_NAME.match(_path(name).name) for name in names}
     in_names = Counter(match["label"] for match in matches.values() if match)
     folders = {_path(name).parent for name in names}

@@ -1,48 +1,24 @@
 """Labelled images: raw files -> split -> uint8 arrays N x C x H x W, decoded and scaled once, on all cores."""
 
 import base64
-import hashlib
 import io
-import os
-import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from tqdm import tqdm
 
 from torchprimer.datasets.base import DataKind, DatasetT, MetaT, Transform
-from torchprimer.datasets.csv_io import read_source_description
-from torchprimer.datasets.image_arrays import Bytes, ImageArrays, mean_and_std, open_arrays
+from torchprimer.datasets.csv_io import source_description
 from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.datasets.meta import ImagesMeta
-from torchprimer.datasets.splits import check_ids, conflicting_labels, deduplicate, stratified_split
+from torchprimer.datasets.raw_images import RawImages, mean_and_std, open_arrays
+from torchprimer.datasets.splits import check_ids, reject_duplicates, split_tables, stratified_split
 from torchprimer.datasets.storage import create_array, save_array
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Images
-from torchprimer.predictor.errors import InvalidInput
-from torchprimer.predictor.images import decode
-
-Result = TypeVar("Result")
-
-
-class RawImages(Protocol):
-    """What every format provides: sorted ids, a label for each, and the images one by one."""
-
-    ids: list[str]
-    labels: list[str]
-    classes: list[str]
-    is_test: npt.NDArray[np.bool_]
-    skipped: dict[str, str]
-
-    @property
-    def channels(self) -> int: ...
-    def content(self, index: int) -> bytes: ...
-    def pixels(self, index: int, size: int) -> Bytes: ...
 
 
 def open_raw(folder: Path) -> RawImages:
@@ -53,7 +29,7 @@ def open_raw(folder: Path) -> RawImages:
     """
     if not folder.is_dir():
         raise UserError(f"no raw data in {folder}: define it under downloads:, or bring photos: torchprimer add-photos")
-    if read_source_description(folder):
+    if source_description(folder):
         return open_arrays(folder)
     zips = sorted(folder.glob("*.zip"))
     return ImageFolder(zips[0] if zips else folder)
@@ -61,9 +37,7 @@ def open_raw(folder: Path) -> RawImages:
 
 def selected_classes(dataset: Images, available: Sequence[str]) -> list[str]:
     """The classes of a dataset, in the order of its raw source."""
-    selected = dataset.classes.get(dataset.raw)
-    if selected is None:
-        return list(available)
+    selected = dataset.classes.get(dataset.raw, available)
     for name in selected:
         if name not in available:
             known = ", ".join(available)
@@ -71,106 +45,6 @@ def selected_classes(dataset: Images, available: Sequence[str]) -> list[str]:
                 f"raw data {dataset.raw} has no class {name!r}; it has: {known}.{did_you_mean(name, available)}"
             )
     return [name for name in available if name in selected]
-
-
-def split_rows(
-    raw: Path, dataset: Images, *, name: str, seed: int, limit: int | None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """See `DataKind.split_rows`. Images that cannot be read, duplicates and those of two classes are rejected.
-
-    Raises:
-        UserError: too few samples or classes, or too many that cannot be read.
-    """
-    images = open_raw(raw)
-    classes = set(selected_classes(dataset, images.classes))
-    members = [i for i, label in enumerate(images.labels) if label in classes]
-
-    def examine(i: int) -> tuple[str, str]:
-        """SHA-256 of the content, and why it cannot be decoded."""
-        try:
-            content = images.content(i)
-            if isinstance(images, ImageFolder):
-                decode(content, 1)
-        except InvalidInput as error:
-            return "", str(error)
-        return hashlib.sha256(content).hexdigest(), ""
-
-    if isinstance(images, ImageFolder):
-        examined = parallel_map(examine, members, f"{name}: reading")
-    else:
-        examined = [examine(i) for i in members]  # nothing to decode: threads would only cost time
-    bad = {images.ids[i]: reason for i, (_, reason) in zip(members, examined, strict=True) if reason}
-    if len(bad) > dataset.max_corrupt_fraction * len(members):
-        listed = "; ".join(f"{file}: {reason}" for file, reason in list(bad.items())[:3])
-        raise UserError(
-            f"dataset {name}: {len(bad)} of {len(members)} images cannot be read, more than max_corrupt_fraction: "
-            f"{dataset.max_corrupt_fraction:g} ({listed}{'; ...' if len(bad) > 3 else ''})"
-        )
-    good = np.array([i for i, (_, reason) in zip(members, examined, strict=True) if not reason], np.int64)
-    hashes = np.array([sha for sha, reason in examined if not reason])
-    rejected = images.skipped | bad
-    rejected |= conflicting_labels([images.ids[i] for i in good], [images.labels[i] for i in good], hashes.tolist())
-    conflicting = np.array([images.ids[i] in rejected for i in good], np.bool_)
-    good, hashes = good[~conflicting], hashes[~conflicting]
-    unique, duplicates = deduplicate(hashes.tolist(), images.is_test[good])
-    rejected |= {images.ids[good[i]]: f"duplicate of {images.ids[good[j]]}" for i, j in duplicates.items()}
-    samples = good[unique]
-    labels = np.array(images.labels)[samples]
-    if missing := sorted(classes - set(labels)):
-        raise UserError(
-            f"dataset {name}: no image of class {missing[0]!r} can be read, or each is a duplicate of another's"
-        )
-    parts = stratified_split(
-        labels,
-        images.is_test[samples],
-        validation=dataset.validation,
-        test=dataset.test,
-        max_holdout_fraction=dataset.max_holdout_fraction,
-        limit=limit,
-        seed=seed,
-        name=name,
-    )
-    rows = pd.DataFrame({"id": np.array(images.ids)[samples], "label": labels, "split": parts})
-    rows = rows[rows["split"] != ""].sort_values("id", ignore_index=True)
-    return rows, pd.DataFrame(sorted(rejected.items()), columns=["id", "reason"])
-
-
-def prepare(raw: Path, dataset: Images, rows: pd.DataFrame, folder: Path) -> ImagesMeta:
-    """See `DataKind.prepare`: inputs uint8, N x C x H x W; targets int64, N."""
-    images = open_raw(raw)
-    classes = selected_classes(dataset, images.classes)
-    number = {label: i for i, label in enumerate(classes)}
-    position = {name: i for i, name in enumerate(images.ids)}
-    check_ids(rows["id"], position, dataset.raw)
-    shape = (images.channels, dataset.image_size, dataset.image_size)
-    for part, members in rows.groupby("split"):
-        indices = [position[name] for name in members["id"]]
-        with create_array(folder / f"{part}_inputs.npy", np.uint8, (len(members), *shape)) as inputs:
-
-            def fill(row: int, inputs: Bytes = inputs, indices: list[int] = indices) -> None:
-                try:
-                    inputs[row] = images.pixels(indices[row], dataset.image_size)
-                except InvalidInput as error:
-                    name = images.ids[indices[row]]
-                    raise UserError(f"{name}: {error}; it was readable for the split: run `dvc repro split`") from None
-
-            if isinstance(images, ImageArrays) and images.images.shape[1:] == shape:
-                inputs[:] = images.images[indices]
-            else:
-                parallel_map(fill, range(len(members)), f"{part}: decoding")
-        save_array(folder / f"{part}_targets.npy", members["label"].map(number).to_numpy(np.int64))
-    train = np.load(folder / "train_inputs.npy", mmap_mode="r")
-    mean, std = mean_and_std(train[start : start + 4096] for start in range(0, len(train), 4096))
-    if min(std) == 1:  # all channels are constant
-        raise UserError("every training image has the same colour in every pixel: there is nothing to learn from")
-    return ImagesMeta(shape=list(shape), classes=classes, mean=mean, std=std)
-
-
-def parallel_map(work: Callable[[int], Result], items: Sequence[int], title: str) -> list[Result]:
-    """`work` of each item, in order, on all cores. Threads are enough: Pillow releases the GIL while it decodes."""
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")  # Pillow warns of odd EXIF blocks; what cannot be read is reported anyway
-        return list(tqdm(pool.map(work, items), total=len(items), desc=title, delay=1, disable=None, leave=False))
 
 
 class ImageInput(DataKind[DatasetT, MetaT]):
@@ -198,8 +72,53 @@ class ImageInput(DataKind[DatasetT, MetaT]):
 class ImagesKind(ImageInput[Images, ImagesMeta]):
     name = "images"
     meta_class = ImagesMeta
-    split_rows = staticmethod(split_rows)
-    prepare = staticmethod(prepare)
+
+    def split_rows(
+        self, raw: Path, dataset: Images, *, name: str, seed: int, limit: int | None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Rejects images that cannot be decoded, duplicates, and images of two classes."""
+        images = open_raw(raw)
+        classes = set(selected_classes(dataset, images.classes))
+        members = [i for i, label in enumerate(images.labels) if label in classes]
+        examined = images.examine(members, f"{name}: reading")
+        corrupt = {images.ids[i]: reason for i, (_, reason) in zip(members, examined, strict=True) if reason}
+        if len(corrupt) > dataset.max_corrupt_fraction * len(members):
+            listed = "; ".join([f"{file}: {reason}" for file, reason in corrupt.items()][:3])
+            raise UserError(
+                f"dataset {name}: {len(corrupt)} of {len(members)} images cannot be read, more than "
+                f"max_corrupt_fraction: {dataset.max_corrupt_fraction:g} ({listed}{'; ...' * (len(corrupt) > 3)})"
+            )
+        readable = np.array([i for i in members if images.ids[i] not in corrupt], np.int64)
+        hashes = [digest for digest, reason in examined if not reason]
+        ids, labels = np.array(images.ids)[readable], np.array(images.labels)[readable]
+        is_test = images.is_test[readable]
+        unique, rejected = reject_duplicates(ids.tolist(), labels.tolist(), hashes, is_test)
+        ids, labels, is_test = ids[unique], labels[unique], is_test[unique]
+        if missing := sorted(classes - set(labels)):
+            raise UserError(
+                f"dataset {name}: no image of class {missing[0]!r} can be read, or each is a duplicate of another's"
+            )
+        sizes = dataset.model_dump(include={"validation", "test", "max_holdout_fraction"})
+        parts = stratified_split(labels, is_test, **sizes, limit=limit, seed=seed, name=name)
+        return split_tables(ids, labels, parts, images.skipped | corrupt | rejected)
+
+    def prepare(self, raw: Path, dataset: Images, rows: pd.DataFrame, folder: Path) -> ImagesMeta:
+        """Inputs uint8, N x C x H x W; targets int64, N."""
+        images = open_raw(raw)
+        classes = selected_classes(dataset, images.classes)
+        position = {name: i for i, name in enumerate(images.ids)}
+        check_ids(rows["id"], position, dataset.raw)
+        shape = (images.channels, dataset.image_size, dataset.image_size)
+        for part, members in rows.groupby("split"):
+            with create_array(folder / f"{part}_inputs.npy", np.uint8, (len(members), *shape)) as inputs:
+                images.read([position[name] for name in members["id"]], inputs, f"{part}: decoding")
+            targets = [classes.index(label) for label in members["label"]]
+            save_array(folder / f"{part}_targets.npy", np.array(targets, np.int64))
+        train = np.load(folder / "train_inputs.npy", mmap_mode="r")
+        mean, std = mean_and_std(train[start : start + 4096] for start in range(0, len(train), 4096))
+        if min(std) == 1:  # all channels are constant
+            raise UserError("every training image has the same colour in every pixel: there is nothing to learn from")
+        return ImagesMeta(shape=list(shape), classes=classes, mean=mean, std=std)
 
     def transform(self, meta: ImagesMeta) -> Transform:
         return meta.model_dump(include={"shape", "mean", "std"})

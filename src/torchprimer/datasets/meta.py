@@ -1,7 +1,7 @@
 """meta.json of a prepared dataset as an object: its arrays, and everything that was fitted to the training rows.
 
-The classes of the built-in kinds are here, apart from the code that prepares data, so that training does not depend on
-that code. A new kind of data may define its class in its own file.
+The built-in kinds have their classes here, so that training does not depend on the code that prepares data; a new kind
+may define its class in its own file.
 """
 
 import json
@@ -13,34 +13,32 @@ from torchprimer.datasets import get_kind
 from torchprimer.params.base import DatasetTask
 
 
-class Meta(BaseModel):
-    """The fields of meta.json that all kinds of data share.
-
-    Attributes:
-        dtype: of the prepared inputs.
-        task: what the targets are for.
-        shape: of one input, as prepared.
-        classes: names of the class numbers (sequences: the alphabet); empty for regression.
-        held_out: whether validation and test are other samples than the training split.
-        raw: the folder of data/raw; source: where its bytes came from.
-        samples: number of samples of each split; sha256: of each array.
-        validation_samples: SHA-256 of the ids and labels of the validation split: scores compare where it is the same.
-    """
+class FrozenModel(BaseModel):
+    """A part of meta.json."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+
+class Meta(FrozenModel):
+    """The fields of meta.json that all kinds of data share."""
+
     kind: str
     task: DatasetTask
-    shape: list[int]
-    classes: list[str] = []
-    held_out: bool = True
-    raw: str = ""
-    source: str = ""
-    samples: dict[str, int] = {}
-    sha256: dict[str, str] = {}
-    validation_samples: str = ""
+    shape: list[int]  # of one input, as prepared
+    classes: list[str] = []  # names of the class numbers (sequences: the alphabet); empty for regression
+    held_out: bool = True  # whether validation and test are other samples than the training split
+    raw: str = ""  # the folder of data/raw
+    source: str = ""  # where its bytes came from
+    samples: dict[str, int] = {}  # of each split
+    sha256: dict[str, str] = {}  # of each array
+    validation_samples: str = ""  # SHA-256 of ids and labels of the validation split: scores compare where it is equal
 
-    dtype: ClassVar[str]
+    dtype: ClassVar[str]  # of the prepared inputs
+
+    @property
+    def target_shape(self) -> list[int]:
+        """Of the target of one sample."""
+        return []
 
     def describe(self) -> str:
         """Kind and size in words: `images of 1 x 28 x 28`."""
@@ -48,8 +46,7 @@ class Meta(BaseModel):
 
     def mlflow_schema(self) -> str:
         """The prepared arrays as MLflow describes data, in JSON."""
-        target_shape = [-1, *self.shape] if self.task == "sequence_labelling" else [-1]
-        arrays = {"features": (self.dtype, [-1, *self.shape]), "targets": ("int64", target_shape)}
+        arrays = {"features": (self.dtype, [-1, *self.shape]), "targets": ("int64", [-1, *self.target_shape])}
         return json.dumps({
             "mlflow_tensorspec": {
                 name: json.dumps([{"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}}])
@@ -68,49 +65,37 @@ class ImagesMeta(Meta):
     std: list[float]
 
 
-class NumericColumn(BaseModel):
+class NumericColumn(FrozenModel):
     """A numeric column, fitted on training rows: what replaces a missing value, and the standardisation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     median: float = 0.0
     mean: float = 0.0
     std: float = 1.0
 
 
-class PrincipalComponents(BaseModel):
+class PrincipalComponents(FrozenModel):
     """Mean (F,) and directions (K, F) of a principal component analysis."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     mean: list[float]
     components: list[list[float]]
 
 
 class TabularMeta(Meta):
-    """Rows of numbers and one-hot categories, float32.
-
-    Attributes:
-        numeric, categorical: the columns of the raw table with what was fitted to them, and the categories of each.
-        features: names of the inputs, in their order.
-        target: the column to predict; target_mean, target_std: its standardisation (regression).
-        explained_variance: share of each principal component, where `pca` is set.
-        time_column, time: of a split by time: the column, and its value for each test row.
-    """
+    """Rows of numbers and one-hot categories, float32."""
 
     dtype = "float32"
     kind: Literal["tabular"] = "tabular"
-    numeric: dict[str, NumericColumn] = {}
+    numeric: dict[str, NumericColumn] = {}  # by the names of the raw table's columns
     zero_as_missing: list[str] = []
-    categorical: dict[str, list[str]] = {}
+    categorical: dict[str, list[str]] = {}  # the categories of each column
     pca: PrincipalComponents | None = None
-    explained_variance: list[float] = []
-    features: list[str] = []
-    target: str
-    target_mean: float = 0.0
+    explained_variance: list[float] = []  # share of each principal component
+    features: list[str] = []  # names of the inputs, in their order
+    target: str  # the column to predict
+    target_mean: float = 0.0  # of the training rows, if it is standardised
     target_std: float = 1.0
-    time_column: str | None = None
-    time: list[int | float | str] = []
+    time_column: str | None = None  # of a split by time
+    time: list[int | float | str] = []  # its value for each test row
 
     def describe(self) -> str:
         return f"a table, {self.shape[0]} features"
@@ -118,26 +103,21 @@ class TabularMeta(Meta):
     def mlflow_schema(self) -> str:
         """The columns of the raw table."""
         types = dict.fromkeys(self.numeric, "double") | dict.fromkeys(self.categorical, "string")
-        types[self.target] = "double" if self.task == "regression" else "string"
+        types[self.target] = "string" if self.classes else "double"
         columns = [{"name": name, "type": type_, "required": True} for name, type_ in types.items()]
         return json.dumps({"mlflow_colspec": columns})
 
 
 class TextMeta(Meta):
-    """Token ids of each text, int32.
-
-    Attributes:
-        text_column: of a CSV; None: a file per class.
-        words: the vocabulary; documents: the number of training texts that contain each word.
-    """
+    """Token ids of each text, int32."""
 
     dtype = "int32"
     kind: Literal["text"] = "text"
     task: DatasetTask = "classification"
-    text_column: str | None = None
+    text_column: str | None = None  # of a CSV; None: a file per class
     tokenizer: str = "words"
-    words: list[str] = []
-    documents: list[int] = []
+    words: list[str] = []  # the vocabulary
+    documents: list[int] = []  # number of training texts that contain each word
 
     def describe(self) -> str:
         return f"texts, {len(self.words):,} words"
@@ -150,6 +130,10 @@ class SequencesMeta(Meta):
     kind: Literal["sequences"] = "sequences"
     task: DatasetTask = "sequence_labelling"
     held_out: bool = False
+
+    @property
+    def target_shape(self) -> list[int]:
+        return self.shape
 
     def describe(self) -> str:
         return f"strings of {self.shape[0]} characters"
@@ -170,11 +154,7 @@ class FeaturesMeta(Meta):
 
 
 def parse_meta(content: dict[str, Any]) -> Meta:
-    """The object of a meta.json, or of `data` in experiment.json.
-
-    Raises:
-        ValidationError: pydantic's, if it does not fit the class of its kind.
-    """
+    """The object of a meta.json, or of `data` in experiment.json. Raises ValidationError if it does not fit."""
     classes = {cls.model_fields["kind"].default: cls for cls in Meta.__subclasses__()}
     kind = content.get("kind")
     if kind not in classes:

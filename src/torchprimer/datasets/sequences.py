@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from torchprimer.datasets.base import DataKind, Transform
-from torchprimer.datasets.csv_io import csv_rows, decode_lines, find_csv, read_source_description
+from torchprimer.datasets.csv_io import compare_with_published, describe_file, read_csv, row_ids
 from torchprimer.datasets.meta import SequencesMeta
-from torchprimer.datasets.splits import check_ids
+from torchprimer.datasets.splits import check_ids, split_tables
 from torchprimer.datasets.storage import save_array
-from torchprimer.errors import UserError, did_you_mean
+from torchprimer.errors import UserError
 from torchprimer.params import Sequences
 from torchprimer.predictor.sequences import decode_strings, encode_strings
 
@@ -25,30 +25,19 @@ def read_sequences(folder: Path, dataset: Sequences) -> pd.DataFrame:
     Raises:
         UserError: no CSV, no such column, no rows, or an input and a target of different lengths.
     """
-    file = find_csv(folder)
-    name = f"raw data {folder.name}: {file.name}"
-    lines = decode_lines(file.read_bytes(), name)
-    table: list[tuple[str, str, str]] = []
-    for line, row in csv_rows(lines, name, strip=False):
-        for column in (dataset.input, dataset.target):
-            if column not in row:
-                raise UserError(
-                    f"{name} has no column {column!r}; it has: {', '.join(row)}.{did_you_mean(column, row)}"
-                )
+    file, rows = read_csv(folder, [dataset.input, dataset.target], strip=False)
+    length = len(rows[0][1][dataset.input])
+    for line, row in rows:
         source, target = row[dataset.input], row[dataset.target]
-        table.append((f"{file.stem}/{len(table) + 1:05d}", source, target))
-        if not source or not len(source) == len(target) == len(table[0][1]):
+        if not source or not len(source) == len(target) == length:
             raise UserError(
-                f"{name}, line {line}: {source!r} -> {target!r}: every input and target needs the same number of "
-                f"characters, at least 1; the first input has {len(table[0][1])}"
+                f"{describe_file(file)}, line {line}: {source!r} -> {target!r}: every input and target needs the same "
+                f"number of characters, at least 1; the first input has {length}"
             )
-    expected = read_source_description(folder).get("expected", {})
-    if expected.get("samples") not in (None, len(table)):
-        raise UserError(
-            f"raw data {folder.name}: {len(table)} rows, published: {expected['samples']} "
-            f"(downloads.{folder.name}.expected)"
-        )
-    return pd.DataFrame(table, columns=["id", "input", "target"])
+    compare_with_published(folder, "samples", len(rows), "rows")
+    columns = {"input": dataset.input, "target": dataset.target}
+    table = {name: [row[column] for _, row in rows] for name, column in columns.items()}
+    return pd.DataFrame({"id": row_ids(file, len(rows))} | table)
 
 
 class SequencesKind(DataKind[Sequences, SequencesMeta]):
@@ -58,21 +47,14 @@ class SequencesKind(DataKind[Sequences, SequencesMeta]):
     input_name = "characters"
 
     def split_rows(
-        self,
-        raw: Path,
-        dataset: Sequences,
-        *,
-        name: str,
-        seed: int,
-        limit: int | None,
+        self, raw: Path, dataset: Sequences, *, name: str, seed: int, limit: int | None
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """All rows, or the first `limit`, in the split `all`."""
         table = read_sequences(raw, dataset)[:limit]
-        rows = pd.DataFrame({"id": table["id"], "label": table["target"], "split": "all"})
-        return rows, pd.DataFrame(columns=["id", "reason"])
+        return split_tables(table["id"], table["target"], "all", {})
 
     def prepare(self, raw: Path, dataset: Sequences, rows: pd.DataFrame, folder: Path) -> SequencesMeta:
-        """Inputs and targets int64, N x T, the same for all three splits."""
+        """Inputs and targets int64, N x T, the same in all three splits."""
         table = read_sequences(raw, dataset).set_index("id")
         check_ids(rows["id"], table.index, dataset.raw)
         table = table.loc[rows["id"]]

@@ -1,11 +1,12 @@
 """Deterministic assignment of samples to train, validation and test."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from torchprimer.errors import UserError
 
@@ -18,52 +19,47 @@ def check_ids(ids: Iterable[str], available: Collection[str], raw: str) -> None:
         raise UserError(f"raw data {raw} no longer has {missing[0]!r}, which the split names: run `dvc repro split`")
 
 
-def deduplicate(hashes: Sequence[str], is_test: npt.NDArray[np.bool_]) -> tuple[Indices, dict[int, int]]:
-    """Keeps one sample of each content: the official test one if there is one, else the first.
+def reject_duplicates(
+    ids: Sequence[str], labels: Sequence[str], contents: Sequence[str], is_test: npt.NDArray[np.bool_]
+) -> tuple[Indices, dict[str, str]]:
+    """Keeps one sample of each content: one of the official test split, `is_test`, if it has one, else the first.
+
+    If samples of two classes have the same content, all of them are rejected: either label may be wrong.
 
     Args:
-        hashes: one per sample; equal hashes, equal content.
-        is_test: shape (N,); samples of the official test split, which stays whole.
+        contents: texts or hashes; samples with equal ones are duplicates.
 
     Returns:
-        The indices of the samples to use, ascending, and for each duplicate the index of the sample that is used.
+        The indices of the samples to use, ascending, and for the id of each other sample why it is rejected.
     """
-    order = sorted(range(len(hashes)), key=lambda i: (not is_test[i], i))
+    first_of_class: dict[str, dict[str, str]] = defaultdict(dict)  # content -> class -> id
+    for name, label, content in zip(ids, labels, contents, strict=True):
+        first_of_class[content].setdefault(label, name)
     unique: dict[str, int] = {}
-    duplicates: dict[int, int] = {}
-    for i in order:
-        if (first := unique.setdefault(hashes[i], i)) != i:
-            duplicates[i] = first
-    return np.array(sorted(unique.values()), np.int64), duplicates
+    rejected: dict[str, str] = {}
+    for i in sorted(range(len(ids)), key=lambda i: (not is_test[i], i)):
+        if twins := [name for label, name in first_of_class[contents[i]].items() if label != labels[i]]:
+            rejected[ids[i]] = f"of another class in {', '.join(twins)}"
+        elif (first := unique.setdefault(contents[i], i)) != i:
+            rejected[ids[i]] = f"duplicate of {ids[first]}"
+    return np.array(sorted(unique.values()), np.int64), rejected
 
 
-def conflicting_labels(ids: Sequence[str], labels: Sequence[str], contents: Sequence[str]) -> dict[str, str]:
-    """Samples whose content another class has as well, and why they are removed: either label may be wrong.
-
-    Args:
-        ids, labels, contents: one per sample; samples of equal content are duplicates.
-
-    Returns:
-        For each id the reason, which names the first sample of each other class.
-    """
-    first: dict[str, dict[str, str]] = defaultdict(dict)  # content -> class -> id
-    samples = list(zip(ids, labels, contents, strict=True))
-    for name, label, content in samples:
-        first[content].setdefault(label, name)
-    conflicts = {
-        name: [twin for twin_label, twin in first[content].items() if twin_label != label]
-        for name, label, content in samples
-    }
-    return {name: f"of another class in {', '.join(twins)}" for name, twins in conflicts.items() if twins}
+def split_tables(
+    ids: npt.ArrayLike, labels: npt.ArrayLike, parts: npt.ArrayLike, rejected: Mapping[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What `DataKind.split_rows` returns, without the samples whose part is ``."""
+    rows = pd.DataFrame({"id": ids, "label": labels, "split": parts}, dtype=object)
+    rows = rows[rows["split"] != ""].sort_values("id", ignore_index=True)
+    return rows, pd.DataFrame(sorted(rejected.items()), columns=["id", "reason"])
 
 
 def stratified(
     labels: npt.NDArray[np.str_], count: int, random: np.random.Generator, *, min_remaining: int = 0
 ) -> Indices:
-    """Positions of `count` random samples, of each class in proportion to its size and at least one.
+    """Positions of `count` random samples of `labels` (N,), of each class in proportion to its size and at least one.
 
     Args:
-        labels: shape (N,).
         count: at least the number of classes; at most N - `min_remaining` x the number of classes.
         min_remaining: of each class so many are not drawn; each class has more than that.
     """
@@ -84,24 +80,33 @@ def resolve_size(size: int | float, samples: int) -> int:
     return size if isinstance(size, int) else int(size * samples + 0.5)
 
 
+def require_two_classes(labels: npt.NDArray[np.str_], name: str) -> npt.NDArray[np.str_]:
+    """The classes of dataset `name`, sorted. Raises UserError if there are fewer than two."""
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        existing = f"only '{classes[0]}'" if len(classes) else "none"
+        raise UserError(f"dataset {name}: a classifier needs samples of two classes or more, and there is {existing}")
+    return classes
+
+
 def stratified_split(
     labels: npt.NDArray[np.str_],
-    is_test: npt.NDArray[np.bool_],
+    is_test: npt.NDArray[np.bool_] | None = None,
     *,
     validation: int | float,
     test: int | float,
-    max_holdout_fraction: float | None,
+    max_holdout_fraction: float | None = None,
     limit: int | None,
     seed: int,
     name: str,
 ) -> npt.NDArray[np.str_]:
-    """Assigns each sample to `train`, `validation`, `test`, or `` (removed by `limit`), in the proportions of the classes.
+    """Assigns each sample to `train`, `validation`, `test`, or `` (removed by `limit`), stratified by class.
 
     Args:
-        labels: shape (N,), the class of each sample, in an order that does not change.
+        labels: shape (N,), in an order that does not change.
         is_test: shape (N,); an official test split is used whole, and `test` is ignored then.
         validation, test: a number of samples, or (a float) a fraction of all.
-        max_holdout_fraction: validation and test each take at most this fraction of all samples; None: no maximum.
+        max_holdout_fraction: validation and test each take at most this fraction of all samples.
         limit: at most this many samples in each split.
         name: of the dataset, for messages.
 
@@ -109,61 +114,48 @@ def stratified_split(
         UserError: one class only, or fewer samples than the split asks for.
     """
     random = np.random.default_rng(seed)
-    classes = np.unique(labels)
-    if len(classes) < 2:
-        existing = f"only '{classes[0]}'" if len(classes) else "none"
-        raise UserError(f"dataset {name}: a classifier needs samples of two classes or more, and there is {existing}")
+    classes = require_two_classes(labels, name)
     if limit is not None and limit < len(classes):
         raise UserError(f"limit: {limit} is too few for dataset {name}: at least one of each of {len(classes)} classes")
     most = int(max_holdout_fraction * len(labels)) if max_holdout_fraction else len(labels)
     counts = {"validation": min(resolve_size(validation, len(labels)), most)}
-    if not is_test.any():
+    if is_test is None or not is_test.any():
+        is_test = np.zeros(len(labels), np.bool_)
         counts["test"] = min(resolve_size(test, len(labels)), most)
+    for part, count in counts.items():
+        if count < len(classes):
+            raise UserError(
+                f"dataset {name}: {part} gets {count} of {len(labels)} samples, too few for {len(classes)} classes: "
+                f"add samples, or raise datasets.{name}.{part}"
+                + (" or its max_holdout_fraction" if max_holdout_fraction else "")
+            )
     rest = np.flatnonzero(~is_test)
     sizes = np.array([np.count_nonzero(labels[rest] == c) for c in classes])  # without the official test split
     rarest = np.argmin(sizes)
-    for part, count in counts.items():
-        if count < len(classes):
-            samples = "1 sample" if count == 1 else f"{count} samples"
-            raise UserError(
-                f"dataset {name}: {samples} for {part} {'is' if count == 1 else 'are'} too few for {len(classes)} classes ({len(labels)} "
-                f"samples in all): add samples, or raise datasets.{name}.{part}"
-                + (" or its max_holdout_fraction" if max_holdout_fraction else "")
-            )
     if len(rest) - sum(counts.values()) < len(classes) or sizes[rarest] < len(counts) + 1:
-        sizes_text = " and ".join(f"{count} for {part}" for part, count in counts.items())
-        raise UserError(
-            f"dataset {name}: {len(rest)} samples ({sizes[rarest]} of '{classes[rarest]}') are fewer than the split "
-            f"asks for: {sizes_text}, and some of each class left to train on; add samples, or lower "
-            f"datasets.{name}.validation"
-        )
+        samples = f"{len(rest)} samples ({sizes[rarest]} of '{classes[rarest]}')"
+        raise _too_few(name, samples, counts, "some of each class")
     parts = np.full(len(labels), "train", dtype="<U10")
     parts[is_test] = "test"
     for remaining, (part, count) in zip(range(len(counts), 0, -1), counts.items(), strict=True):
         drawn = rest[stratified(labels[rest], count, random, min_remaining=remaining)]
         parts[drawn] = part
         rest = np.setdiff1d(rest, drawn)
-    if limit is not None:
-        for part in ("train", "validation", "test"):
-            members = np.flatnonzero(parts == part)
-            if len(members) > limit:
-                selected = members[stratified(labels[members], limit, random)]
-                parts[np.setdiff1d(members, selected)] = ""
+    for part in ("train", "validation", "test"):
+        members = np.flatnonzero(parts == part)
+        if limit is not None and len(members) > limit:
+            selected = members[stratified(labels[members], limit, random)]
+            parts[np.setdiff1d(members, selected)] = ""
     return parts
 
 
 def random_split(
     samples: int, *, validation: int | float, test: int | float, limit: int | None, seed: int, name: str
 ) -> npt.NDArray[np.str_]:
-    """Assigns each of N samples at random to `train`, `validation`, `test`, or `` (removed by `limit`).
-
-    Raises:
-        UserError: fewer samples than the split asks for.
-    """
+    """As `stratified_split`, for samples without classes."""
     order = np.random.default_rng(seed).permutation(samples)
-    counts = _counts(samples, validation, test, "samples", name)
     parts = np.full(samples, "", dtype="<U10")
-    for part, members in partition(order, counts).items():
+    for part, members in _partition(order, validation, test, "samples", name).items():
         parts[members[:limit]] = part
     return parts
 
@@ -171,42 +163,36 @@ def random_split(
 def split_by_time(
     times: npt.NDArray[np.float64], *, validation: int | float, test: int | float, limit: int | None, name: str
 ) -> npt.NDArray[np.str_]:
-    """The last `test` distinct times are test, the `validation` times before them validation, all earlier ones train.
+    """Of the distinct `times` (N,), the last `test` ones are test, the `validation` ones before them validation.
 
-    Args:
-        times: shape (N,); samples of one time stay together.
-        limit: at most this many samples in each split, the earliest; the rest get ``.
-
-    Raises:
-        UserError: fewer different times than the split asks for.
+    Samples of one time stay together; `limit` keeps the earliest of each split.
     """
-    distinct = np.unique(times)
-    counts = _counts(len(distinct), validation, test, "different times", name)
     order = np.argsort(times, kind="stable")
     parts = np.full(len(times), "", dtype="<U10")
-    for part, times_of_part in partition(distinct[::-1], counts).items():
-        members = order[np.isin(times[order], times_of_part)]
-        parts[members[:limit]] = part
+    for part, members in _partition(np.unique(times)[::-1], validation, test, "different times", name).items():
+        parts[order[np.isin(times[order], members)][:limit]] = part
     return parts
 
 
-def _counts(samples: int, validation: int | float, test: int | float, what: str, name: str) -> dict[str, int]:
-    counts = {"test": resolve_size(test, samples), "validation": resolve_size(validation, samples)}
+def _partition(
+    order: npt.NDArray[Any], validation: int | float, test: int | float, what: str, name: str
+) -> dict[str, npt.NDArray[Any]]:
+    """The first `test` of `order`, the next `validation`, and the rest to train on."""
+    counts = {"test": resolve_size(test, len(order)), "validation": resolve_size(validation, len(order))}
     for part, count in counts.items():
         if count < 1:
             raise UserError(
-                f"dataset {name}: no {part} is left of {samples} {what}: add samples, or raise datasets.{name}.{part}"
+                f"dataset {name}: no {part} is left of {len(order)} {what}: add samples, or raise "
+                f"datasets.{name}.{part}"
             )
-    if samples - sum(counts.values()) < 1:
-        sizes = " and ".join(f"{count} for {part}" for part, count in reversed(counts.items()))
-        raise UserError(
-            f"dataset {name}: {samples} {what} are fewer than the split asks for: {sizes}, and some left to train on; "
-            f"add samples, or lower datasets.{name}.validation"
-        )
-    return counts
+    if len(order) - sum(counts.values()) < 1:
+        raise _too_few(name, f"{len(order)} {what}", dict(reversed(counts.items())), "some")
+    return dict(zip((*counts, "train"), np.split(order, np.cumsum(list(counts.values()))), strict=True))
 
 
-def partition(order: npt.NDArray[Any], counts: dict[str, int]) -> dict[str, npt.NDArray[Any]]:
-    """The first `test` of `order`, the next `validation`, and the rest to train on."""
-    test, validation, train = np.split(order, np.cumsum(list(counts.values())))
-    return {"test": test, "validation": validation, "train": train}
+def _too_few(name: str, samples: str, counts: dict[str, int], remaining: str) -> UserError:
+    sizes = " and ".join(f"{count} for {part}" for part, count in counts.items())
+    return UserError(
+        f"dataset {name}: {samples} are fewer than the split asks for: {sizes}, and {remaining} left to train on; "
+        f"add samples, or lower datasets.{name}.validation"
+    )

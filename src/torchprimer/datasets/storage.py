@@ -1,4 +1,4 @@
-"""data/prepared/D: the arrays that training and evaluation read, the same for every kind of data, and meta.json.
+"""data/prepared/D: the arrays of a dataset, of the same form for every kind of data, and meta.json.
 
 meta.json describes the arrays and has their checksums; fingerprints hash its bytes instead of the arrays.
 """
@@ -26,12 +26,7 @@ SAMPLES_FILE = "samples.csv"  # beside it: id, label and split of each sample, i
 
 
 def load_meta(folder: Path) -> Meta:
-    """Reads meta.json.
-
-    Raises:
-        UserError: it is damaged.
-        FileNotFoundError: there is none.
-    """
+    """Reads meta.json. Raises UserError if it is damaged, FileNotFoundError if there is none."""
     try:
         return parse_meta(json.loads((folder / "meta.json").read_text("utf-8")))
     except (ValueError, AttributeError, ImportError):  # not UTF-8, JSON, an object, a known kind, or its fields
@@ -44,22 +39,14 @@ def _damaged(folder: Path, file: str, reason: object) -> UserError:
 
 
 def save_array(file: Path, array: npt.NDArray[Any]) -> None:
-    """Writes a .npy file.
-
-    Raises:
-        OSError: the disk is full, with `errno`, which numpy's error lacks.
-    """
+    """Writes a .npy file. On a full disk the OSError has an `errno`, which numpy's lacks."""
     with create_array(file, array.dtype, array.shape) as memory:
         memory[...] = array
 
 
 @contextlib.contextmanager
 def create_array(file: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Iterator[npt.NDArray[Any]]:
-    """A new .npy file, mapped into memory.
-
-    Raises:
-        OSError: the disk is full.
-    """
+    """A new .npy file, mapped into memory."""
     array = np.lib.format.open_memmap(file, mode="w+", dtype=np.dtype(dtype), shape=shape)
     if hasattr(os, "posix_fallocate"):  # else writing to a mapped file on a full disk ends the process
         with file.open("r+b") as stream:
@@ -100,12 +87,7 @@ class SplitArrays:
 
 
 def load_split(folder: Path, part: str) -> SplitArrays:
-    """Opens `train`, `validation` or `test` of a prepared dataset.
-
-    Raises:
-        UserError: an array is damaged, or not the one that meta.json describes.
-        FileNotFoundError: there is none.
-    """
+    """Opens `train`, `validation` or `test` of a prepared dataset. Raises as `load_meta`, of the arrays as well."""
     import torch
 
     meta = load_meta(folder)

@@ -9,10 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from torchprimer.datasets.meta import NumericColumn, PrincipalComponents, TabularMeta
+from torchprimer.datasets.splits import random_split, require_two_classes, stratified_split
 from torchprimer.errors import UserError
 from torchprimer.params import Tabular
 from torchprimer.predictor.errors import InvalidInput
-from torchprimer.predictor.tabular import cell_to_str, column_numbers, encode_columns, table_features
+from torchprimer.predictor.tabular import MISSING, cell_to_str, column_numbers, encode_columns, table_features
 
 Floats = npt.NDArray[np.float64]
 
@@ -21,7 +22,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> TabularMeta:
     """Fits on training rows what `transform` and `transform_target` need; see `TabularMeta`."""
     from sklearn.decomposition import PCA
     from sklearn.impute import SimpleImputer
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import OneHotEncoder
 
     numeric: dict[str, NumericColumn] = {}
     for name in dataset.numeric:
@@ -30,19 +31,16 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> TabularMeta:
             raise UserError(f"column {name} is empty in every training row: leave it out of the dataset's numeric")
         imputer = SimpleImputer(strategy="median").fit(values)
         with np.errstate(over="ignore", invalid="ignore"):  # checked below
-            scaler = StandardScaler().fit(imputer.transform(values))
-        mean, std = (float(scaler.mean_[0]), float(scaler.scale_[0])) if dataset.standardize else (0.0, 1.0)
+            mean, std = _fit_scale(imputer.transform(values), dataset.standardize)
         if not np.isfinite([mean, std]).all():
             raise UserError(f"column {name} has values that are too large to compute with: correct or leave it out")
         numeric[name] = NumericColumn(median=float(imputer.statistics_[0]), mean=mean, std=std)
     categorical: dict[str, list[str]] = {}
     if dataset.categorical:
         texts = table[dataset.categorical].map(cell_to_str).to_numpy(dtype=object)
-        encoder = OneHotEncoder(handle_unknown="ignore").fit(texts)
-        categorical = {
-            name: [str(value) for value in values]
-            for name, values in zip(dataset.categorical, encoder.categories_, strict=True)
-        }
+        categories = OneHotEncoder(handle_unknown="ignore").fit(texts).categories_
+        lists = [[str(value) for value in values] for values in categories]
+        categorical = dict(zip(dataset.categorical, lists, strict=True))
     features = [*numeric, *(f"{name}={value}" for name, values in categorical.items() for value in values)]
     meta = TabularMeta(
         task=dataset.task,
@@ -67,12 +65,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> TabularMeta:
             "shape": [dataset.pca],
         }
         meta = meta.model_copy(update=fitted)
-    if dataset.task == "classification":
-        classes = natural_sort(table[dataset.target].map(cell_to_str).unique().tolist())
-        return meta.model_copy(update={"classes": classes})
-    scaler = StandardScaler().fit(target_column(table, dataset.target)[:, None])
-    mean, std = (float(scaler.mean_[0]), float(scaler.scale_[0])) if dataset.standardize else (0.0, 1.0)
-    return meta.model_copy(update={"target_mean": mean, "target_std": std})
+    return meta.model_copy(update=TARGETS[dataset.task].fit(table[dataset.target], dataset.standardize))
 
 
 def transform(meta: TabularMeta, table: pd.DataFrame) -> npt.NDArray[np.float32]:
@@ -81,44 +74,99 @@ def transform(meta: TabularMeta, table: pd.DataFrame) -> npt.NDArray[np.float32]
     Raises:
         UserError: a column is missing, or has a value that is not a number.
     """
-    with _row_errors(table):
+    with _row_errors(table.index):
         return table_features(meta.model_dump(), table)
 
 
-def transform_target(meta: TabularMeta, table: pd.DataFrame) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
+def transform_target(meta: TabularMeta, table: pd.DataFrame) -> npt.NDArray[Any]:
     """Targets: class indices of shape (N,), or numbers of shape (N, 1), standardised if the dataset is."""
-    if meta.task == "classification":
-        number = {label: i for i, label in enumerate(meta.classes)}
-        labels = table[meta.target].map(cell_to_str)
-        if len(unknown := labels[~labels.isin(number)]):
-            raise UserError(f"row {unknown.index[0]}: no training row is of class {unknown.iloc[0]!r}")
-        return np.array([number[label] for label in labels], np.int64)
-    values = target_column(table, meta.target)
-    standardised: npt.NDArray[np.float32] = ((values - meta.target_mean) / meta.target_std).astype(np.float32)
-    return standardised[:, None]
+    return TARGETS[meta.task].transform(meta, table[meta.target])
 
 
 def numeric_column(table: pd.DataFrame, name: str, *, zero_as_missing: bool = False) -> Floats:
     """A column as numbers of shape (N,), NaN where it is missing."""
-    with _row_errors(table):
+    with _row_errors(table.index):
         return column_numbers(table[name], name, zero_as_missing=zero_as_missing)
 
 
-def target_column(table: pd.DataFrame, name: str) -> Floats:
-    """The target of a regression, shape (N,)."""
-    with _row_errors(table, "set the dataset's task to classification, if these are classes"):
-        return column_numbers(table[name], name)
+class Classes:
+    """The target column of a classification; `missing`: its values, in lower case, in rows without a target."""
+
+    missing = frozenset({""})
+
+    def values(self, column: pd.Series) -> npt.NDArray[Any]:
+        """Shape (N,), equal where two rows have the same target."""
+        return column.to_numpy()
+
+    def random_split(self, labels: npt.NDArray[np.str_], **sizes: Any) -> npt.NDArray[np.str_]:
+        return stratified_split(labels, **sizes)
+
+    def check_split(self, labels: npt.NDArray[np.str_], parts: npt.NDArray[np.str_], name: str) -> None:
+        """Raises UserError unless each class of the other rows, and at least two, are among the training rows."""
+        require_two_classes(labels, name)
+        trained = set(labels[np.isin(parts, ["train", "all"])])
+        if len(trained) < 2 or not set(labels[parts != ""]) <= trained:
+            missing = sorted(set(labels) - trained)[0]
+            raise UserError(
+                f"dataset {name}: no row of class '{missing}' is left to train on: raise limit, or split otherwise"
+            )
+
+    def fit(self, column: pd.Series, _standardize: bool) -> dict[str, Any]:
+        """Fields of TabularMeta."""
+        return {"classes": natural_sort(column.map(cell_to_str).unique().tolist())}
+
+    def transform(self, meta: TabularMeta, column: pd.Series) -> npt.NDArray[np.int64]:
+        number = {label: i for i, label in enumerate(meta.classes)}
+        labels = column.map(cell_to_str)
+        if len(unknown := labels[~labels.isin(number)]):
+            raise UserError(f"row {unknown.index[0]}: no training row is of class {unknown.iloc[0]!r}")
+        return np.array([number[label] for label in labels], np.int64)
+
+
+class Numbers:
+    """The target column of a regression, with the methods of `Classes`."""
+
+    missing = frozenset(MISSING)
+
+    def values(self, column: pd.Series) -> Floats:
+        with _row_errors(column.index, "set the dataset's task to classification, if these are classes"):
+            return column_numbers(column, str(column.name))
+
+    def random_split(self, labels: npt.NDArray[np.str_], **sizes: Any) -> npt.NDArray[np.str_]:
+        return random_split(len(labels), **sizes)
+
+    def check_split(self, labels: npt.NDArray[np.str_], parts: npt.NDArray[np.str_], name: str) -> None:
+        """Any rows will do."""
+
+    def fit(self, column: pd.Series, standardize: bool) -> dict[str, Any]:
+        mean, std = _fit_scale(self.values(column)[:, None], standardize)
+        return {"target_mean": mean, "target_std": std}
+
+    def transform(self, meta: TabularMeta, column: pd.Series) -> npt.NDArray[np.float32]:
+        standardised = (self.values(column) - meta.target_mean) / meta.target_std
+        return standardised.astype(np.float32)[:, None]
+
+
+TARGETS: dict[str, Classes | Numbers] = {"classification": Classes(), "regression": Numbers()}
+
+
+def _fit_scale(values: Floats, standardize: bool) -> tuple[float, float]:
+    """Mean and standard deviation of a column, shape (N, 1); 0 and 1 without `standardize`."""
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(values)
+    return (float(scaler.mean_[0]), float(scaler.scale_[0])) if standardize else (0.0, 1.0)
 
 
 @contextlib.contextmanager
-def _row_errors(table: pd.DataFrame, advice: str = "name the column under categorical") -> Iterator[None]:
+def _row_errors(ids: pd.Index, advice: str = "name the column under categorical") -> Iterator[None]:
     """Adds the id of the row and a remedy to the error."""
     try:
         yield
     except InvalidInput as error:
         if error.index is None:
             raise
-        raise UserError(f"row {table.index[error.index]}: {error}; correct it, or {advice}") from None
+        raise UserError(f"row {ids[error.index]}: {error}; correct it, or {advice}") from None
 
 
 def natural_sort(labels: list[str]) -> list[str]:

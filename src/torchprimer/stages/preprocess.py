@@ -5,7 +5,7 @@ import pandas as pd
 from torchprimer import paths
 from torchprimer.atomic import atomic_write
 from torchprimer.datasets import get_kind
-from torchprimer.datasets.csv_io import read_source_description
+from torchprimer.datasets.csv_io import source_description
 from torchprimer.datasets.storage import SAMPLES_FILE, write_meta
 from torchprimer.params import Params
 
@@ -17,6 +17,6 @@ def run(params: Params, name: str) -> None:
         folder.mkdir()
         meta = get_kind(dataset.kind).prepare(paths.raw(dataset.raw), dataset, rows, folder)
         rows.to_csv(folder / SAMPLES_FILE, index=False)
-        source = read_source_description(paths.raw(dataset.raw)).get("source", "")
+        source = source_description(paths.raw(dataset.raw)).get("source", "")
         write_meta(folder, meta.model_copy(update={"raw": dataset.raw, "source": source}))
     print(f"{name}: {len(rows):,} samples, each of shape {tuple(meta.shape)}")

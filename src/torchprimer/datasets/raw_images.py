@@ -1,28 +1,85 @@
-"""Published images that come as arrays: MNIST's idx files, CIFAR-10's binary batches."""
+"""Labelled images in data/raw/X: what every source of them provides, and the published ones that come as arrays.
 
+These are MNIST's idx files and CIFAR-10's binary batches.
+"""
+
+import hashlib
 import math
-from collections.abc import Iterable
+import os
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
-from torchprimer.datasets.csv_io import read_source_description
+from torchprimer.datasets.csv_io import source_description
 from torchprimer.errors import UserError
+from torchprimer.predictor.errors import InvalidInput
 from torchprimer.predictor.images import image_pixels
 
 Bytes = npt.NDArray[np.uint8]
+Result = TypeVar("Result")
 IDX_MAGIC = 0x0800  # big-endian: two zero bytes, 08 for unsigned bytes, the number of dimensions
 
 
-class ImageArrays:
-    """Images and labels in memory.
+class RawImages(ABC):
+    """The images of one source, read one by one; safe to use from several threads.
 
     Attributes:
-        ids: file and number of each image; labels: its class; is_test: of the official test split.
-        skipped: files without a labelled image, and why: none here.
+        ids: name of each image, sorted; labels: its class; is_test: whether it is of the official test split.
+        skipped: files that are not images with a label, and why.
     """
+
+    ids: list[str]
+    labels: list[str]
+    is_test: npt.NDArray[np.bool_]
+    classes: list[str]
+    skipped: dict[str, str]
+    channels: int
+
+    @abstractmethod
+    def content(self, index: int) -> bytes:
+        """What duplicates have in common."""
+
+    @abstractmethod
+    def pixels(self, index: int, size: int) -> Bytes:
+        """Shape (C, size, size): scaled, and cropped from the centre to a square."""
+
+    def examine(self, indices: Sequence[int], _title: str) -> list[tuple[str, str]]:
+        """For each image the SHA-256 of its content, and why it cannot be decoded: empty if it can be."""
+        return [(hashlib.sha256(self.content(i)).hexdigest(), "") for i in indices]
+
+    def read(self, indices: Sequence[int], inputs: Bytes, title: str) -> None:
+        """Writes the images into `inputs`, (N, C, size, size), on all cores.
+
+        Raises:
+            UserError: an image cannot be decoded.
+        """
+
+        def write(row: int) -> None:
+            try:
+                inputs[row] = self.pixels(indices[row], inputs.shape[-1])
+            except InvalidInput as error:
+                name = self.ids[indices[row]]
+                raise UserError(f"{name}: {error}; it was readable for the split: run `dvc repro split`") from None
+
+        parallel_map(write, range(len(indices)), title)
+
+
+def parallel_map(work: Callable[[int], Result], items: Sequence[int], title: str) -> list[Result]:
+    """`work` of each item, in order, on all cores. Threads are enough: Pillow releases the GIL while it decodes."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        warnings.simplefilter("ignore")  # Pillow warns of odd EXIF blocks; what cannot be read is reported anyway
+        return list(tqdm(pool.map(work, items), total=len(items), desc=title, delay=1, disable=None, leave=False))
+
+
+class ImageArrays(RawImages):
+    """Images and labels in memory."""
 
     def __init__(self, arrays: dict[str, tuple[Bytes, Bytes]], classes: list[str]) -> None:
         """`arrays`: for each file, the official test split's named `t...`: images (N, C, H, W) and labels (N,)."""
@@ -34,20 +91,22 @@ class ImageArrays:
         self.labels = [classes[number] for number in numbers]
         self.ids = [f"{name}/{i:05d}" for name, (images, _) in arrays.items() for i in range(len(images))]
         self.is_test = np.array([not name.startswith(("train", "data")) for name in self.ids])
-        self.skipped: dict[str, str] = {}
-
-    @property
-    def channels(self) -> int:
-        return int(self.images.shape[1])
+        self.skipped = {}
+        self.channels = self.images.shape[1]
 
     def content(self, index: int) -> bytes:
         content: bytes = self.images[index].tobytes()
         return content
 
     def pixels(self, index: int, size: int) -> Bytes:
-        """Shape (C, size, size), uint8."""
         image: Bytes = self.images[index]
         return image_pixels(image.transpose(1, 2, 0), (self.channels, size, size))
+
+    def read(self, indices: Sequence[int], inputs: Bytes, title: str) -> None:
+        if inputs.shape[1:] == self.images.shape[1:]:  # nothing to scale
+            inputs[:] = self.images[indices]
+        else:
+            super().read(indices, inputs, title)
 
 
 def open_arrays(folder: Path) -> ImageArrays:
@@ -56,7 +115,7 @@ def open_arrays(folder: Path) -> ImageArrays:
     Raises:
         UserError: damaged, or not the published numbers of images, mean and standard deviation.
     """
-    description = read_source_description(folder)
+    description = source_description(folder)
     try:
         raw = ImageArrays({"idx": _idx, "cifar10": _cifar10}[description["format"]](folder), description["classes"])
     except (ValueError, IndexError) as error:
