@@ -1,5 +1,6 @@
 """MLflow never costs a result: whatever is wrong with its store or server, a stage prints one warning and succeeds."""
 
+import ctypes
 import os
 import re
 import resource
@@ -70,10 +71,8 @@ def test_a_damaged_store_is_one_warning(
     assert output.out == ""
 
 
-def test_a_full_disk_is_one_warning(root: Path) -> None:
-    """The kernel refuses to let the database grow, as on a full disk."""
-    Store()
-    size = (root / "mlflow.db").stat().st_size
+def warnings_of_a_training(root: Path, prepare: Callable[[], object]) -> str:
+    """stderr of a process that logs a training, in which `prepare` was called before Python starts."""
     script = (
         "from tests.tracking.conftest import RECORD\n"
         "from torchprimer.tracking import Tracker\n"
@@ -81,15 +80,33 @@ def test_a_full_disk_is_one_warning(root: Path) -> None:
         "    tracker.begin(RECORD)\n"
         "    for epoch in range(20_000):\n"
         "        tracker.log_epoch({'epoch': epoch, 'validation_loss': 0.5})\n"
+        "print('result')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-B", "-c", script], capture_output=True, text=True, check=True,
+        [sys.executable, "-B", "-c", script], capture_output=True, text=True, check=True, preexec_fn=prepare,
         env=clean_environment() | {"DVC_ROOT": str(root), "PYTHONPATH": f"{PROJECT / 'src'}:{PROJECT}"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )  # fmt: skip
-    assert re.fullmatch(r"torchprimer: MLflow: .*(full|I/O).*; run `torchprimer sync` later\n", done.stderr), (
-        done.stderr
-    )
+    assert done.stdout == "result\n"
+    return done.stderr
+
+
+def test_a_full_disk_is_one_warning(root: Path) -> None:
+    """The kernel refuses to let the database grow, as on a full disk."""
+    Store()
+    size = (root / "mlflow.db").stat().st_size
+    warnings = warnings_of_a_training(root, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+    assert re.fullmatch(r"torchprimer: MLflow: .*(full|I/O).*; run `torchprimer sync` later\n", warnings), warnings
+
+
+def test_a_read_only_store_is_one_warning(root: Path) -> None:
+    """Also for root: without the capability CAP_DAC_OVERRIDE it must obey permissions."""
+    Store()
+    (root / "mlflow.db").chmod(0o444)
+    pr_capbset_drop, cap_dac_override = 24, 1
+    warnings = warnings_of_a_training(root, lambda: ctypes.CDLL(None).prctl(pr_capbset_drop, cap_dac_override))
+    assert re.fullmatch(
+        r"torchprimer: MLflow: .*attempt to write a readonly database; run `torchprimer sync` later\n", warnings
+    ), warnings
 
 
 def test_a_server_that_is_down_is_one_warning(

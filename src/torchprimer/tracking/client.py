@@ -197,5 +197,6 @@ def explain(error: Exception) -> str:
             return f"{name} does not answer"
     else:
         name = "the store mlflow.db" if "MLFLOW_TRACKING_URI" not in os.environ else f"the store {uri}"
+    error = getattr(error.__cause__, "orig", error)  # that of the database, which SQLAlchemy precedes with hints
     message = str(error).strip().splitlines() or [type(error).__name__]
     return f"{name} cannot be used: {message[0].removesuffix('.')}"
