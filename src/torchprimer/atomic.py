@@ -1,6 +1,7 @@
 """Atomic writes: a file or folder exists completely or not at all, also after a power cut."""
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -29,6 +30,12 @@ def atomic_write(target: Path) -> Iterator[Path]:
         _fsync(target.parent)
     finally:
         remove(partial)
+
+
+def write_json(target: Path, content: object) -> None:
+    """Writes a JSON file atomically."""
+    with atomic_write(target) as partial:
+        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def remove(path: Path) -> None:

@@ -285,8 +285,23 @@ def test_features_once_are_the_whole_net(tmp_path: Path, monkeypatch: pytest.Mon
             torch.testing.assert_close(head(torch.from_numpy(rows)), whole, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(np.load(folder / f"{part}_targets.npy"), np.load(source / f"{part}_targets.npy"))
 
+    fitting = np.load(source / "test_inputs.npy")
     np.save(source / "test_inputs.npy", pixels(16, 4).numpy())
     write_meta(source, pets(16))
     with pytest.raises(UserError, match=r"pets_vgg was trained on images of \[3, 32, 32\] .* \[3, 16, 16\]"):
+        extract_features.run(Params, "pets_features")  # type: ignore[arg-type]
+    assert load_meta(folder) == meta
+
+    computes_shapes = extract_features.Extractor.forward
+
+    def forward(extractor: Any, images: torch.Tensor) -> torch.Tensor:
+        if images.is_meta or torch.compiler.is_exporting():
+            return computes_shapes(extractor, images)
+        raise RuntimeError("out of memory")
+
+    np.save(source / "test_inputs.npy", fitting)
+    write_meta(source, data)  # the images fit again: another cause is told as it is
+    monkeypatch.setattr(extract_features.Extractor, "forward", forward)
+    with pytest.raises(RuntimeError, match=r"^out of memory$"):
         extract_features.run(Params, "pets_features")  # type: ignore[arg-type]
     assert load_meta(folder) == meta

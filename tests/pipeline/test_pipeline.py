@@ -345,7 +345,7 @@ def test_stages_depend_on_the_code_they_run(reduced_project: Clone) -> None:
     lock = YAML(typ="safe").load((reduced_project.folder / "dvc.lock").read_text())["stages"]
     infrastructure = {
         f"src/torchprimer/{name}.py"
-        for name in ("__main__", "errors", "atomic", "paths", "stages/__init__", "stages/base", "stages/train")
+        for name in ("__main__", "errors", "atomic", "paths", "stages/__init__", "stages/train")
     }
     infrastructure |= {
         f"src/torchprimer/training/{name}.py"

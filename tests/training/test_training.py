@@ -160,7 +160,7 @@ def test_durations_are_no_part_of_the_history(digits: tuple[SplitArrays, SplitAr
     result = train(model, *digits, experiment, device=CPU, precision=torch.float32, on_epoch=lambda row: None)
     assert len(result.epoch_seconds) == len(result.history) == 3
     assert min(result.epoch_seconds) > 0
-    content = result.summary(7850, 10)
+    content = result.summary(model)
     assert not [key for key in [*result.history[0], *content] if "seconds" in key]
     assert (content["parameters"], content["trainable_parameters"]) == (7850, 10)
 

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from torchprimer.errors import UserError, did_you_mean
-from torchprimer.stages import STAGES
-from torchprimer.stages.base import Stage
+from torchprimer.stages import STAGES, Stage
 from torchprimer.training import launch
 
 app = typer.Typer()

@@ -8,7 +8,7 @@ of every export.
 from collections import OrderedDict
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -18,9 +18,6 @@ from torchprimer.datasets.meta import AnyMeta, ImagesMeta, Meta
 from torchprimer.errors import UserError
 from torchprimer.params.experiments import AnyExperiment, Experiment
 from torchprimer.tasks import get_task
-
-if TYPE_CHECKING:
-    from torchprimer.datasets.storage import SplitArrays
 
 WEIGHTS, RECORD = "model.safetensors", "experiment.json"
 
@@ -108,15 +105,6 @@ def build(experiment: Experiment, meta: Meta) -> nn.Sequential:
         return nn.Sequential(OrderedDict(net=net))
     mean, std = getattr(family, "PIXELS", (meta.mean, meta.std))
     return nn.Sequential(OrderedDict(normalize=Normalize(mean, std), net=net))
-
-
-def epoch_probe(
-    experiment: Experiment, model: nn.Module, *, meta: Meta, train_split: "SplitArrays"
-) -> dict[str, float | str]:
-    """What the model's family adds to the history after an epoch; {} for most families."""
-    probe = getattr(get_family(experiment.model), "epoch_probe", None)
-    metrics: dict[str, float | str] = probe(model, meta, train_split) if probe else {}
-    return metrics
 
 
 def save(weights: dict[str, torch.Tensor], record: Record, folder: Path) -> None:

@@ -1,9 +1,7 @@
 """Writes metrics/baselines/D.json: what a dummy and a classic model of scikit-learn reach on a dataset."""
 
-import json
-
 from torchprimer import paths
-from torchprimer.atomic import atomic_write
+from torchprimer.atomic import write_json
 from torchprimer.datasets.storage import load_meta, load_split
 from torchprimer.params import Params
 from torchprimer.tasks.baselines import fit_baselines
@@ -12,13 +10,10 @@ from torchprimer.tracking import Tracker
 
 def run(params: Params, name: str, tracker: Tracker) -> None:
     prepared = paths.prepared(name)
-    test = load_split(prepared, "test")
-    scores = fit_baselines(
-        load_split(prepared, "train"), test, load_meta(prepared), params.datasets[name].baseline, params.seed
-    )
+    train, test = load_split(prepared, "train"), load_split(prepared, "test")
+    scores = fit_baselines(train, test, load_meta(prepared), params.datasets[name].baseline, params.seed)
     scores = {model: {"samples": len(test)} | metrics for model, metrics in scores.items()}
-    with atomic_write(paths.baseline(name)) as file:
-        file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
+    write_json(paths.baseline(name), scores)
     tracker.log_baselines(name)
     key = "accuracy" if "accuracy" in scores["dummy"] else "r2"
     print(f"{name}: test {key} " + ", ".join(f"{model} {scores[model][key]:.4f}" for model in scores))

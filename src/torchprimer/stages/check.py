@@ -10,14 +10,12 @@ from pathlib import Path
 from torchprimer import paths
 from torchprimer.atomic import atomic_write
 from torchprimer.errors import UserError, did_you_mean
-from torchprimer.params import Images, Params, Torchvision
+from torchprimer.params import Params, Torchvision
 
 
 def run(params: Params) -> None:
     for name, dataset in params.datasets.items():
-        references = {"raw": dataset.raw}
-        if isinstance(dataset, Images):
-            references |= {f"classes.{raw}": raw for raw in dataset.classes}
+        references = {"raw": dataset.raw} | {f"classes.{raw}": raw for raw in getattr(dataset, "classes", {})}
         for key, raw in references.items():
             if raw not in params.downloads and not exists_or_tracked(paths.raw(raw)):
                 imported = sorted({file.stem for file in paths.raw(raw).parent.glob("*.dvc")} - {*params.downloads})
@@ -27,16 +25,13 @@ def run(params: Params) -> None:
                     f"({', '.join(params.downloads)}) nor in data/raw ({', '.join(imported) or 'no data of your own'}; "
                     f"torchprimer add-photos and add-data import data).{guess}"
                 )
+    downloaded = {paths.raw(raw) for raw in params.downloads}
     for name, experiment in params.experiments.items():
-        if experiment.init_from in ("scratch", "imagenet", *params.experiments):
-            continue
-        folder = Path(os.path.normpath(paths.model(experiment.init_from)))
-        downloaded = {paths.raw(raw) for raw in params.downloads}
-        if not downloaded & {folder, *folder.parents} and not exists_or_tracked(folder):
-            raise UserError(
-                f"params.yaml: experiments.{name}.init_from: {experiment.init_from!r}: there is no {folder}"
-            )
-    for name, experiment in params.experiments.items():
+        init_from = experiment.init_from
+        if init_from not in ("scratch", "imagenet", *params.experiments):
+            folder = Path(os.path.normpath(paths.model(init_from)))
+            if not downloaded & {folder, *folder.parents} and not exists_or_tracked(folder):
+                raise UserError(f"params.yaml: experiments.{name}.init_from: {init_from!r}: there is no {folder}")
         if isinstance(experiment, Torchvision):
             from torchprimer.models.torchvision import check_architecture
 

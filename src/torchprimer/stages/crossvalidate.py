@@ -5,9 +5,7 @@ The score of a fold is that of the last epoch: an epoch chosen on the fold would
 same fold.
 """
 
-import json
 import math
-from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +13,7 @@ import pandas as pd
 import torch
 
 from torchprimer import models, paths
-from torchprimer.atomic import atomic_write
+from torchprimer.atomic import atomic_write, write_json
 from torchprimer.datasets.storage import SAMPLES_FILE, SplitArrays
 from torchprimer.datasets.tabular import duplicate_groups, read_table
 from torchprimer.datasets.tabular_preprocessing import fit, transform, transform_target
@@ -40,7 +38,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
     table = read_table(paths.raw(dataset.raw)).loc[samples["id"]]
     content = duplicate_groups(table, dataset)
     labels = samples["label"].to_numpy()[np.unique(content, return_index=True)[1]]  # of one row of each content
-    smallest = min(Counter(labels).values())
+    smallest = np.unique(labels, return_counts=True)[1].min()
     if smallest < folds:
         raise UserError(
             f"crossvalidate.{name}.folds: {folds} folds need as many rows of each class, and one class has {smallest}"
@@ -63,8 +61,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
     scores["fingerprint"] = models.load_record(paths.model(name)).fingerprint
     with atomic_write(paths.metrics(name) / "folds.csv") as file:
         scores.to_csv(file, index=False)
-    with atomic_write(paths.metrics(name) / "folds.json") as file:
-        file.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
+    write_json(paths.metrics(name) / "folds.json", summary)
     tracker.log_folds(name)
     print(f"{name}: accuracy {summary['accuracy_mean']:.4f} ± {summary['accuracy_std']:.4f} over {folds} folds")
 
@@ -83,16 +80,9 @@ def difference_interval(differences: npt.NDArray[np.float64]) -> tuple[float, fl
 
 
 def _fold(
-    experiment: Experiment,
-    dataset: Tabular,
-    training: pd.DataFrame,
-    held_out: pd.DataFrame,
-    params: Params,
+    experiment: Experiment, dataset: Tabular, training: pd.DataFrame, held_out: pd.DataFrame, params: Params
 ) -> dict[str, float]:
-    """Loss and accuracy on `held_out` after the last epoch, and the accuracy of the baseline.
-
-    Preprocessing, model and baseline are fitted to `training` only.
-    """
+    """Scores on `held_out` after the last epoch; preprocessing, model and baseline are fitted to `training` only."""
     data = fit(training, dataset)
     train_split, validation_split = (
         SplitArrays(torch.from_numpy(transform(data, table)), torch.from_numpy(transform_target(data, table)))
@@ -100,16 +90,15 @@ def _fold(
     )
     device = select_device(params.device)
     model = models.build(experiment, data)
-    assert isinstance(experiment, Supervised)  # params/ allows nothing else here
+    assert isinstance(experiment, Supervised)  # as above
     initialize(model, experiment.initialization)
-    outcome = train(
+    result = train(
         model, train_split, validation_split, experiment.model_copy(update={"early_stopping": None}), device=device,
         precision=select_precision(params.precision, device, model), on_epoch=lambda row: None,
     )  # fmt: skip
-    last_epoch = outcome.history[-1]
+    last = result.history[-1]
     baseline = fit_baselines(train_split, validation_split, data, dataset.baseline, params.seed)[dataset.baseline]
     return {
-        "loss": float(last_epoch["validation_loss"]),
-        "accuracy": float(last_epoch["validation_accuracy"]),
+        "loss": float(last["validation_loss"]), "accuracy": float(last["validation_accuracy"]),
         "baseline_accuracy": baseline["accuracy"],
-    }
+    }  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from torchprimer import models, paths
-from torchprimer.atomic import atomic_write
+from torchprimer.atomic import atomic_write, write_json
 from torchprimer.datasets.storage import SAMPLES_FILE, load_split
 from torchprimer.params import Params
 from torchprimer.tasks.evaluation import EvaluationContext
@@ -37,7 +37,6 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
         output.mkdir()
         scores = context.task.evaluate(context, output)
         (output / "model.json").write_text(json.dumps({"fingerprint": record.fingerprint}) + "\n", "utf-8")
-    with atomic_write(paths.metrics(name) / "test.json") as file:
-        file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
+    write_json(paths.metrics(name) / "test.json", scores)
     tracker.log_evaluation(name)
     print(f"{name}: test " + ", ".join(f"{key} {value:.4g}" for key, value in list(scores.items())[:4]))

@@ -1,7 +1,6 @@
 """Writes models/E.export/, a self-contained folder: the trained model as ONNX, its preprocessing, scores, model card."""
 
 import hashlib
-import json
 import shutil
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import nn
 
 import torchprimer.predictor
 from torchprimer import models, paths
-from torchprimer.atomic import atomic_write
+from torchprimer.atomic import atomic_write, write_json
 from torchprimer.datasets.meta import FeaturesMeta
 from torchprimer.datasets.storage import load_split
 from torchprimer.errors import UserError
@@ -31,15 +30,15 @@ NUM_PARITY_SAMPLES = 1000  # of the test split
 def run(_params: Params, name: str, tracker: Tracker) -> None:
     model, record = models.load(paths.model(name))
     train, test = (read_json(paths.metrics(name) / f"{stage}.json") for stage in ("train", "test"))
+    raw_input = get_task(record.params.task).raw_input(record.params, record.data)
     with atomic_write(paths.export(name)) as folder:
         folder.mkdir()
-        raw_input = get_task(record.params.task).raw_input(record.params, record.data)
         graph, prepared = write_graph(model, record, folder / "model.onnx")
         description = build_metadata(record, raw_input, train, test, graph)
         example = raw_input.example(description["transform"], prepared)
-        packages = ["numpy", "onnxruntime", *raw_input.requirements(description["transform"])]
         write_json(folder / "model.json", description)
         write_json(folder / "example.json", [example])
+        packages = ["numpy", "onnxruntime", *raw_input.requirements(description["transform"])]
         pins = [f"{package}=={metadata.version(package)}\n" for package in packages]
         (folder / "requirements.txt").write_text("".join(pins), "utf-8")
         (folder / "MODEL.md").write_text(render_model_card(description, example), "utf-8")
@@ -67,7 +66,6 @@ def write_graph(model: nn.Module, record: models.Record, file: Path) -> tuple[di
     raw_input = task.raw_input(experiment, meta)
     whole = nn.Sequential(model, task.output_head(experiment, meta)).eval()
     inputs = file_inputs = task.parity_inputs(experiment, load_split(prepared, "test").inputs, NUM_PARITY_SAMPLES)
-    names = raw_input.input_name, task.output_name
     # the test rows may have categories that no training row has
     example = load_split(prepared, "train").inputs[0]
     if isinstance(meta, FeaturesMeta):  # the frozen convolutions go first, so that the graph takes images
@@ -76,7 +74,7 @@ def write_graph(model: nn.Module, record: models.Record, file: Path) -> tuple[di
         file_inputs = torch.from_numpy(np.load(prepared / "extractor" / "images.npy"))
         inputs, example = inputs[: len(file_inputs)], file_inputs[0]
     else:
-        export_onnx(whole, inputs[:2], file, names, any_length=raw_input.any_length)
+        export_onnx(whole, inputs[:2], file, (raw_input.input_name, task.output_name), any_length=raw_input.any_length)
     try:
         difference = check_parity(whole, file, inputs, classes=task.predicts_classes, file_inputs=file_inputs)
     except ParityError as error:
@@ -84,20 +82,16 @@ def write_graph(model: nn.Module, record: models.Record, file: Path) -> tuple[di
     with torch.inference_mode():
         outputs = whole(inputs[:2])
     sizes = [-1] if raw_input.any_length else list(file_inputs.shape[1:])
+
+    def describe(kind: str, name: str, tensor: torch.Tensor, sizes: list[int]) -> dict[str, Any]:
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        return {"kind": kind, "name": name, "dtype": dtype, "shape": [-1, *sizes]}  # -1: any size
+
     graph = {
-        "input": {"kind": raw_input.predictor_kind, "name": names[0], **describe(file_inputs, sizes)},
-        "output": {"kind": task.output_kind, "name": names[1], **describe(outputs, list(outputs.shape[1:]))},
+        "input": describe(raw_input.predictor_kind, raw_input.input_name, file_inputs, sizes),
+        "output": describe(task.output_kind, task.output_name, outputs, list(outputs.shape[1:])),
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "largest_difference_to_pytorch": float(f"{difference:.1e}"),
         "proven_on": len(inputs),
     }
     return graph, example.numpy()
-
-
-def describe(tensor: torch.Tensor, sizes: list[int]) -> dict[str, Any]:
-    """Dtype and shape of an input or output of the graph; -1 is any size."""
-    return {"dtype": str(tensor.dtype).removeprefix("torch."), "shape": [-1, *sizes]}
-
-
-def write_json(file: Path, content: object) -> None:
-    file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")

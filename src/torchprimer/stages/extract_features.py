@@ -6,7 +6,6 @@ saved beside them as ONNX: `export` prepends it to the classifier, so that the e
 
 import copy
 import shutil
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,20 +29,24 @@ def run(params: Params, name: str) -> None:
     features = params.features[name]
     source = paths.prepared(features.dataset)
     model, record = models.load(paths.model(features.experiment))
-    data, trained_on = load_meta(source), record.data
-    device = select_device(params.device)
+    data, device = load_meta(source), select_device(params.device)
     extractor = Extractor(model).eval()
     examples = load_split(source, "test").inputs[:NUM_PARITY_SAMPLES]
     try:  # on the meta device, which computes shapes alone: no other cause, such as a lack of memory, can raise here
         width = copy.deepcopy(extractor).to("meta")(examples[:1].to("meta")).shape[1]
     except (RuntimeError, AssertionError):  # other channels, too small for its layers, a transformer's patches
         raise UserError(
-            f"features.{name}: {features.experiment} was trained on images of {trained_on.shape} (channels, height, "
-            f"width) and cannot take those of {features.dataset}, {data.shape}: use the same image_size and channels for both"
+            f"features.{name}: {features.experiment} was trained on images of {record.data.shape} (channels, height, "
+            f"width) and cannot take those of {features.dataset}, {data.shape}: use the same image_size and channels "
+            "for both"
         ) from None
     with torch.inference_mode(), atomic_write(paths.prepared(name)) as folder:
         folder.mkdir()
-        export_extractor(extractor, examples, folder / "extractor")
+        exported = folder / "extractor"
+        exported.mkdir()
+        export_onnx(extractor, examples[:2], exported / "model.onnx", ("images", "features"))
+        check_parity(extractor, exported / "model.onnx", examples, classes=False)
+        np.save(exported / "images.npy", examples.numpy())
         extractor.to(device)
         for part in ("train", "validation", "test"):
             inputs = load_split(source, part).inputs
@@ -53,16 +56,11 @@ def run(params: Params, name: str) -> None:
                     rows[start : start + BATCH] = extractor(batch).cpu().numpy()
             shutil.copyfile(source / f"{part}_targets.npy", folder / f"{part}_targets.npy")
         shutil.copyfile(source / SAMPLES_FILE, folder / SAMPLES_FILE)
-        write_meta(
-            folder,
-            FeaturesMeta(
-                **data.model_dump(include={"task", "classes", "held_out", "raw", "source"}),
-                shape=[width],
-                dataset=features.dataset,
-                experiment=features.experiment,
-                image_shape=data.shape,
-            ),
-        )
+        meta = FeaturesMeta(
+            shape=[width], dataset=features.dataset, experiment=features.experiment, image_shape=data.shape,
+            **data.model_dump(include={"task", "classes", "held_out", "raw", "source"}),
+        )  # fmt: skip
+        write_meta(folder, meta)
     print(f"{name}: {width:,} features of each image of {features.dataset}, from {features.experiment}")
 
 
@@ -76,11 +74,3 @@ class Extractor(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         rows: torch.Tensor = self.model.net.extract(self.model.normalize(images))  # type: ignore[operator,union-attr]
         return rows.float()
-
-
-def export_extractor(extractor: Extractor, images: torch.Tensor, folder: Path) -> None:
-    """Writes model.onnx (images -> features), checks its parity on `images`, and writes those, images.npy."""
-    folder.mkdir()
-    export_onnx(extractor, images[:2], folder / "model.onnx", ("images", "features"))
-    check_parity(extractor, folder / "model.onnx", images, classes=False)
-    np.save(folder / "images.npy", images.numpy())

@@ -3,22 +3,19 @@
 Nothing in this file decides the weights, so dvc.yaml does not name it: it reads, calls training/, writes and logs.
 """
 
-import json
 import os
 import time
-from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from torchprimer import models, paths
-from torchprimer.atomic import atomic_write
-from torchprimer.datasets.storage import load_meta, load_split
+from torchprimer.atomic import atomic_write, write_json
+from torchprimer.datasets.storage import load_split
 from torchprimer.params import Params
 from torchprimer.tracking import Tracker
 from torchprimer.training import EpochMetrics
 from torchprimer.training.checkpoint import in_use, prune
-from torchprimer.training.fingerprint import hash_path
 from torchprimer.training.loops import get_loop
 from torchprimer.training.setup import set_up
 
@@ -31,10 +28,9 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
     if not tracker and not experiment.distributed:
         return
     prepared = paths.prepared(experiment.dataset)
-    meta = load_meta(prepared)
     train_split, validation_split = load_split(prepared, "train"), load_split(prepared, "validation")
-    init_from = paths.model(experiment.init_from)
-    setup = set_up(params, name, meta, hash_path(prepared / "meta.json"), init_from, paths.project())
+    setup = set_up(params, name, prepared, paths.model(experiment.init_from), paths.project())
+    probe = getattr(models.get_family(experiment.model), "epoch_probe", None)
     checkpoint = paths.checkpoint(name, setup.record.fingerprint)
     if tracker:
         if experiment.init_from != "scratch":
@@ -44,24 +40,13 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
         tracker.begin(setup.record)
     with in_use(checkpoint):
         result = get_loop(experiment.loop).train(
-            setup.model,
-            train_split,
-            validation_split,
-            experiment,
-            device=setup.device,
-            precision=setup.precision,
-            on_epoch=EpochLogger(tracker, name),
-            checkpoint=checkpoint,
-            title=name,
-            epoch_probe=partial(models.epoch_probe, experiment, meta=meta, train_split=train_split),
-        )
+            setup.model, train_split, validation_split, experiment, device=setup.device, precision=setup.precision,
+            on_epoch=EpochLogger(tracker, name), checkpoint=checkpoint, title=name,
+            epoch_probe=probe and (lambda model: probe(model, setup.record.data, train_split)),
+        )  # fmt: skip
     if not tracker:
         return
-    weights = list(setup.model.parameters())
-    scores = result.summary(
-        sum(tensor.numel() for tensor in weights), sum(tensor.numel() for tensor in weights if tensor.requires_grad)
-    )
-    seconds = round(sum(result.epoch_seconds), 1)
+    scores, seconds = result.summary(setup.model), round(sum(result.epoch_seconds), 1)
     with atomic_write(paths.model(name)) as folder:
         folder.mkdir()
         models.save(result.weights, setup.record, folder)
@@ -69,20 +54,16 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
             np.save(folder / f"{key}.npy", array)
     with atomic_write(paths.metrics(name) / "history.csv") as file:
         pd.DataFrame(result.history).to_csv(file, index=False)
-    with atomic_write(paths.metrics(name) / "timing.json") as file:  # durations differ between runs: no output of DVC
-        file.write_text(json.dumps({"seconds": seconds, "epoch_seconds": result.epoch_seconds}) + "\n", "utf-8")
-    with atomic_write(paths.metrics(name) / "train.json") as file:
-        file.write_text(json.dumps(scores, indent=1) + "\n", "utf-8")
+    # durations differ between runs: no output of DVC
+    write_json(paths.metrics(name) / "timing.json", {"seconds": seconds, "epoch_seconds": result.epoch_seconds})
+    write_json(paths.metrics(name) / "train.json", scores)
     tracker.log_training(name)
     tracker.finish()
     prune(checkpoint)
-    best = ", ".join(
-        f"{key.removesuffix('_best').replace('_', ' ')} {value:.4f}"
-        for key, value in scores.items()
-        if key.endswith("_best")
-    )
+    best = {key.removesuffix("_best"): value for key, value in scores.items() if key.endswith("_best")}
+    text = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in best.items())
     print(
-        f"{name}: {best or 'trained'} after epoch {scores['best_epoch']} of {scores['epochs']}, "
+        f"{name}: {text or 'trained'} after epoch {scores['best_epoch']} of {scores['epochs']}, "
         f"{seconds:.0f} s on {setup.device} in {setup.record.run.precision}"
     )
 
@@ -102,8 +83,6 @@ class EpochLogger:
             self.tracker.log_epoch(row)
         if self.writer:
             for key, value in row.items():
-                if isinstance(value, str):
-                    self.writer.add_text(key, value, int(row["epoch"]))
-                else:
-                    self.writer.add_scalar(key, value, int(row["epoch"]))
+                add = self.writer.add_text if isinstance(value, str) else self.writer.add_scalar
+                add(key, value, int(row["epoch"]))
             self.writer.flush()

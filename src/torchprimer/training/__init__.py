@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import torch
+    from torch import nn
 
 EpochMetrics = dict[str, float | str]  # one row of the history: epoch, lr, train_loss, validation_loss, ...
 
@@ -29,11 +30,12 @@ class TrainResult:
     epoch_seconds: list[float]
     artifacts: "dict[str, npt.NDArray[np.generic]]" = field(default_factory=dict)
 
-    def summary(self, parameters: int, trainable_parameters: int) -> EpochMetrics:
-        """Content of train.json: metrics of the best and of the last epoch, numbers of parameters.
+    def summary(self, model: "nn.Module") -> EpochMetrics:
+        """Content of train.json: metrics of the best and of the last epoch, numbers of parameters of the model.
 
-        In the history of a grid search each row is a candidate, so there the last row is left out.
+        Each row of a grid search is a candidate, not an epoch; it has no `lr`, and the last row is left out.
         """
+        weights = list(model.parameters())
         best, last = self.history[self.best_epoch - 1], self.history[-1]
         metrics = {
             key: value for key, value in last.items() if isinstance(value, int | float) and key not in ("epoch", "lr")
@@ -43,6 +45,6 @@ class TrainResult:
             "best_epoch": self.best_epoch,
             **{f"{key}_best": best[key] for key in metrics if key.startswith(("validation_", "weight", "bias"))},
             **({f"{key}_final": value for key, value in metrics.items()} if "lr" in last else {}),
-            "parameters": parameters,
-            "trainable_parameters": trainable_parameters,
+            "parameters": sum(tensor.numel() for tensor in weights),
+            "trainable_parameters": sum(tensor.numel() for tensor in weights if tensor.requires_grad),
         }

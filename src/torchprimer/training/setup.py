@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from torchprimer import models
+from torchprimer.datasets.storage import load_meta
 from torchprimer.training.device import local_device, seed_everything, select_device, select_precision
 from torchprimer.training.fingerprint import fingerprint, hash_path
 from torchprimer.training.initialization import initialize
@@ -18,20 +19,12 @@ from torchprimer.training.memory import check_memory
 from torchprimer.training.transfer import TransferReport, freeze, load_initial_weights
 
 if TYPE_CHECKING:
-    from torchprimer.datasets.meta import Meta
     from torchprimer.params import Params
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A model before its first epoch.
-
-    Attributes:
-        model: on the CPU, with its initial weights, frozen layers frozen.
-        device, precision: for the loop.
-        record: what the training is made from.
-        transfer: which of the initial weights are of another model.
-    """
+    """A model before its first epoch, on the CPU, with its initial weights, and what it is made from."""
 
     model: nn.Sequential
     device: torch.device
@@ -40,18 +33,18 @@ class Setup:
     transfer: TransferReport
 
 
-def set_up(params: "Params", name: str, meta: "Meta", data_digest: str, init_from: Path, project: Path) -> Setup:
+def set_up(params: "Params", name: str, prepared: Path, init_from: Path, project: Path) -> Setup:
     """Builds the model of experiment `name`, seeded, from PyTorch's random state on.
 
     Args:
-        data_digest: SHA-256 of meta.json.
+        prepared: folder of the dataset.
         init_from: file or folder of weights of another model; not read for `init_from: scratch`.
         project: folder of dvc.yaml, which names the code that decides the weights.
 
     Raises:
         UserError: the model does not fit its data, its initial weights, the device or the memory.
     """
-    experiment = params.resolve(name)
+    experiment, meta = params.resolve(name), load_meta(prepared)
     uses_numpy = get_loop(experiment.loop).USES_NUMPY
     device = torch.device("cpu") if uses_numpy else local_device(select_device(params.device))
     check_memory(experiment, meta, device)
@@ -59,22 +52,13 @@ def set_up(params: "Params", name: str, meta: "Meta", data_digest: str, init_fro
     model = models.build(experiment, meta)
     precision = torch.float64 if uses_numpy else select_precision(params.precision, device, model)
     run = models.RunSettings(
-        seed=params.seed,
-        limit=params.limit,
-        device=str(device),
-        precision=str(precision).removeprefix("torch."),
-        processes=world_size(),
-        threads=torch.get_num_threads(),
-    )
+        seed=params.seed, limit=params.limit, device=str(device), precision=str(precision).removeprefix("torch."),
+        processes=world_size(), threads=torch.get_num_threads(),
+    )  # fmt: skip
     record = models.Record(
-        experiment=name,
-        params=experiment,
-        run=run,
-        data=meta,
-        data_digest=data_digest,
-        init_from_digest=hash_path(init_from),
-        versions={package: metadata.version(package) for package in ("torch", "numpy")},
-    )
+        experiment=name, params=experiment, run=run, data=meta, data_digest=hash_path(prepared / "meta.json"),
+        init_from_digest=hash_path(init_from), versions={p: metadata.version(p) for p in ("torch", "numpy")},
+    )  # fmt: skip
     record = record.model_copy(update={"fingerprint": fingerprint(record, project)})
     initialize(model, getattr(experiment, "initialization", "default"))
     transfer = load_initial_weights(model, experiment.init_from, init_from)
