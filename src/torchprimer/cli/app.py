@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from torchprimer.cli import data, models, stages, tracking
+from torchprimer.cli import commands, stages
 from torchprimer.errors import UserError
 from torchprimer.training import launch
 
@@ -20,8 +20,8 @@ app = typer.Typer(
     epilog="`torchprimer COMMAND --help` describes a command and gives examples.\n"
     "`dvc repro` runs all stages that are out of date; `dvc repro train@mnist_cnn` one stage and those before it.",
 )
-for group in (models, data, tracking, stages):
-    app.add_typer(group.app)
+app.add_typer(commands.app)
+app.add_typer(stages.app)
 
 
 @app.callback()
@@ -30,10 +30,7 @@ def root(verbose: Annotated[bool, typer.Option(*VERBOSE, help="Show the tracebac
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        arguments: without the program's name; None: those of the process. None at all show the help.
+    """Runs one command; `arguments`: those of the process by default; without any, the help is shown.
 
     Returns:
         The exit code. 0: success; 1: an error, described in one line on standard error; 130: interrupted;

@@ -18,11 +18,7 @@ MIN_WIDTH = 20  # terminal cells of a truncated column, however narrow the termi
 
 
 def resolve_format(*, as_json: bool, as_csv: bool) -> OutputFormat:
-    """The chosen format; by default a table if standard output is a terminal, CSV otherwise.
-
-    Raises:
-        UserError: both are chosen.
-    """
+    """The chosen format; by default a table if standard output is a terminal, CSV otherwise. UserError: both."""
     if as_json and as_csv:
         raise UserError("--json and --csv exclude each other: choose one")
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names may be invalid Unicode
@@ -49,9 +45,7 @@ def print_csv(records: Iterable[Mapping[str, object]]) -> None:
 def print_table(rows: Sequence[Mapping[str, str]], *, truncate_at: Literal["start", "end"] | None = None) -> None:
     """Prints aligned columns under their names, numbers to the right.
 
-    Args:
-        truncate_at: which end of the first column's cells an ellipsis replaces where the terminal is too narrow; None:
-            lines may be longer than the terminal is wide.
+    An ellipsis replaces the end `truncate_at` of cells in the first column where the terminal is too narrow.
     """
     if not rows:
         return
@@ -65,11 +59,11 @@ def print_table(rows: Sequence[Mapping[str, str]], *, truncate_at: Literal["star
         columns[0] = [truncate(cell, widths[0], truncate_at) for cell in columns[0]]
     numeric = [i > 0 and all(map(NUMBER.fullmatch, column[1:])) for i, column in enumerate(columns)]
     for row in zip(*columns, strict=True):
-        line = []
+        padded = []
         for cell, width, is_numeric in zip(row, widths, numeric, strict=True):
             padding = " " * (width - cell_len(cell))
-            line.append(padding + cell if is_numeric else cell + padding)
-        print(GAP.join(line).rstrip())
+            padded.append(padding + cell if is_numeric else cell + padding)
+        print(GAP.join(padded).rstrip())
 
 
 def truncate(text: str, width: int, end: Literal["start", "end"]) -> str:
@@ -84,5 +78,5 @@ def truncate(text: str, width: int, end: Literal["start", "end"]) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text without characters that move the cursor or change colours."""
+    # other characters move the cursor or change colours
     return "".join(character if character.isprintable() else " " for character in text)

@@ -2,16 +2,13 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torchprimer import paths
 from torchprimer.atomic import atomic_write
 from torchprimer.cli.predict import open_model
 from torchprimer.errors import UserError
-from torchprimer.image_grid import Bytes, enlarge, image_grid
-
-if TYPE_CHECKING:
-    from PIL import Image
+from torchprimer.image_grid import enlarge, image_grid
 
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix -> Pillow's format, and its options
     ".png": ("PNG", {}),
@@ -23,11 +20,7 @@ WIDTH = 700  # pixels; a narrower grid is enlarged
 
 
 def generate(experiment: str, count: int, seed: int, out: Path) -> None:
-    """Writes `count` images as a grid, a single one in its own size. The same seed gives the same images.
-
-    Args:
-        experiment: its name, or the path of an export folder.
-        out: the file; its folder is created if it does not exist.
+    """Writes `count` images of an experiment or of an export folder as a grid, a single one in its own size.
 
     Raises:
         UserError: not a generator, an unsupported file format, or `out` is a folder.
@@ -39,19 +32,16 @@ def generate(experiment: str, count: int, seed: int, out: Path) -> None:
     model = open_model(experiment)
     if model.noise_size is None:
         raise UserError(f"{experiment} is not a generator{_generators()}")
-    image = arrange(model.generate(count, seed))
+    images = model.generate(count, seed)
+    if count == 1:
+        image = enlarge(images[0], width=0)
+    else:  # about as many rows as columns
+        image = enlarge(image_grid(images, math.ceil(math.sqrt(count)), gray=128), WIDTH)
     image_format, options = FORMATS[out.suffix.lower()]
     with atomic_write(out) as file:
         image.save(file, image_format, **options)
     number = "1 image" if count == 1 else f"{count:,} images"
     print(f"{out}: {number} from {model.description['experiment']}, seed {seed}, {image.width} x {image.height} pixels")
-
-
-def arrange(images: Bytes) -> "Image.Image":
-    """Images (N, H, W) or (N, H, W, 3) in about as many rows as columns, enlarged by an integer factor."""
-    if len(images) == 1:
-        return enlarge(images[0], width=0)
-    return enlarge(image_grid(images, math.ceil(math.sqrt(len(images))), gray=128), WIDTH)
 
 
 def _generators() -> str:

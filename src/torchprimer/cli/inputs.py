@@ -1,4 +1,4 @@
-"""The INPUT arguments of `predict`: files, folders, standard input, texts, `column=value`; a reader per kind of model."""
+"""The INPUT arguments of `predict`: files, folders, -, texts, `column=value`; a reader for each kind of model."""
 
 import os
 import sys
@@ -40,7 +40,7 @@ class InputReader:
     """How the models of one kind read INPUT arguments.
 
     Attributes:
-        read: the inputs that an argument stands for; its second argument is `columns` of the model.
+        read: (argument, `columns` of the model) -> the inputs that the argument stands for.
         usage: an example of INPUT; {text} stands for the text in the export's example.json.
         truncate_at: the end of an input's name that a narrow terminal omits.
         columns: from model.json, the columns of a model's table, or the column of texts in the training data.
@@ -62,7 +62,7 @@ def collect_inputs(
     """The inputs that the arguments stand for, in their order, and the errors of those that cannot be read."""
     inputs: list[PredictInput] = []
     errors: list[str] = []
-    pairs = [argument for argument in arguments if reader.key_values and is_key_value(argument)]
+    pairs = [item for item in arguments if reader.key_values and "=" in item and not Path(item).exists()]
     for argument in dict.fromkeys(arguments) if STDIN in arguments else arguments:
         try:
             if argument not in pairs:
@@ -108,17 +108,15 @@ def read_texts(argument: str, columns: Sequence[str]) -> Iterator[PredictInput]:
             raise UserError(f"{argument} is empty: one text per line is needed")
         for number, line in enumerate(lines, 1):
             if text := line.strip():
-                yield PredictInput(text, text, f"{display_name(argument)}, line {number}")
+                yield PredictInput(text, text, f"{_display_name(argument)}, line {number}")
     elif is_file:
         rows = _read_rows(argument)
         names = list(rows[0][1])
         candidates = (*columns, *TEXT_COLUMNS)
         column = names[0] if len(names) == 1 else next((name for name in candidates if name in names), None)
         if column is None:
-            raise UserError(
-                f"{argument}: a CSV of texts needs a column '{candidates[0]}', or a single column; its columns: "
-                f"{', '.join(names)}"
-            )
+            required = f"a CSV of texts needs a column '{candidates[0]}', or a single column"
+            raise UserError(f"{argument}: {required}; its columns: {', '.join(names)}")
         yield from (PredictInput(row[column], row[column], f"{argument}, line {number}") for number, row in rows)
     elif argument.strip() and _test_path(argument, Path.is_dir):
         raise UserError(f"{argument} is a folder: name a .txt file with one text per line, a CSV, or type a text")
@@ -141,19 +139,13 @@ def _test_path(argument: str, test: Callable[[Path], bool]) -> bool:
 def read_tables(argument: str, columns: Sequence[str]) -> Iterator[PredictInput]:
     """The rows of a CSV, which needs all columns of the model; extra columns are copied to the output."""
     rows = _read_rows(argument)
-    require_columns(list(rows[0][1]), columns, display_name(argument))
+    _require_columns(list(rows[0][1]), columns, _display_name(argument))
     for number, row in rows:
-        location = f"{display_name(argument)}, line {number}"
+        location = f"{_display_name(argument)}, line {number}"
         yield PredictInput(row, location, location)
 
 
-def is_key_value(argument: str) -> bool:
-    """Whether an argument is `column=value`, and not the name of a file."""
-    return "=" in argument and not Path(argument).exists()
-
-
 def _row(pairs: Sequence[str], columns: Sequence[str]) -> PredictInput:
-    """One row from all `column=value` arguments."""
     row: dict[str, str] = {}
     for pair in pairs:
         name, _, value = pair.partition("=")
@@ -162,12 +154,11 @@ def _row(pairs: Sequence[str], columns: Sequence[str]) -> PredictInput:
         if name in row:
             raise UserError(f"{pair}: column '{name}' has two values")
         row[name] = value.strip()
-    require_columns(list(row), columns, " ".join(pairs))
+    _require_columns(list(row), columns, " ".join(pairs))
     return PredictInput(row, " ".join(pairs))
 
 
-def require_columns(names: Sequence[str], columns: Sequence[str], location: str) -> None:
-    """Raises UserError unless `names` has all `columns` of the model."""
+def _require_columns(names: Sequence[str], columns: Sequence[str], location: str) -> None:
     if missing := [name for name in columns if name not in names]:
         guess = did_you_mean(missing[0], [name for name in names if name not in columns])
         required = ", ".join(columns)
@@ -179,23 +170,22 @@ def require_columns(names: Sequence[str], columns: Sequence[str], location: str)
 
 def _read_rows(argument: str) -> list[tuple[int, dict[str, str]]]:
     """The rows of a CSV by column, each with the number of its last line."""
-    return list(csv_rows(_read_lines(argument), display_name(argument)))
+    return list(csv_rows(_read_lines(argument), _display_name(argument)))
 
 
 def _read_lines(argument: str) -> list[str]:
     content = sys.stdin.buffer.read() if argument == STDIN else Path(argument).read_bytes()
-    return decode_lines(content, display_name(argument))
+    return decode_lines(content, _display_name(argument))
 
 
-def display_name(argument: str) -> str:
-    """The argument as messages name it."""
+def _display_name(argument: str) -> str:
     return "standard input" if argument == STDIN else argument
 
 
 # ---- by kind of model ------------------------------------------------------------------------------------------------
 
-
-READERS = {  # by Predictor.kind
+READERS: dict[str, InputReader | None] = {  # by Predictor.kind
+    "generator": None,
     "images": InputReader(read_images, "IMAGE_OR_FOLDER", "start"),
     "autoencoder": InputReader(read_images, "IMAGE_OR_FOLDER --out FOLDER", "start", outputs_images=True),
     "tabular": InputReader(
@@ -209,5 +199,5 @@ READERS = {  # by Predictor.kind
 
 
 def find_reader(kind: str) -> InputReader | None:
-    """The reader of a `Predictor.kind`; kinds without an entry in READERS take texts. None: a generator, no input."""
-    return None if kind == "generator" else READERS.get(kind, READERS["sequences"])
+    """The reader of a `Predictor.kind`; kinds without an entry in READERS take texts. None: there is no input."""
+    return READERS.get(kind, READERS["sequences"])

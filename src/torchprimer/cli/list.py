@@ -16,9 +16,6 @@ from torchprimer.tracking.champions import champion_fingerprints
 def list_experiments(params: Params, datasets: Sequence[str], output_format: formatting.OutputFormat) -> None:
     """Prints a row for each experiment on one of `datasets`; without `datasets`, for each experiment.
 
-    The champion of a dataset is chosen by its validation score (tracking/champions.py). `state` names the first stage
-    that is still to run.
-
     Raises:
         UserError: no such dataset, or a damaged file of an experiment.
     """
@@ -56,11 +53,8 @@ def _record(result: ExperimentResults, champion: bool) -> dict[str, Any]:
 
 
 def _cells(record: Mapping[str, Any]) -> dict[str, str]:
-    seconds = record["seconds"]
-    notes = [
-        "champion" if record["champion"] else "" if record["state"] == "ready" else record["state"],
-        "" if record["held_out"] else "scores on training rows",
-    ]
+    seconds, state = record["seconds"], "" if record["state"] == "ready" else record["state"]
+    notes = ["champion" if record["champion"] else state, "" if record["held_out"] else "scores on training rows"]
     metric = METRICS[record["metric"]] if record["metric"] else None
     return {
         **{name: record[name] for name in ("experiment", "dataset", "model")},

@@ -35,13 +35,14 @@ def predict(
         UserError: no such model, one without input, or options that do not fit the model.
     """
     model = open_model(experiment)
-    reader = _check_options(model, experiment, top, out)
+    reader = _find_reader(model, experiment, top, out)
     inputs, errors = collect_inputs(arguments, reader, reader.columns(model.description))
     if not inputs and not errors:
         raise UserError("nothing to predict: standard input is empty")
     for error in errors:
         print(f"torchprimer: {error}", file=sys.stderr)
-    predictions = _predictions(model, reader, inputs, errors, output_format, out)
+    streams = output_format != "table" and sys.stdout.isatty()  # the printed predictions show the progress
+    predictions = _predictions(model, reader, inputs, errors, out, streams)
     if output_format == "json":
         formatting.print_json(_json_record(item, prediction, top) for item, prediction in predictions)
     elif output_format == "csv":
@@ -69,25 +70,20 @@ def open_model(experiment: str) -> "Predictor":
         folder = paths.export(experiment)
     except UserError as error:
         raise UserError(f"{error}, or give the path of an export folder") from None
-    if not (folder / "model.json").is_file():
-        raise _not_exported(experiment)
-    try:
-        return Predictor(folder)
-    except UserError as error:
-        raise UserError(f"{error} (dvc repro export@{experiment})") from None
-
-
-def _not_exported(experiment: str) -> UserError:
+    if (folder / "model.json").is_file():
+        try:
+            return Predictor(folder)
+        except UserError as error:
+            raise UserError(f"{error} (dvc repro export@{experiment})") from None
     from torchprimer.params import load
 
     if experiment in (known := load().experiments):
-        return UserError(f"{experiment} is not exported yet: dvc repro export@{experiment}")
+        raise UserError(f"{experiment} is not exported yet: dvc repro export@{experiment}")
     guess = did_you_mean(experiment, known)
-    return UserError(f"no experiment '{experiment}' in params.yaml; `torchprimer list` shows all of them.{guess}")
+    raise UserError(f"no experiment '{experiment}' in params.yaml; `torchprimer list` shows all of them.{guess}")
 
 
-def _check_options(model: "Predictor", experiment: str, top: int | None, out: Path | None) -> InputReader:
-    """The reader of the INPUT arguments of a model, if the options fit the model."""
+def _find_reader(model: "Predictor", experiment: str, top: int | None, out: Path | None) -> InputReader:
     reader = find_reader(model.kind)
     if reader is None:
         raise UserError(f"{experiment} takes no input, it generates images: torchprimer generate {experiment} out.png")
@@ -101,21 +97,18 @@ def _check_options(model: "Predictor", experiment: str, top: int | None, out: Pa
 def _predictions(
     model: "Predictor",
     reader: InputReader,
-    inputs: Sequence[PredictInput],
+    inputs: list[PredictInput],
     errors: list[str],
-    output_format: str,
     out: Path | None,
-) -> "Iterator[tuple[PredictInput, Prediction]]":
+    quiet: bool,
+) -> "Pairs":
     """Each input with its prediction, one by one; an error is printed and appended to `errors`."""
     from tqdm import tqdm
 
     from torchprimer.predictor import InvalidInput
 
-    streams = output_format != "table" and sys.stdout.isatty()  # the printed predictions show the progress
-    bar = tqdm(
-        total=len(inputs), desc=model.description["experiment"], delay=1, disable=True if streams else None, leave=False
-    )
-    with bar:
+    name, disable = model.description["experiment"], quiet or None  # None: disabled unless on a terminal
+    with tqdm(total=len(inputs), desc=name, delay=1, disable=disable, leave=False) as bar:
         predictions = model.iter_predict(item.value for item in inputs)
         for number, (item, prediction) in enumerate(zip(inputs, predictions, strict=True)):
             if isinstance(prediction, InvalidInput):

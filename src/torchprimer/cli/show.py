@@ -27,21 +27,21 @@ def show_experiment(params: Params, experiment: str) -> None:
     """
     result = ExperimentResults(params, experiment)
     record: dict[str, Any] = {}  # as trained; params.yaml may have changed since
-    exported = result.exported
     if result.is_trained:
         from torchprimer import models
 
         record = models.load_record(paths.model(experiment)).model_dump()
+    trained = record or result.exported
     champion = ", the champion of its dataset" if result.is_champion(champion_fingerprints()) else ""
-    _print("experiment", [f"{experiment}: {result.model} on {result.dataset}{champion}"])
     meta = read_json(paths.prepared(result.dataset) / "meta.json", f"preprocess@{result.dataset}")
-    _print("data", _data(record.get("data") or meta or exported))
-    _print("params", [_params(params, experiment, (record or exported).get("params"))])
-    _print("training", _training(result, (record or exported).get("run", {})))
+    _print("experiment", [f"{experiment}: {result.model} on {result.dataset}{champion}"])
+    _print("data", _data(record.get("data") or meta or result.exported))
+    _print("params", [_params(params, experiment, trained.get("params"))])
+    _print("training", _training(result, trained.get("run", {})))
     _print("scores", _scores(result))
     _print("baseline", _baseline(result))
     _print("files", _files(experiment))
-    _print("use", _usage(experiment, exported))
+    _print("use", _usage(experiment, result.exported))
     _print("missing", _missing(params, result, record))
     if result.is_trained:
         print()
@@ -56,6 +56,7 @@ def show_weights(experiment: str, name: str, out: Path | None) -> None:
     """
     if not (paths.model(experiment) / "experiment.json").is_file():
         raise UserError(f"{experiment} is not trained yet: dvc repro train@{experiment}")
+    import numpy as np
     import torch
 
     from torchprimer import models
@@ -65,18 +66,15 @@ def show_weights(experiment: str, name: str, out: Path | None) -> None:
         guess = did_you_mean(name, weights)
         raise UserError(f"{experiment} has no weights {name!r}; one of: {', '.join(weights)}.{guess}")
     values = weights[name]
-    if out is not None:
-        import numpy as np
-
-        if out.is_dir():
-            raise UserError(f"{out} is a folder: name a file")
+    if out is None:
+        torch.set_printoptions(precision=4, sci_mode=False, linewidth=100)
+        print(f"{name}: {_shape(values)}, {str(values.dtype)[6:]}\n{values}")
+    elif out.is_dir():
+        raise UserError(f"{out} is a folder: name a file")
+    else:
         with atomic_write(out) as file, file.open("wb") as stream:
             np.save(stream, values.numpy())
         print(f"{name}: {_shape(values)} in {out}")
-        return
-    torch.set_printoptions(precision=4, sci_mode=False, linewidth=100)
-    print(f"{name}: {_shape(values)}, {str(values.dtype)[6:]}")
-    print(values)
 
 
 def _print(name: str, lines: Iterable[str]) -> None:
@@ -87,11 +85,7 @@ def _print(name: str, lines: Iterable[str]) -> None:
 
 
 def _data(data: Mapping[str, Any]) -> Iterator[str]:
-    """Kind, input shape, classes and sizes of the splits.
-
-    Args:
-        data: meta.json of the prepared dataset, or model.json of the export.
-    """
+    """`data`: meta.json of the prepared dataset, or model.json of the export."""
     if not data:
         return
     shape = data["shape"] if "shape" in data else data["input"]["shape"][1:]
@@ -108,10 +102,9 @@ def _params(params: Params, experiment: str, trained: Mapping[str, Any] | None) 
     """The params that differ from the defaults of the schema."""
     fields = type(params.experiments[experiment]).model_fields
     defaults = {name: field.default for name, field in fields.items()} | {"init_from": "scratch", "scorer": "none"}
-    values = trained or params.resolve(experiment).model_dump()
     return ", ".join(
         f"{name} {_yaml(value)}"
-        for name, value in values.items()
+        for name, value in (trained or params.resolve(experiment).model_dump()).items()
         if name not in ("dataset", "model") and value is not None and value != defaults.get(name)
     )
 
@@ -123,7 +116,7 @@ def _yaml(value: object) -> str:
 
 
 def _training(result: ExperimentResults, run: Mapping[str, Any]) -> Iterator[str]:
-    """Epochs, duration and size of a training, and the settings of its run, `run` in experiment.json."""
+    """`run`: of experiment.json."""
     if scores := result.train or result.exported:
         epochs = f"{scores['epochs']} epochs, best epoch {scores['best_epoch']}; " if "epochs" in scores else ""
         seconds = f"{result.timing['seconds']} s, " if result.timing else ""
@@ -136,7 +129,6 @@ def _training(result: ExperimentResults, run: Mapping[str, Any]) -> Iterator[str
 
 
 def _scores(result: ExperimentResults) -> Iterator[str]:
-    """Scores on the validation and the test split, or on the training rows, and of the cross-validation."""
     best = {
         name.removeprefix("validation_").removesuffix("_best"): value
         for name, value in result.train.items()
@@ -168,7 +160,6 @@ def _join(scores: Mapping[str, float]) -> str:
 
 
 def _files(experiment: str) -> Iterator[str]:
-    """The experiment's folders, relative to the project, with their content."""
     for folder in (paths.model(experiment), paths.export(experiment), paths.metrics(experiment)):
         names = [f"{file.name}/" if file.is_dir() else file.name for file in sorted(folder.glob("*"))]
         if names:
@@ -176,20 +167,14 @@ def _files(experiment: str) -> Iterator[str]:
 
 
 def _usage(experiment: str, exported: Mapping[str, Any]) -> Iterator[str]:
-    """An example command for an exported model.
-
-    Args:
-        exported: model.json; empty if the model is not exported.
-    """
+    """An example command; `exported`: model.json, empty if the model is not exported."""
     if not exported:
         return
-    reader = find_reader(exported["kind"])
-    if reader is None:
+    if (reader := find_reader(exported["kind"])) is None:
         yield f"torchprimer generate {experiment} --count 64 --seed 1 out.png"
-        return
-    columns = reader.columns(exported)
-    comment = f"   # columns: {', '.join(columns)}" if reader.key_values else ""
-    yield f"torchprimer predict {experiment} {reader.usage.format(text=_example_text(experiment))}{comment}"
+    else:
+        comment = f"   # columns: {', '.join(reader.columns(exported))}" if reader.key_values else ""
+        yield f"torchprimer predict {experiment} {reader.usage.format(text=_example_text(experiment))}{comment}"
 
 
 def _example_text(experiment: str) -> str:
@@ -201,7 +186,6 @@ def _example_text(experiment: str) -> str:
 
 
 def _missing(params: Params, result: ExperimentResults, record: Mapping[str, Any]) -> Iterator[str]:
-    """The stages that are still to run, each with its command."""
     name = result.name
     if not result.is_trained:
         yield f"not trained yet: dvc repro train@{name}"
@@ -215,7 +199,6 @@ def _missing(params: Params, result: ExperimentResults, record: Mapping[str, Any
 
 
 def _layers(experiment: str) -> None:
-    """Prints a table of the weight tensors."""
     from torchprimer import models
 
     model: nn.Module = models.load(paths.model(experiment))[0]
@@ -223,16 +206,9 @@ def _layers(experiment: str) -> None:
     rows = []
     for name, values in model.state_dict().items():
         doubles = values.double()
-        rows.append(
-            {
-                "weights": name,
-                "shape": _shape(values),
-                "count": f"{values.numel():,}",
-                "mean": f"{doubles.mean():.4f}",
-                "std": f"{doubles.std(correction=0):.4f}",
-                "layer": layers[name.rpartition(".")[0]],
-            }
-        )
+        row = {"weights": name, "shape": _shape(values), "count": f"{values.numel():,}"}
+        row |= {"mean": f"{doubles.mean():.4f}", "std": f"{doubles.std(correction=0):.4f}"}
+        rows.append(row | {"layer": layers[name.rpartition(".")[0]]})
     formatting.print_table(rows)
 
 

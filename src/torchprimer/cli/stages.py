@@ -53,17 +53,15 @@ def _run(stage: Stage, item: str | None) -> int:
     from torchprimer.params import load
 
     params = load()
-    module = f"torchprimer.stages.{stage.name}"
-    if stage.section is None or item is None:
-        import_module(module).run(params)
-        return 0
-    require_key(item, stage.section, getattr(params, stage.section))
-    if stage.distributed:
-        processes = params.processes if params.experiments[item].distributed else 1
+    if stage.section and item is not None:
+        require_key(item, stage.section, getattr(params, stage.section))
+        processes = params.processes if stage.distributed and params.experiments[item].distributed else 1
         if (code := launch.launch_torchrun(processes)) is not None:
             return code
-    run = import_module(module).run
-    if not stage.tracked:
+    run = import_module(f"torchprimer.stages.{stage.name}").run
+    if item is None:
+        run(params)
+    elif not stage.tracked:
         run(params, item)
     elif launch.rank():  # rank 0 logs
         run(params, item, None)

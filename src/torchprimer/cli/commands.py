@@ -1,26 +1,34 @@
-"""The commands about trained models."""
+"""The commands for users: trained models, your own data, MLflow. Each one imports what it needs when it runs."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from torchprimer.cli.formatting import resolve_format
 from torchprimer.errors import UserError
 
-PANEL = "Trained models"
+MODELS, DATA, MLFLOW = "Trained models", "Your own data", "MLflow"  # panels of the help
 
 app = typer.Typer()
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 Model = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Name of an experiment, or path of an export folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object per line.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV; the default unless standard output is a terminal.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
+RawName = Annotated[str, typer.Option(help="Name of the data under data/raw.")]
 
 
-@app.command(
-    "list",
-    rich_help_panel=PANEL,
-    epilog="Examples:\n\n  torchprimer list\n  torchprimer list mnist dogs_vs_cats\n  torchprimer list --json",
-)
+def command(panel: str, *examples: str, name: str | None = None) -> Callable[[Function], Function]:
+    """Adds a function to `app`; the command has the name of the function if not told otherwise."""
+    title = "Examples" if len(examples) > 1 else "Example"
+    lines = "\n".join(f"  {example}" for example in examples)
+    return app.command(name, rich_help_panel=panel, epilog=f"{title}:\n\n{lines}")
+
+
+@command(MODELS, "torchprimer list", "torchprimer list mnist dogs_vs_cats", "torchprimer list --json", name="list")
 def list_(
     datasets: Annotated[
         list[str] | None, typer.Argument(metavar="DATASET", help="Only experiments on these datasets.")
@@ -36,18 +44,17 @@ def list_(
     is still to run, and datasets without a test split, whose scores are on
     training rows. Size is that of the exported model.onnx.
     """
-    from torchprimer.cli.formatting import resolve_format
     from torchprimer.cli.list import list_experiments
     from torchprimer.params import load
 
-    output_format = resolve_format(as_json=as_json, as_csv=as_csv)
-    list_experiments(load(), datasets or [], output_format)
+    list_experiments(load(), datasets or [], resolve_format(as_json=as_json, as_csv=as_csv))
 
 
-@app.command(
-    rich_help_panel=PANEL,
-    epilog="Examples:\n\n  torchprimer show mnist_cnn\n  torchprimer show mnist_cnn net.0.weight\n"
-    "  torchprimer show mnist_cnn net.0.weight --out filters.npy",
+@command(
+    MODELS,
+    "torchprimer show mnist_cnn",
+    "torchprimer show mnist_cnn net.0.weight",
+    "torchprimer show mnist_cnn net.0.weight --out filters.npy",
 )
 def show(
     experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Name of an experiment.")],
@@ -67,23 +74,21 @@ def show(
     require_key(experiment, "experiments", params.experiments)
     if weights is not None:
         show_weights(experiment, weights, out)
-    elif out is not None:
-        raise UserError("--out writes the values of one weight tensor: name it as WEIGHTS")
-    else:
+    elif out is None:
         show_experiment(params, experiment)
+    else:
+        raise UserError("--out writes the values of one weight tensor: name it as WEIGHTS")
 
 
-@app.command(
-    rich_help_panel=PANEL,
-    epilog="""Examples:
-
-  torchprimer predict mnist_cnn digit.png more_digits/ --top 3
-  torchprimer predict dogs_vs_cats_cnn ~/Photos --csv > predictions.csv
-  torchprimer predict reviews_bow '房间很干净' more_reviews.txt
-  torchprimer predict bike_sharing_tuned hours.csv
-  torchprimer predict hours_logistic hours=2.5
-  find . -name '*.png' | torchprimer predict mnist_cnn -
-  torchprimer predict /somewhere/mnist_cnn.export digit.png""",
+@command(
+    MODELS,
+    "torchprimer predict mnist_cnn digit.png more_digits/ --top 3",
+    "torchprimer predict dogs_vs_cats_cnn ~/Photos --csv > predictions.csv",
+    "torchprimer predict reviews_bow '房间很干净' more_reviews.txt",
+    "torchprimer predict bike_sharing_tuned hours.csv",
+    "torchprimer predict hours_logistic hours=2.5",
+    "find . -name '*.png' | torchprimer predict mnist_cnn -",
+    "torchprimer predict /somewhere/mnist_cnn.export digit.png",
 )
 def predict(
     experiment: Model,
@@ -112,16 +117,13 @@ def predict(
     Inputs that cannot be used are reported on standard error; the others are
     predicted, and the exit code is 1.
     """
-    from torchprimer.cli.formatting import resolve_format
     from torchprimer.cli.predict import predict
 
     return predict(experiment, inputs, resolve_format(as_json=as_json, as_csv=as_csv), top, out)
 
 
-@app.command(
-    rich_help_panel=PANEL,
-    epilog="Examples:\n\n  torchprimer generate mnist_dcgan --count 64 --seed 1 out.png\n"
-    "  torchprimer generate mnist_gan digit.png",
+@command(
+    MODELS, "torchprimer generate mnist_dcgan --count 64 --seed 1 out.png", "torchprimer generate mnist_gan digit.png"
 )
 def generate(
     experiment: Model,
@@ -139,8 +141,8 @@ def generate(
     generate(experiment, count, seed, out)
 
 
-@app.command(rich_help_panel=PANEL, epilog="Examples:\n\n  torchprimer demo\n  torchprimer demo --port 8000")
-def demo(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 7860) -> None:
+@command(MODELS, "torchprimer demo", "torchprimer demo --port 8000")
+def demo(port: Port = 7860) -> None:
     """Serve a web page to try the exported models.
 
     Draw a digit, drop a photo, type a review, set the weather of a day, move
@@ -150,3 +152,56 @@ def demo(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0
     from torchprimer.demo import serve
 
     serve(port)
+
+
+@command(DATA, "torchprimer add-photos ~/Downloads/train.zip", "torchprimer add-photos ~/flowers --name flowers")
+def add_photos(
+    path: Annotated[
+        Path, typer.Argument(metavar="ZIP_OR_FOLDER", help="Files named CLASS.NUMBER.jpg, or a folder per class.")
+    ],
+    name: RawName = "photos",
+) -> None:
+    """Import your own photos from a zip file or a folder."""
+    from torchprimer.sources.user_images import add_photos
+
+    add_photos(path, name)
+
+
+@command(
+    DATA,
+    "torchprimer add-data ~/wine.csv --name wine",
+    "torchprimer add-data ~/mails/spam.txt ~/mails/ham.txt --name mails",
+)
+def add_data(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="One CSV, or a text file for each class.")],
+    name: RawName,
+) -> None:
+    """Import your own table or texts."""
+    from torchprimer.sources.user_data import add_data
+
+    add_data(files, name)
+
+
+@command(MLFLOW, "torchprimer ui", "torchprimer ui --port 5001")
+def ui(port: Port = 5000) -> None:
+    """Open MLflow's web pages: all runs as a table, their curves, the registered models.
+
+    The server listens on 127.0.0.1 until Ctrl-C. If MLFLOW_TRACKING_URI names
+    a server, its address is printed instead. The menu Views has a table for
+    each group of runs: classifiers, regression, generators, champions, folds.
+    """
+    from torchprimer.tracking.ui import ui
+
+    ui(port)
+
+
+@command(MLFLOW, "torchprimer sync")
+def sync() -> None:
+    """Log results of the workspace that MLflow lacks.
+
+    Results that DVC restores from its cache or pulls from a remote are not
+    logged until `sync` runs.
+    """
+    from torchprimer.tracking.sync import sync
+
+    sync()
