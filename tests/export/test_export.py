@@ -1,5 +1,7 @@
 """The stage `export` on small untrained models of each task and kind of data: the folder alone gives their outputs."""
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -9,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from tests.clone import clean_environment
@@ -18,7 +22,7 @@ from tests.objects import make_experiment, make_meta, make_record
 from torchprimer import models, params, paths
 from torchprimer.datasets.storage import SAMPLES_FILE, write_meta
 from torchprimer.export.onnx import ParityError, check_parity, export_onnx
-from torchprimer.predictor import Predictor
+from torchprimer.predictor import Predictor, UserError
 from torchprimer.stages import export
 from torchprimer.tasks import get_task
 
@@ -117,6 +121,50 @@ def test_example_gives_the_outputs_of_pytorch(export_case: Any, name: str) -> No
         assert prediction["probabilities"] == pytest.approx(
             dict(zip(("no", "yes"), expected[0], strict=True)), abs=1e-3
         )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_table_of_raw_input_gives_a_table_of_predictions(export_case: Any, name: str) -> None:
+    """With the columns of the signature that MLflow has; the same predictions as from single inputs."""
+    _, record, _ = export_case(name)
+    predictor, task = Predictor(paths.export("any")), get_task(record.params.task)
+    table = pd.read_json(paths.export("any") / "example.json").iloc[[0, 0]]
+    rows = predictor.predict_table(table)
+    assert rows[0] == rows[1]
+    assert list(rows[0]) == [column for column, _ in task.output_columns(record.data.classes)]
+    if "image" in rows[0]:
+        image = np.asarray(Image.open(io.BytesIO(base64.b64decode(rows[0].pop("image")))))
+    if name == "generator":
+        np.testing.assert_array_equal(image, predictor.generate(1, seed=0)[0])
+        return
+    cells = table.iloc[0].to_dict()
+    raw = cells if name in ("tabular", "value") else next(iter(cells.values()))
+    (prediction,) = predictor.predict(base64.b64decode(raw) if name in ("images", "autoencoder") else raw)
+    if name == "autoencoder":
+        np.testing.assert_array_equal(image, prediction.pop("prediction"))
+    probabilities = {f"p_{label}": p for label, p in prediction.pop("probabilities", {}).items()}
+    assert rows[0] == pytest.approx(prediction | probabilities, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "reason"),
+    [
+        (
+            "images",
+            ["AAAA", 5],
+            "input 1: image is a text, an image file (JPEG, PNG, ...) in base64; this is no base64",
+        ),
+        ("text", ["a", None], "input 1: expected a text, a str; got None"),
+        ("generator", [-1], "count and seed must be 0 or more; got 1 and -1"),
+        ("sequences", [], "no rows: at least one is needed"),
+    ],
+)
+def test_cells_that_cannot_be_used(export_case: Any, name: str, cells: list[object], reason: str) -> None:
+    export_case(name)
+    predictor = Predictor(paths.export("any"))
+    column = predictor.description["columns"][0]["name"]
+    with pytest.raises(UserError, match=f"^{re.escape(reason)}$"):
+        predictor.predict_table(pd.DataFrame({column: cells}, dtype=object))
 
 
 @pytest.mark.parametrize("name", CASES)

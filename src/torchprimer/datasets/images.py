@@ -1,7 +1,5 @@
 """Labelled images: raw files -> split -> uint8 arrays N x C x H x W, decoded and scaled once, on all cores."""
 
-import base64
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from torchprimer.datasets.splits import check_ids, reject_duplicates, split_tabl
 from torchprimer.datasets.storage import create_array, save_array
 from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params import Images
+from torchprimer.predictor.images import png_base64
 
 
 def open_raw(folder: Path) -> RawImages:
@@ -59,11 +58,7 @@ class ImageInput(DataKind[DatasetT, MetaT]):
 
     def example(self, transform: Transform, prepared: npt.NDArray[Any]) -> dict[str, Any]:
         """The image, (C, H, W), as PNG in base64."""
-        from PIL import Image
-
-        stream = io.BytesIO()
-        Image.fromarray(prepared.transpose(1, 2, 0).squeeze()).save(stream, "PNG")
-        return {"image": base64.b64encode(stream.getvalue()).decode("ascii")}
+        return {"image": png_base64(prepared.transpose(1, 2, 0).squeeze())}
 
     def requirements(self, transform: Transform) -> list[str]:
         return ["pillow"]

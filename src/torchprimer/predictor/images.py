@@ -1,7 +1,9 @@
 """Raw images -> uint8 arrays of one shape: `preprocess` makes the training data with it, the Predictor its input."""
 
+import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +17,8 @@ if TYPE_CHECKING:
 
 Bytes = npt.NDArray[np.uint8]
 
-FORMATS = (
-    "JPEG",
-    "MPO",
-    "PNG",
-    "BMP",
-    "DIB",
-    "GIF",
-    "WEBP",
-    "TIFF",
-    "PPM",
-    "AVIF",
-)  # no EPS: decoding it executes code
+# no EPS: decoding it executes code
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF")
 MAX_PIXELS = 100_000_000  # 300 MB as RGB; above that an image is a mistake or an attack
 MAX_BYTES = 200_000_000
 
@@ -45,19 +37,21 @@ def image_pixels(source: object, shape: Sequence[int]) -> Bytes:
 
     if isinstance(source, str | Path):
         try:
-            return resized(decode(_file(Path(source)), max(shape[1:])), shape)
+            return image_pixels(_file(Path(source)), shape)
         except InvalidInput as error:
             raise InvalidInput(f"{source}: {error}") from None
     if isinstance(source, bytes | bytearray | memoryview):
-        return resized(decode(bytes(source), max(shape[1:])), shape)
-    if isinstance(source, np.ndarray):
-        return resized(_image(source), shape)
-    if isinstance(source, Image.Image):
-        return resized(_upright_rgb(source), shape)
-    raise InvalidInput(
-        "expected an image: the path or the bytes of an image file, a PIL.Image, or an array of uint8; "
-        f"got {type(source).__name__}"
-    )
+        image = decode(bytes(source), max(shape[1:]))
+    elif isinstance(source, np.ndarray):
+        image = _from_array(source)
+    elif isinstance(source, Image.Image):
+        image = _upright_rgb(source)
+    else:
+        raise InvalidInput(
+            "expected an image: the path or the bytes of an image file, a PIL.Image, or an array of uint8; "
+            f"got {type(source).__name__}"
+        )
+    return resized(image, shape)
 
 
 def _file(path: Path) -> bytes:
@@ -73,8 +67,7 @@ def _file(path: Path) -> bytes:
         raise InvalidInput(getattr(error, "strerror", None) or str(error)) from None
 
 
-def _image(array: npt.NDArray[Any]) -> "Image.Image":
-    """An array H x W or H x W x C as an image."""
+def _from_array(array: npt.NDArray[Any]) -> "Image.Image":
     from PIL import Image
 
     if array.ndim == 3 and array.shape[2] == 1:
@@ -87,59 +80,59 @@ def _image(array: npt.NDArray[Any]) -> "Image.Image":
     return _upright_rgb(Image.fromarray(np.ascontiguousarray(array)))
 
 
-def decode(content: bytes, size: int) -> "Image.Image":
-    """The RGB image in the bytes of a file, upright, decoded at a reduced size that is at least `size` x `size`.
-
-    Raises:
-        InvalidInput: not an image, damaged, or too large.
-    """
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Raises InvalidInput for whatever Pillow raises: on broken files that may be almost any exception."""
     from PIL import Image, UnidentifiedImageError
 
-    if not content:
-        raise InvalidInput("empty file")
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.format not in FORMATS:
-                raise InvalidInput(f"unsupported format {image.format}")
-            if image.width * image.height > MAX_PIXELS:
-                raise InvalidInput(f"too large: {image.width} x {image.height} pixels")
-            image.draft("RGB", (2 * size, 2 * size))  # JPEG: decode at a half, quarter or eighth if that is enough
-            return _upright_rgb(image)
+        yield
     except InvalidInput:
         raise
     except UnidentifiedImageError:
         raise InvalidInput("not an image") from None
     except Image.DecompressionBombError:
         raise InvalidInput("too large") from None
-    except Exception as error:  # on broken files Pillow's decoders raise almost anything
-        raise InvalidInput(f"damaged: {error}") from None
-
-
-def _upright_rgb(image: "Image.Image") -> "Image.Image":
-    """The image in RGB, rotated as its EXIF block says; transparency is composited on white.
-
-    Raises:
-        InvalidInput: it cannot be decoded completely.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        image.load()
-        is_pgm = image.format == "PPM"  # Pillow scales its gray values by the maximum in its header to 16 bits
-        image = ImageOps.exif_transpose(image)
-        gray32 = image.mode == "I" and not is_pgm and not 255 < np.asarray(image).max(initial=0) < 65536
-        if image.mode == "F" or gray32:
-            raise InvalidInput("grey values of 32 bits have no defined white: save the image with 8 or 16 bits")
-        if image.mode.startswith("I"):  # 16 bits grey, which convert() would clip instead of scale
-            image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-        if image.has_transparency_data:  # white, not the colour stored beneath
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return image.convert("RGB")
-    except InvalidInput:
-        raise
     except Exception as error:
         raise InvalidInput(f"damaged: {error}") from None
+
+
+def decode(content: bytes, size: int) -> "Image.Image":
+    """The RGB image in the bytes of a file, upright, decoded at a reduced size that is at least `size` x `size`.
+
+    Raises:
+        InvalidInput: not an image, damaged, or too large.
+    """
+    from PIL import Image
+
+    if not content:
+        raise InvalidInput("empty file")
+    with _decoding(), Image.open(io.BytesIO(content)) as image:
+        if image.format not in FORMATS:
+            raise InvalidInput(f"unsupported format {image.format}")
+        if image.width * image.height > MAX_PIXELS:
+            raise InvalidInput(f"too large: {image.width} x {image.height} pixels")
+        image.draft("RGB", (2 * size, 2 * size))  # JPEG: decode at a half, quarter or eighth if that is enough
+        return _upright_rgb(image)
+
+
+@_decoding()
+def _upright_rgb(image: "Image.Image") -> "Image.Image":
+    """The image in RGB, rotated as its EXIF block says; transparency is composited on white."""
+    from PIL import Image, ImageOps
+
+    image.load()
+    is_pgm = image.format == "PPM"  # Pillow scales its gray values by the maximum in its header to 16 bits
+    image = ImageOps.exif_transpose(image)
+    gray32 = image.mode == "I" and not is_pgm and not 255 < np.asarray(image).max(initial=0) < 65536
+    if image.mode == "F" or gray32:
+        raise InvalidInput("grey values of 32 bits have no defined white: save the image with 8 or 16 bits")
+    if image.mode.startswith("I"):  # 16 bits grey, which convert() would clip instead of scale
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:  # white, not the colour stored beneath
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 
 def resized(image: "Image.Image", shape: Sequence[int]) -> Bytes:
@@ -155,3 +148,12 @@ def to_uint8(outputs: npt.NDArray[np.float32]) -> Bytes:
     """Images as a model returns them, (N, C, H, W), 0..1 -> uint8, (N, H, W) if C is 1, else (N, H, W, C)."""
     images: Bytes = (255 * outputs).round().astype(np.uint8).transpose(0, 2, 3, 1)
     return images[..., 0] if images.shape[-1] == 1 else images
+
+
+def png_base64(image: Bytes) -> str:
+    """An image, uint8, H x W or H x W x 3, as PNG in base64."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode("ascii")

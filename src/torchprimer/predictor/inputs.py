@@ -1,5 +1,6 @@
 """How a Predictor reads raw input: one class for each kind, chosen by `input.kind` of model.json."""
 
+import base64
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -40,7 +41,7 @@ class Input(ABC):
         return iter([inputs] if single else inputs), single
 
     def encode(self, batch: list[Any]) -> tuple[Array, Errors]:
-        """The array of the valid inputs of a batch, and the errors of the others: all at once, again without each bad one."""
+        """The array of the valid inputs of a batch, and the errors of the others."""
         errors: Errors = {}
         positions = list(range(len(batch)))
         while positions:
@@ -60,13 +61,17 @@ class Input(ABC):
             InvalidInput: of the first invalid input; `index` is its position in the batch.
         """
 
-    def has_name(self, _value: object) -> bool:
+    def from_table(self, table: Any) -> Iterator[Any]:
+        """The inputs in a DataFrame with `columns`; by default those in its one column."""
+        return iter(table[self.columns[0]])
+
+    def has_name(self, value: object) -> bool:
         """Whether the error of an input names it already, so that its position is not needed."""
         return False
 
 
 class Images(Input):
-    """Path or bytes of an image file, PIL.Image, or uint8 H x W or H x W x C; several: a list, or an array with N first."""
+    """Path or bytes of an image file, PIL.Image, or uint8 H x W (x C); several: a list, or an array with N first."""
 
     def iterate(self, inputs: Any) -> tuple[Iterator[Any], bool]:
         if isinstance(inputs, np.ndarray):
@@ -92,6 +97,16 @@ class Images(Input):
     def to_array(self, batch: list[Any]) -> Array:
         return np.stack([image_pixels(source, self.transform["shape"]) for source in batch])
 
+    def from_table(self, table: Any) -> Iterator[bytes]:
+        """Image files in base64, also as URLs `data:image/png;base64,...`."""
+        for i, cell in enumerate(table["image"]):
+            try:
+                yield base64.b64decode(cell.rpartition(",")[2], validate=True)
+            except (AttributeError, TypeError, ValueError):
+                raise InvalidInput(
+                    f"input {i}: image is a text, an image file (JPEG, PNG, ...) in base64; this is no base64", i
+                ) from None
+
     def has_name(self, value: object) -> bool:
         return isinstance(value, str | Path)
 
@@ -105,6 +120,9 @@ class Tabular(Input):
         self._require_columns(inputs.columns, None)  # a DataFrame of any package
         rows = zip(*(inputs[name] for name in self.columns), strict=True)
         return (dict(zip(self.columns, row, strict=True)) for row in rows), False
+
+    def from_table(self, table: Any) -> Iterator[Any]:
+        return self.iterate(table)[0]
 
     def to_array(self, batch: list[Any]) -> Array:
         for i, row in enumerate(batch):
@@ -153,6 +171,19 @@ class Noise(Input):
 
     def iterate(self, inputs: Any) -> tuple[Iterator[Any], bool]:
         raise UserError(f"{self.experiment} generates images from noise: call generate(count, seed)")
+
+    def from_table(self, table: Any) -> Iterator[Any]:
+        return (self.draw(1, int(seed))[0] for seed in table["seed"])
+
+    def draw(self, count: int, seed: int) -> Array:
+        """Standard normal noise for `count` images, always the same for one `seed`.
+
+        Raises:
+            UserError: count or seed is negative.
+        """
+        if count < 0 or seed < 0:
+            raise UserError(f"count and seed must be 0 or more; got {count} and {seed}")
+        return np.random.default_rng(seed).standard_normal((count, self.transform["latent_dim"]), np.float32)
 
     def to_array(self, batch: list[Any]) -> Array:
         """Noise as float32 (N, latent_dim).

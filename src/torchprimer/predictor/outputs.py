@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .images import to_uint8
+from .images import png_base64, to_uint8
 from .sequences import decode_strings
 
 Array = npt.NDArray[Any]
@@ -30,19 +30,23 @@ class Output(ABC):
     def predictions(self, inputs: Array, outputs: Floats) -> list[Prediction]:
         """A dict for each row of `outputs`, (N, ...), which the graph computed from `inputs`, (N, ...)."""
 
+    def table_row(self, prediction: Prediction) -> Prediction:
+        """A prediction as a row of a table, whose cells are strings and numbers."""
+        return prediction
+
 
 class Probabilities(Output):
     """(N, K) -> {"prediction": most probable class, "probabilities": {class: probability}}."""
 
     def predictions(self, inputs: Array, outputs: Floats) -> list[Prediction]:
         assert self.classes is not None
-        return [
-            {
-                "prediction": self.classes[int(row.argmax())],
-                "probabilities": dict(zip(self.classes, row.tolist(), strict=True)),
-            }
-            for row in outputs
-        ]
+        labels = [self.classes[int(row.argmax())] for row in outputs]
+        rows = [dict(zip(self.classes, row.tolist(), strict=True)) for row in outputs]
+        return [{"prediction": label, "probabilities": row} for label, row in zip(labels, rows, strict=True)]
+
+    def table_row(self, prediction: Prediction) -> Prediction:
+        probabilities = {f"p_{label}": p for label, p in prediction["probabilities"].items()}
+        return {"prediction": prediction["prediction"], **probabilities}
 
 
 class Value(Output):
@@ -66,6 +70,10 @@ class Image(Output):
     def predictions(self, inputs: Array, outputs: Floats) -> list[Prediction]:
         return [{"prediction": image} for image in to_uint8(outputs)]
 
+    def table_row(self, prediction: Prediction) -> Prediction:
+        """{"image": a PNG in base64}."""
+        return {"image": png_base64(prediction["prediction"])}
+
 
 class Reconstruction(Image):
     """As Image, with "mse": the mean squared error of a pixel (0..1) against the input image."""
@@ -74,6 +82,9 @@ class Reconstruction(Image):
         errors = np.square(outputs - inputs / np.float32(255)).mean((1, 2, 3))
         images = super().predictions(inputs, outputs)
         return [image | {"mse": float(error)} for image, error in zip(images, errors, strict=True)]
+
+    def table_row(self, prediction: Prediction) -> Prediction:
+        return super().table_row(prediction) | {"mse": prediction["mse"]}
 
 
 OUTPUTS: dict[str, type[Output]] = {

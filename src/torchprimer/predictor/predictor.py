@@ -77,9 +77,25 @@ class Predictor:
 
     def iter_predict(self, inputs: Any) -> Iterator[Prediction | InvalidInput]:
         """As `predict`, one after the other from any iterable; an invalid input gives an InvalidInput instead."""
-        for arrays, errors, size in self._batches(inputs):
-            outputs = self._run(arrays) if len(arrays) else None
-            predictions = iter(self._output.predictions(arrays, outputs) if outputs is not None else ())
+        yield from self._predictions(*self._input.iterate(inputs))
+
+    def predict_table(self, table: Any) -> list[Prediction]:
+        """As `predict`, for a pandas.DataFrame with `columns` of model.json; for a generator, too.
+
+        Returns:
+            For each row a dict of strings and numbers: `p_CLASS` for each class, images as PNG in base64.
+
+        Raises:
+            UserError: an invalid input, or no rows.
+        """
+        if not len(table):
+            raise InvalidInput("no rows: at least one is needed")
+        predictions = self._predictions(self._input.from_table(table), single=False)
+        return [self._output.table_row(_raise_error(prediction)) for prediction in predictions]
+
+    def _predictions(self, values: Iterator[Any], single: bool) -> Iterator[Prediction | InvalidInput]:
+        for arrays, errors, size in self._batches(values, single):
+            predictions = iter(self._output.predictions(arrays, self._run(arrays)) if len(arrays) else ())
             for position in range(size):
                 yield errors[position] if position in errors else next(predictions)
 
@@ -92,7 +108,7 @@ class Predictor:
             InvalidInput: as `predict`.
         """
         batches = [np.empty((0, *self.description["output"]["shape"][1:]), np.float32)]
-        for arrays, errors, _ in self._batches(inputs):
+        for arrays, errors, _ in self._batches(*self._input.iterate(inputs)):
             for error in errors.values():
                 raise error
             batches.append(self._run(arrays))
@@ -104,10 +120,7 @@ class Predictor:
         Raises:
             UserError: the model is not a generator, or count or seed is negative.
         """
-        size = self._generator().transform["latent_dim"]
-        if count < 0 or seed < 0:
-            raise UserError(f"count and seed must be 0 or more; got {count} and {seed}")
-        return self.generate_from(np.random.default_rng(seed).standard_normal((count, size), np.float32))
+        return self.generate_from(self._generator().draw(count, seed))
 
     def generate_from(self, noise: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """As `generate`, from `noise` of shape (N, noise_size); training drew it from the standard normal distribution.
@@ -125,9 +138,8 @@ class Predictor:
             raise UserError(f"{self.description['experiment']} is not a generator: call predict(inputs)")
         return self._input
 
-    def _batches(self, inputs: Any) -> Iterator[tuple[npt.NDArray[Any], Errors, int]]:
+    def _batches(self, values: Iterator[Any], single: bool) -> Iterator[tuple[npt.NDArray[Any], Errors, int]]:
         """Arrays of the valid inputs, the errors of the others by position, and the number of inputs in the batch."""
-        values, single = self._input.iterate(inputs)
         start = 0
         while batch := list(islice(values, BATCH)):
             arrays, errors = self._input.encode(batch)
