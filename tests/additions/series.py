@@ -1,4 +1,4 @@
-"""Labelled series of numbers: a CSV with the columns values ("0.5 1 -2") and label -> float32 N x T."""
+"""Labelled series of numbers: a CSV with the columns values ("0.5 1 -2") and label -> float32 (N, T)."""
 
 from pathlib import Path
 from typing import Any, Literal

@@ -119,7 +119,7 @@ def in_base64(array: Any, kind: str) -> str:
 
 @pytest.fixture(scope="module")
 def photos(reduced_project: Clone) -> Any:
-    """The test split, uint8, N x H x W x 3."""
+    """The test split, uint8 (N, H, W, 3)."""
     return np.load(reduced_project.folder / "data" / "prepared" / "dogs_vs_cats" / "test_inputs.npy").transpose(
         0, 2, 3, 1
     )

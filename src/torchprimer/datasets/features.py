@@ -1,4 +1,4 @@
-"""Features of images, float32 N x F: the output of the frozen part of a trained model, computed by `extract_features`.
+"""Features of images, float32 (N, F): the output of the frozen part of a trained model, computed by `extract_features`.
 
 Their export takes images: the frozen part is put in front of the classifier.
 """

@@ -1,4 +1,4 @@
-"""Labelled images: raw files -> split -> uint8 arrays N x C x H x W, decoded and scaled once, on all cores."""
+"""Labelled images: raw files -> split -> uint8 arrays (N, C, H, W), decoded and scaled once, on all cores."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,7 +98,7 @@ class ImagesKind(ImageInput[Images, ImagesMeta]):
         return split_tables(ids, labels, parts, images.skipped | corrupt | rejected)
 
     def prepare(self, raw: Path, dataset: Images, rows: pd.DataFrame, folder: Path) -> ImagesMeta:
-        """Inputs uint8, N x C x H x W; targets int64, N."""
+        """Inputs uint8 (N, C, H, W); targets int64 (N,)."""
         images = open_raw(raw)
         classes = selected_classes(dataset, images.classes)
         position = {name: i for i, name in enumerate(images.ids)}

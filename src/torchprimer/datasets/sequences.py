@@ -1,4 +1,4 @@
-"""Strings and a target character for each of their characters: a CSV -> character ids, int64 N x T.
+"""Strings and a target character for each of their characters: a CSV -> character ids, int64 (N, T).
 
 No rows are held out: the model memorises the sequences, and is evaluated on its training rows.
 """
@@ -54,7 +54,7 @@ class SequencesKind(DataKind[Sequences, SequencesMeta]):
         return split_tables(table["id"], table["target"], "all", {})
 
     def prepare(self, raw: Path, dataset: Sequences, rows: pd.DataFrame, folder: Path) -> SequencesMeta:
-        """Inputs and targets int64, N x T, the same in all three splits."""
+        """Inputs and targets int64 (N, T), the same in all three splits."""
         table = read_sequences(raw, dataset).set_index("id")
         check_ids(rows["id"], table.index, dataset.raw)
         table = table.loc[rows["id"]]

@@ -75,7 +75,7 @@ class SplitArrays:
     """The samples of one split, on the CPU; large arrays stay on disk, mapped into memory.
 
     Attributes:
-        inputs: shape (N, ...), as prepared (images: uint8, N x C x H x W).
+        inputs: (N, ...), as prepared; images: uint8 (N, C, H, W).
         targets: int64 class numbers, shape (N,), sequences (N, T); regression: float32, (N, 1).
     """
 

@@ -1,4 +1,4 @@
-"""Tables: numbers and categories in the rows of a CSV or KEEL file -> float32 arrays N x F.
+"""Tables: numbers and categories in the rows of a CSV or KEEL file -> float32 arrays (N, F).
 
 `tabular_preprocessing` fits medians, means, standard deviations, categories and principal components.
 """
@@ -142,7 +142,7 @@ class TabularKind(DataKind[Tabular, TabularMeta]):
         return split_tables(table.index, labels, parts, rejected)
 
     def prepare(self, raw: Path, dataset: Tabular, rows: pd.DataFrame, folder: Path) -> TabularMeta:
-        """Inputs float32, N x F; targets int64, N (classes) or float32, N x 1 (regression)."""
+        """Inputs float32 (N, F); targets int64 (N,) for classes, float32 (N, 1) for regression."""
         table = read_table(raw)
         check_ids(rows["id"], table.index, dataset.raw)
         held_out = not (rows["split"] == "all").any()

@@ -1,4 +1,4 @@
-"""Labelled texts: one file per class, or a CSV -> split -> token ids, int32 N x L.
+"""Labelled texts: one file per class, or a CSV -> split -> token ids, int32 (N, L).
 
 A token id is the position of a word in the vocabulary, which is built from the training rows only.
 """
@@ -103,7 +103,7 @@ class TextKind(DataKind[Texts, TextMeta]):
         return split_tables(texts["id"], texts["label"], parts, rejected | duplicates)
 
     def prepare(self, raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> TextMeta:
-        """Inputs int32, N x L; targets int64, N."""
+        """Inputs int32 (N, L); targets int64 (N,)."""
         texts = read_texts(raw, dataset).set_index("id")["text"]
         check_ids(rows["id"], texts.index, dataset.raw)
         tokenize = tokenizer(dataset.tokenizer)

@@ -40,7 +40,7 @@ def occlusion(probability: Callable[[Bytes], Floats], image: Bytes, patch: int, 
     two steps, every pixel is covered equally often.
 
     Args:
-        probability: N x H x W x C -> (N,).
+        probability: (N, H, W, C) -> (N,).
         image: uint8, H x W x C.
 
     Returns:

@@ -38,7 +38,7 @@ class Family(Protocol):
 
 
 class Normalize(nn.Module):
-    """uint8 images, N x C x H x W -> float32, (pixel / 255 - mean) / std per channel."""
+    """uint8 images (N, C, H, W) -> float32, (pixel / 255 - mean) / std per channel."""
 
     mean: torch.Tensor
     std: torch.Tensor

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class BagOfWords(nn.Module):
-    """Token ids of texts, int, N x L (0: padding) -> a linear layer on their relative word frequencies.
+    """Token ids of texts, int (N, L), 0 for padding -> a linear layer on their relative word frequencies.
 
     Equal to `nn.Linear(words, features)` on dense vectors of relative word frequencies: the product is the mean of the
     weights of a text's words. A text without words gives the bias.
@@ -59,7 +59,7 @@ def frequencies(texts: torch.Tensor, words: int) -> torch.Tensor:
 
 
 def build(experiment: "params.BagOfWords", meta: "Meta", outputs: int) -> nn.Sequential:
-    """Texts (int32, N x L) -> each width of `hidden`, ReLU between -> `outputs` logits; log-softmax for `nll_loss`."""
+    """Texts, int32 (N, L) -> each width of `hidden`, ReLU between -> `outputs` logits; log-softmax for `nll_loss`."""
     assert isinstance(meta, TextMeta)  # the only kind of data that the schema allows
     widths = [*experiment.hidden, outputs]
     layers: list[nn.Module] = [BagOfWords(len(meta.words), widths[0])]

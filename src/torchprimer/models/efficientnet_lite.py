@@ -81,7 +81,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """Normalised images, float32, N x C x H x W -> logits, N x K.
+    """Normalised images, float32 (N, C, H, W) -> logits (N, K).
 
     Attributes:
         upscale: factor by which images are enlarged first, up to `SIDE` pixels.
@@ -108,7 +108,7 @@ class EfficientNetLite(nn.Module):
         return logits
 
     def extract(self, images: torch.Tensor) -> torch.Tensor:
-        """The inputs of the last layer: float32, N x 1280."""
+        """The inputs of the last layer: float32 (N, 1280)."""
         side = upscaled(images.shape[-1], self.upscale)
         if side > images.shape[-1]:
             images = F.interpolate(images, (side, side), mode="bilinear")

@@ -60,7 +60,7 @@ class TorchRNN(nn.Module):
 
 
 def build(experiment: "params.RNN", meta: "Meta", outputs: int) -> nn.Sequential:
-    """Token ids of characters (int64, N x T) -> logits for each character, (N, T, `outputs`).
+    """Token ids of characters, int64 (N, T) -> logits for each character, (N, T, `outputs`).
 
     Raises:
         UserError: without an output layer, and `hidden_size` is not the size of the alphabet.

@@ -26,7 +26,7 @@ SIZES = (32, 48, 64, 80, 96, 128, 160, 192, 224)  # pixels; the last one is enou
 
 
 class Torchvision(nn.Module):
-    """Normalised images, float32, N x C x H x W -> logits, N x K.
+    """Normalised images, float32 (N, C, H, W) -> logits (N, K).
 
     Attributes:
         architecture: torchvision's name.
@@ -46,7 +46,7 @@ class Torchvision(nn.Module):
         return logits
 
     def extract(self, images: torch.Tensor) -> torch.Tensor:
-        """The inputs of the classifier, flattened: float32, N x F."""
+        """The inputs of the classifier, flattened: float32 (N, F)."""
         features: torch.Tensor = self.features(self.prepare(images))
         return features.flatten(1)
 

@@ -20,7 +20,7 @@ SplitSize = Annotated[int | float, BeforeValidator(_split_size)]
 
 
 class Images(StrictModel):
-    """Labelled images -> uint8 arrays N x C x H x W."""
+    """Labelled images -> uint8 arrays (N, C, H, W)."""
 
     kind: Literal["images"]
     raw: Name
@@ -38,7 +38,7 @@ class Images(StrictModel):
 
 
 class Tabular(StrictModel):
-    """Rows of numbers and categories -> float32 arrays N x F."""
+    """Rows of numbers and categories -> float32 arrays (N, F)."""
 
     kind: Literal["tabular"]
     raw: Name
@@ -105,7 +105,7 @@ class Tabular(StrictModel):
 
 
 class Texts(StrictModel):
-    """Texts of two or more classes -> token ids, int32 N x L."""
+    """Texts of two or more classes -> token ids, int32 (N, L)."""
 
     kind: Literal["text"]
     raw: Name
@@ -131,7 +131,7 @@ class Texts(StrictModel):
 
 
 class Sequences(StrictModel):
-    """Strings with a target character for each of their characters -> int64 arrays N x T."""
+    """Strings with a target character for each of their characters -> int64 arrays (N, T)."""
 
     kind: Literal["sequences"]
     raw: Name
@@ -148,7 +148,7 @@ Dataset = Annotated[Images | Tabular | Texts | Sequences, Discriminator("kind")]
 
 
 class Features(StrictModel):
-    """Outputs of the frozen convolutions of a trained model for the images of a dataset -> float32 arrays N x F."""
+    """Outputs of the frozen convolutions of a trained model for the images of a dataset -> float32 arrays (N, F)."""
 
     dataset: Name
     experiment: Name

@@ -27,7 +27,7 @@ class Predictor:
 
     What it takes depends on its `kind`:
         images, autoencoder: the path or the bytes of an image file, a PIL.Image, or uint8 H x W or H x W x C
-            (several: a list of them, or an array N x H x W or N x H x W x C);
+            (several: a list of them, or an array (N, H, W) or (N, H, W, C));
         tabular: a dict {column: value}, a list of them, or a DataFrame with the columns of the raw table;
         text, sequences: a str, or a list of them;
         generator: nothing; see `generate`.

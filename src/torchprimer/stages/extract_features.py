@@ -1,4 +1,4 @@
-"""Runs all images of a dataset once through the frozen layers of a trained model: data/prepared/F/, float32 N x F.
+"""Runs all images of a dataset once through the frozen layers of a trained model: data/prepared/F/, float32 (N, F).
 
 A classifier trained on these features does not compute the convolutions again in every epoch. The feature extractor is
 saved beside them as ONNX: `export` prepends it to the classifier, so that the export takes images.
@@ -65,7 +65,7 @@ def run(params: Params, name: str) -> None:
 
 
 class Extractor(nn.Module):
-    """Images as prepared (uint8, N x C x H x W) -> the inputs of the model's last layers, float32, N x F."""
+    """Images as prepared, uint8 (N, C, H, W) -> the inputs of the model's last layers, float32 (N, F)."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
