@@ -31,6 +31,15 @@ class ExperimentResults:
         return features.dataset if features else self.dataset
 
     @property
+    def data_kind(self) -> str:
+        """Of the raw input: images, tabular, text or sequences."""
+        return self.params.datasets[self.raw_dataset].kind
+
+    @property
+    def task(self) -> str:
+        return self.params.experiments[self.name].task
+
+    @property
     def model(self) -> str:
         return self.params.experiments[self.name].model
 

@@ -28,9 +28,9 @@ from torchprimer.demo import bikes, digits, generators, photos, reviews
 from torchprimer.demo.bikes import choices, hourly_rows, slider_range
 from torchprimer.demo.digits import centre_digit
 from torchprimer.demo.generators import most_sensitive
-from torchprimer.demo.models import model_info
 from torchprimer.demo.photos import HEAT_MAP_SIZE, occlusion, overlay
 from torchprimer.demo.reviews import segments, word_effects
+from torchprimer.experiment_results import ExperimentResults
 from torchprimer.predictor import Predictor
 
 expect.set_options(timeout=15_000)  # many predictions on a busy machine
@@ -147,14 +147,14 @@ def rounded(prediction: dict[str, Any]) -> dict[str, Any]:
 
 def test_tabs_divide_the_experiments() -> None:
     project = params.load()
-    infos = {name: model_info(project, name) for name in project.experiments}
+    results = {name: ExperimentResults(project, name) for name in project.experiments}
 
     def handled(tab: ModuleType) -> set[str]:
-        return {name for name, info in infos.items() if tab.handles(info)}
+        return {name for name, result in results.items() if tab.handles(result)}
 
     mnist = {f"mnist_{name}" for name in ("mlp", "linear", "relu", "batchnorm", "dropout", "cnn", "lenet5")}
     assert handled(digits) == mnist | {"mnist_autoencoder"}
-    assert {infos[name].dataset for name in handled(photos)} == {"cifar10", "cifar8", "dogs_vs_cats"}
+    assert {results[name].raw_dataset for name in handled(photos)} == {"cifar10", "cifar8", "dogs_vs_cats"}
     assert "dogs_vs_cats_vgg16_features" in handled(photos)  # trained on features; its export takes photos
     assert handled(reviews) == {"reviews_bow"}
     assert handled(bikes) == {"bike_sharing_mlp", "bike_sharing_tuned"}

@@ -29,18 +29,16 @@ def serve(port: int) -> None:
         UserError: nothing is exported, the port is in use, or Gradio is not installed.
     """
     exports = Exports(params.load())
-    if not exports.names:
-        raise UserError(
-            "no exported model in models/: `dvc repro` exports all, `dvc repro export@mnist_cnn` only this one"
-        )
+    if not exports.descriptions:
+        commands = "`dvc repro` exports all, `dvc repro export@mnist_cnn` only this one"
+        raise UserError(f"no exported model in models/: {commands}")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignores connections that are still closing
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise UserError(
-                f"port {port} cannot be used ({error.strerror}): choose another one, --port {port + 1}"
-            ) from None
+            message = f"port {port} cannot be used ({error.strerror}): choose another one, --port {port + 1}"
+            raise UserError(message) from None
     with tempfile.TemporaryDirectory() as uploads:
         os.environ |= {
             "GRADIO_ANALYTICS_ENABLED": "False",
@@ -78,8 +76,8 @@ def build(exports: Exports) -> "gr.Blocks":
         gr.Markdown("# torchprimer\nTry the trained models of this project.")
         for tab in (digits, photos, reviews, bikes, generators):
             with gr.Tab(tab.TITLE) as selected:
-                names = [name for name in exports.names if tab.handles(exports.infos[name])]
-                missing = [name for name in exports.missing if tab.handles(exports.infos[name])]
+                names = [name for name in exports.descriptions if tab.handles(exports.results[name])]
+                missing = [name for name in exports.missing if tab.handles(exports.results[name])]
                 if names:
                     tab.build(exports, names, selected)
                 if missing:

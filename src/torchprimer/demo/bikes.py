@@ -6,7 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from torchprimer.demo import components
-from torchprimer.demo.models import Exports, ModelInfo
+from torchprimer.demo.models import Exports
+from torchprimer.experiment_results import ExperimentResults
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -30,8 +31,8 @@ CATEGORY_LABELS = {  # of columns, in the order of the choices
 DEFAULTS = {"season": "2", "mnth": "May", "weekday": "3"}  # initial categories; for other columns the first one
 
 
-def handles(model_info: ModelInfo) -> bool:
-    return model_info.dataset == "bike_sharing"
+def handles(result: ExperimentResults) -> bool:
+    return result.raw_dataset == "bike_sharing"
 
 
 def choices(column: str, categories: Sequence[str]) -> list[tuple[str, str]]:
@@ -75,8 +76,8 @@ def summary(exports: Exports, riders: Mapping[str, Mapping[int, float]]) -> str:
             f"<td>{busiest}:00</td><td>{by_hour[busiest]:,.0f}</td></tr>"
         )
     return (
-        '<table class="predictions"><thead><tr><th>model <small>on the test split</small></th><th>riders of the day</th>'
-        f"<th>busiest hour</th><th>riders in that hour</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        '<table class="predictions"><thead><tr><th>model <small>on the test split</small></th>'
+        f"<th>riders of the day</th><th>busiest hour</th><th>riders in that hour</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 
@@ -85,9 +86,7 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
     import pandas as pd
 
     transform = exports.descriptions[names[0]]["transform"]  # fitted to the dataset, so equal for all models
-    categorical = {
-        name: categories for name, categories in transform["categorical"].items() if name not in (HOUR, DERIVED)
-    }
+    categorical = {name: values for name, values in transform["categorical"].items() if name not in (HOUR, DERIVED)}
     gr.Markdown(
         "Describe a day: the chart shows how many people rent a bike in each hour. Temperatures, humidity and wind are "
         "scaled to 0..1, as in the data."

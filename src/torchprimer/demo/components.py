@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# options of every listener. always_last: an event during a computation is handled afterwards; Gradio's default may drop it
+# of every listener. always_last: an event during a computation is handled afterwards; Gradio's default may drop it
 LISTENER: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
 POSITIVE, NEGATIVE = (245, 130, 20), (60, 130, 245)  # RGB: evidence for the prediction (orange), against it (blue)
 
@@ -58,7 +58,6 @@ def figure(pixels: Bytes, caption: str, *, smooth: bool = False) -> str:
 
 
 def figure_row(figures: Sequence[str]) -> str:
-    """`figure`s side by side."""
     return f'<div class="figures">{"".join(figures)}</div>'
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from torchprimer.demo import components
 from torchprimer.demo.components import Bytes
-from torchprimer.demo.models import Exports, ModelInfo
+from torchprimer.demo.models import Exports
 from torchprimer.errors import UserError
+from torchprimer.experiment_results import ExperimentResults
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -22,8 +23,8 @@ EMPTY = '<p class="note">Nothing is drawn yet.</p>'
 SIZE, BOX = 28, 20  # pixels: side of MNIST's images, and of the square that the digit is scaled to
 
 
-def handles(model_info: ModelInfo) -> bool:
-    return model_info.dataset == "mnist" and model_info.task in ("classification", "reconstruction")
+def handles(result: ExperimentResults) -> bool:
+    return result.raw_dataset == "mnist" and result.task in ("classification", "reconstruction")
 
 
 def centre_digit(drawing: Bytes) -> Bytes | None:
@@ -72,7 +73,7 @@ def decode_data_url(drawing: str) -> Bytes:
 def build(exports: Exports, names: Sequence[str], _selected: "gr.Tab") -> None:
     import gradio as gr
 
-    tasks = {name: exports.infos[name].task for name in names}
+    tasks = {name: exports.results[name].task for name in names}
     classifiers = [name for name in names if tasks[name] == "classification"]
     autoencoders = [name for name in names if tasks[name] == "reconstruction"]
 

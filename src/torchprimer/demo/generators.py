@@ -7,7 +7,8 @@ import numpy as np
 
 from torchprimer.demo import components
 from torchprimer.demo.components import Bytes, Floats
-from torchprimer.demo.models import Exports, ModelInfo
+from torchprimer.demo.models import Exports
+from torchprimer.experiment_results import ExperimentResults
 from torchprimer.image_grid import image_grid
 from torchprimer.predictor import Predictor
 
@@ -20,8 +21,8 @@ SLIDERS, MAX_NOISE = 6, 3.0  # number of sliders; they range from -MAX_NOISE to 
 GRID = 8  # rows and columns
 
 
-def handles(model_info: ModelInfo) -> bool:
-    return model_info.task == "generation"
+def handles(result: ExperimentResults) -> bool:
+    return result.task == "generation"
 
 
 def draw_noise(size: int, seed: int) -> Floats:

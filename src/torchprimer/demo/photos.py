@@ -16,7 +16,8 @@ import numpy.typing as npt
 from torchprimer import paths
 from torchprimer.demo import components
 from torchprimer.demo.components import NEGATIVE, POSITIVE, Bytes, Floats
-from torchprimer.demo.models import Exports, ModelInfo
+from torchprimer.demo.models import Exports
+from torchprimer.experiment_results import ExperimentResults
 from torchprimer.predictor import InvalidInput, Prediction
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ HEAT_MAP_SIZE = 320  # pixels
 PATCH, STEP = 4, 8  # the patch is 1/4 as wide as the image and moves by 1/8
 
 
-def handles(model_info: ModelInfo) -> bool:
-    return (model_info.data_kind, model_info.task) == ("images", "classification") and model_info.dataset != "mnist"
+def handles(result: ExperimentResults) -> bool:
+    return (result.data_kind, result.task) == ("images", "classification") and result.raw_dataset != "mnist"
 
 
 def occlusion(probability: Callable[[Bytes], Floats], image: Bytes, patch: int, step: int) -> Floats:
@@ -95,12 +96,11 @@ def samples(dataset: str) -> list[tuple[Bytes, str]]:
 
 
 def explanation(prediction: Prediction, heat: Floats) -> str:
-    """HTML: the prediction and the range of the heat map."""
     label = prediction["prediction"]
     return (
         f"<b>{escape(label)}</b>, {prediction['probabilities'][label]:.1%}. Covering "
-        f"{components.highlight('orange', 1)} regions lowers this by up to {100 * max(heat.max(), 0):.1f} points; covering "
-        f"{components.highlight('blue', -1)} regions raises it by up to {100 * max(-heat.min(), 0):.1f}."
+        f"{components.highlight('orange', 1)} regions lowers this by up to {100 * max(heat.max(), 0):.1f} points; "
+        f"covering {components.highlight('blue', -1)} regions raises it by up to {100 * max(-heat.min(), 0):.1f}."
     )
 
 
@@ -116,7 +116,7 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
 
     @functools.cache
     def samples_of(name: str) -> list[tuple[Bytes, str]]:
-        return samples(exports.infos[name].dataset)
+        return samples(exports.results[name].raw_dataset)
 
     def show_samples(name: str) -> str:
         buttons = (
@@ -132,8 +132,8 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
     def predict(name: str, file: str | None) -> str:
         if file is None:
             return ""
-        content, dataset = Path(file).read_bytes(), exports.infos[name].dataset
-        group = [member for member in names if exports.infos[member].dataset == dataset]
+        content, dataset = Path(file).read_bytes(), exports.results[name].raw_dataset
+        group = [member for member in names if exports.results[member].raw_dataset == dataset]
         try:
             predictions = {member: exports[member].predict(content)[0] for member in group}
         except InvalidInput as error:
@@ -163,7 +163,7 @@ def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
         "Drop a photo, or choose one of the test split. All models of the same dataset predict. The heat map shows the "
         "regions that lower the probability of the chosen model's prediction when a plain patch covers them."
     )
-    default_names = [name for name in names if exports.infos[name].dataset == "dogs_vs_cats"] or names
+    default_names = [name for name in names if exports.results[name].raw_dataset == "dogs_vs_cats"] or names
     best = max(default_names, key=lambda name: exports.descriptions[name]["validation_score"])
     with gr.Row():
         with gr.Column(scale=2, min_width=280):

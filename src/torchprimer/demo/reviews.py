@@ -10,7 +10,8 @@ import numpy as np
 from torchprimer import paths
 from torchprimer.demo import components
 from torchprimer.demo.components import Floats
-from torchprimer.demo.models import Exports, ModelInfo
+from torchprimer.demo.models import Exports
+from torchprimer.experiment_results import ExperimentResults
 from torchprimer.params import Texts
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ NUM_SAMPLES, LENGTHS = 8, (12, 60)  # reviews to choose from, and their minimal 
 TOP_WORDS = 8  # words in the list
 
 
-def handles(model_info: ModelInfo) -> bool:
-    return model_info.data_kind == "text"
+def handles(result: ExperimentResults) -> bool:
+    return result.data_kind == "text"
 
 
 def segments(text: str, words: Sequence[str]) -> list[tuple[str, bool]]:
@@ -74,8 +75,8 @@ def top_words(label: str, effects: dict[str, float]) -> str:
     listed = ", ".join(f"{escape(word)} <small>{100 * effects[word]:+.1f}</small>" for word in words)
     return (
         f"<p class='note'>{components.highlight('Orange', 1)} words are evidence for <b>{escape(label)}</b>, "
-        f"{components.highlight('blue', -1)} words against it. Percentage points that its probability falls without the "
-        f"word: {listed}.</p>"
+        f"{components.highlight('blue', -1)} words against it. Percentage points that its probability falls without "
+        f"the word: {listed}.</p>"
     )
 
 
@@ -85,8 +86,8 @@ def samples(exports: Exports, name: str) -> list[str]:
 
     from torchprimer.datasets.text import read_texts
 
-    dataset_name = exports.infos[name].dataset
-    dataset = exports.params.datasets[dataset_name]
+    dataset_name = exports.results[name].raw_dataset
+    dataset = exports.results[name].params.datasets[dataset_name]
     assert isinstance(dataset, Texts)
     if not paths.split(dataset_name).is_file() or not paths.raw(dataset.raw).is_dir():
         return []
