@@ -9,9 +9,7 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])  # Python puts this folder there: its modules are no packages
-    gc.set_threshold(
-        100_000, 20, 20
-    )  # importing PyTorch creates hundreds of thousands of objects, none of them garbage
+    gc.set_threshold(100_000, 20, 20)  # importing PyTorch creates hundreds of thousands of objects, no garbage
     try:
         from torchprimer.cli.app import main
 

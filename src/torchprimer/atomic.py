@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 
 @contextlib.contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
@@ -19,15 +21,16 @@ def atomic_write(target: Path) -> Iterator[Path]:
     remove(partial)
     for path in target.parent.glob(".*.partial"):
         pid = path.name.split(".")[-2]
-        if pid.isdigit() and not is_running(int(pid)):
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
             remove(path)
     try:
         yield partial
-        _sync(partial)
+        for path in (*sorted(partial.rglob("*"), reverse=True), partial):
+            _sync(path)
         if target.is_dir():
             remove(target)  # a folder cannot replace another one that has files in it
         partial.replace(target)
-        _fsync(target.parent)
+        _sync(target.parent)
     finally:
         remove(partial)
 
@@ -46,26 +49,8 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def is_running(pid: int) -> bool:
-    """Whether a process of that number exists on this machine."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # of another user
-        return True
-    return True
-
-
 def _sync(path: Path) -> None:
-    """Writes a file, or all that is in a folder, to the disk."""
-    if path.is_dir():
-        for inside in path.iterdir():
-            _sync(inside)
-    _fsync(path)
-
-
-def _fsync(path: Path) -> None:
+    """Writes a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

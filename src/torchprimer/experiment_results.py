@@ -1,7 +1,7 @@
 """What is known of an experiment: from params.yaml, metrics/ and models/, as far as its stages have run."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +13,18 @@ from torchprimer.params import Params
 from torchprimer.tasks.metrics import HEADLINE_METRICS, Metric
 
 
+def _json_file(folder: Callable[[str], Path], file: str, stage: str = "") -> "cached_property[dict[str, Any]]":
+    """The content of a file that a stage writes for each experiment."""
+
+    def read(result: "ExperimentResults") -> dict[str, Any]:
+        return read_json(folder(result.name) / file, stage and f"{stage}@{result.name}")
+
+    return cached_property(read)
+
+
 @dataclass(frozen=True)
 class ExperimentResults:
-    """One experiment of params.yaml, and what its stages have written so far."""
+    """One experiment of params.yaml, and what its stages have written so far; what is missing is empty."""
 
     params: Params
     name: str
@@ -26,7 +35,7 @@ class ExperimentResults:
 
     @property
     def raw_dataset(self) -> str:
-        """The dataset whose raw input the model takes and whose champion it may be: extracted features are of images."""
+        """The dataset whose raw input the model takes; that of the images for a model of extracted features."""
         features = self.params.features.get(self.dataset)
         return features.dataset if features else self.dataset
 
@@ -63,28 +72,11 @@ class ExperimentResults:
         file = paths.export(self.name) / "model.onnx"
         return file if file.is_file() else None
 
-    @cached_property
-    def exported(self) -> dict[str, Any]:
-        """model.json of the export; empty if the model is not exported."""
-        return read_json(paths.export(self.name) / "model.json", f"export@{self.name}")
-
-    @cached_property
-    def train(self) -> dict[str, Any]:
-        """metrics/E/train.json: scores of the best and the last epoch, parameters; empty if it is missing."""
-        return read_json(paths.metrics(self.name) / "train.json", f"train@{self.name}")
-
-    @cached_property
-    def timing(self) -> dict[str, Any]:
-        """metrics/E/timing.json: seconds of the training on this machine; empty if it was not trained here."""
-        return read_json(paths.metrics(self.name) / "timing.json")
-
-    @cached_property
-    def test(self) -> dict[str, float]:
-        return read_json(paths.metrics(self.name) / "test.json", f"evaluate@{self.name}")
-
-    @cached_property
-    def folds(self) -> dict[str, float]:
-        return read_json(paths.metrics(self.name) / "folds.json", f"crossvalidate@{self.name}")
+    exported = _json_file(paths.export, "model.json", "export")
+    train = _json_file(paths.metrics, "train.json", "train")  # scores of the best and the last epoch, parameters
+    timing = _json_file(paths.metrics, "timing.json")  # seconds on this machine
+    test = _json_file(paths.metrics, "test.json", "evaluate")
+    folds = _json_file(paths.metrics, "folds.json", "crossvalidate")
 
     @cached_property
     def baseline(self) -> dict[str, dict[str, float]]:
@@ -94,15 +86,10 @@ class ExperimentResults:
     @property
     def metric(self) -> Metric | None:
         """The metric that stands for this experiment's scores; None before it is trained."""
-        known = {**self.test, **{key: 0 for key in self.train if key.endswith("_best")}}
-        return next(
-            (
-                metric
-                for metric in HEADLINE_METRICS
-                if metric.name in known or f"validation_{metric.validation_name}_best" in known
-            ),
-            None,
-        )
+        for metric in HEADLINE_METRICS:
+            if metric.name in self.test or f"validation_{metric.validation_name}_best" in self.train:
+                return metric
+        return None
 
     @property
     def validation_score(self) -> float | None:
@@ -120,11 +107,14 @@ class ExperimentResults:
         return "not exported" if self.onnx is None else "not evaluated" if not self.test else "ready"
 
 
-def read_json(file: Path, target: str = "") -> dict[str, Any]:
-    """The object in a JSON file; empty if there is no file.
+def validation_scores(train: Mapping[str, float]) -> dict[str, float]:
+    """The validation scores of the saved epoch, from train.json."""
+    names = [name for name in train if name.startswith("validation_") and name.endswith("_best")]
+    return {name.removeprefix("validation_").removesuffix("_best"): train[name] for name in names}
 
-    Args:
-        target: the stage that writes the file, as DVC names it: `train@mnist_cnn`.
+
+def read_json(file: Path, target: str = "") -> dict[str, Any]:
+    """The object in a JSON file, which the stage `target` writes (`train@mnist_cnn`); empty if there is no file.
 
     Raises:
         UserError: the file is damaged.

@@ -1,4 +1,4 @@
-"""Where each stage reads and writes. No other file knows."""
+"""The only place that defines where each stage reads and writes."""
 
 import os
 from functools import cache

@@ -10,7 +10,7 @@ from torchprimer.atomic import atomic_write
 from torchprimer.cli import formatting
 from torchprimer.cli.inputs import find_reader
 from torchprimer.errors import UserError, did_you_mean
-from torchprimer.experiment_results import ExperimentResults, read_json
+from torchprimer.experiment_results import ExperimentResults, read_json, validation_scores
 from torchprimer.params import Params
 from torchprimer.tracking.champions import champion_fingerprints
 
@@ -129,13 +129,8 @@ def _training(result: ExperimentResults, run: Mapping[str, Any]) -> Iterator[str
 
 
 def _scores(result: ExperimentResults) -> Iterator[str]:
-    best = {
-        name.removeprefix("validation_").removesuffix("_best"): value
-        for name, value in result.train.items()
-        if name.startswith("validation_") and name.endswith("_best")
-    }
     exported = result.exported.get("scores", {})
-    if result.held_out and (validation := best or exported.get("validation")):
+    if result.held_out and (validation := validation_scores(result.train) or exported.get("validation")):
         yield f"validation: {_join(validation)}"
     if test := result.test or exported.get("test"):
         yield f"{_test_split(result)}: {_join(test)}"

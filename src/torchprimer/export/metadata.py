@@ -1,8 +1,8 @@
 """model.json: what a Predictor needs to run the model, and facts about it for people."""
 
-from collections.abc import Mapping
 from typing import Any
 
+from torchprimer.experiment_results import validation_scores
 from torchprimer.models import Record
 from torchprimer.tasks import get_task
 from torchprimer.tasks.base import RawInput
@@ -49,13 +49,4 @@ def build_metadata(record: Record, raw_input: RawInput, train: Json, test: Json,
         "fingerprint": record.fingerprint,
         **graph,
         "transform": transform,
-    }
-
-
-def validation_scores(train: Mapping[str, float]) -> dict[str, float]:
-    """The validation scores of the saved epoch, from train.json."""
-    return {
-        key.removeprefix("validation_").removesuffix("_best"): value
-        for key, value in train.items()
-        if key.startswith("validation_") and key.endswith("_best")
     }

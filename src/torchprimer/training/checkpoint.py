@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
-from torchprimer.atomic import atomic_write, is_running, remove
+from torchprimer.atomic import atomic_write, remove
 
 MAX_OVERHEAD = 0.05  # maximum fraction of the time for writing; after very short epochs nothing is written
 
@@ -89,7 +90,7 @@ def prune(file: Path) -> None:
     running = set()
     for marker in file.parent.glob(f".{experiment}-*.in_use"):
         name, pid, _ = marker.name.removeprefix(".").rsplit(".", 2)
-        if is_running(int(pid)):
+        if psutil.pid_exists(int(pid)):
             running.add(name)
         else:
             remove(marker)
