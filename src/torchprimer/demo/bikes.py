@@ -77,7 +77,8 @@ def summary(exports: Exports, riders: Mapping[str, Mapping[int, float]]) -> str:
         )
     return (
         '<table class="predictions"><thead><tr><th>model <small>on the test split</small></th>'
-        f"<th>riders of the day</th><th>busiest hour</th><th>riders in that hour</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        "<th>riders of the day</th><th>busiest hour</th><th>riders in that hour</th></tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
 
