@@ -10,7 +10,7 @@ from tests.clone import Clone
 from tests.datasets.test_image_folder import encoded, in_folder, pets, zipped
 from torchprimer import paths
 from torchprimer.errors import UserError
-from torchprimer.sources.user_images import add_photos
+from torchprimer.sources.user_data import add_photos
 
 
 @pytest.fixture(scope="module")

@@ -162,7 +162,7 @@ def add_photos(
     name: RawName = "photos",
 ) -> None:
     """Import your own photos from a zip file or a folder."""
-    from torchprimer.sources.user_images import add_photos
+    from torchprimer.sources.user_data import add_photos
 
     add_photos(path, name)
 

