@@ -213,7 +213,7 @@ def test_same_padding_against_its_definition() -> None:
 def test_dropped_blocks_keep_the_mean() -> None:
     net = EfficientNetLite(3)
     block: Any = net._blocks[-2]
-    assert block.adds
+    assert block.residual
     torch.manual_seed(0)
     images = torch.randn(1, 192, 2, 2).expand(4000, -1, -1, -1)
     block.train()

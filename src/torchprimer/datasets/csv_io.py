@@ -1,4 +1,4 @@
-"""Reading of data/raw/X: CSV files with the line number of every error, and the numbers of published data."""
+"""Readers of data/raw/X: CSV files, with line numbers in errors; source.json, with the published statistics."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ def source_description(raw: Path) -> dict[str, Any]:
 
 
 def compare_with_published(raw: Path, key: str, actual: int | dict[str, int], what: str) -> None:
-    """Raises UserError if `actual`, the number of `what`, is not `expected: key` of source.json."""
+    """Raises UserError if source.json has an expected value of `key` that is not `actual`, the number of `what`."""
     expected = source_description(raw).get("expected", {}).get(key, actual)
     if actual != expected:
         shown, published = (f"{value:,}" if isinstance(value, int) else value for value in (actual, expected))
@@ -29,7 +29,7 @@ def compare_with_published(raw: Path, key: str, actual: int | dict[str, int], wh
 
 
 def find_csv(raw: Path, suffixes: Sequence[str] = (".csv", ".tsv"), advice: str = "") -> Path:
-    """The only file of data/raw/X with one of `suffixes`; of published data, the only file of any suffix.
+    """The only file of data/raw/X with one of `suffixes`; if there is a source.json, the only other file.
 
     Raises:
         UserError: there is no such folder, no such file, or several; the message ends with `advice`.
@@ -37,8 +37,8 @@ def find_csv(raw: Path, suffixes: Sequence[str] = (".csv", ".tsv"), advice: str 
     if not raw.is_dir():
         raise UserError(f"no raw data in {raw}: define it under downloads:, or put a CSV there")
     files = sorted(file for file in raw.iterdir() if file.is_file() and not file.name.startswith("."))
-    is_published = (raw / "source.json").is_file()
-    usable = [file for file in files if is_published or file.suffix.lower() in suffixes]
+    is_download = (raw / "source.json").is_file()
+    usable = [file for file in files if is_download or file.suffix.lower() in suffixes]
     matching = [file for file in usable if file.name != "source.json"]
     if len(matching) != 1:
         listed = ", ".join(file.name for file in files) or "nothing"
@@ -73,13 +73,13 @@ def describe_file(file: Path) -> str:
 
 
 def row_ids(file: Path, count: int) -> list[str]:
-    """`hello/00001` ... for the rows or lines of hello.csv; sorted, they stay in their order."""
+    """`hello/00001` ... for the rows or lines of hello.csv, zero-padded so that sorting keeps their order."""
     digits = max(5, len(str(count)))
     return [f"{file.stem}/{number:0{digits}d}" for number in range(1, count + 1)]
 
 
 def decode_lines(content: bytes, name: str) -> list[str]:
-    """The lines of a UTF-8 file, with their ends, without a byte order mark. Raises UserError if it is not UTF-8."""
+    """The lines of a UTF-8 file, with line endings, without a byte order mark. Raises UserError if it is not UTF-8."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -99,7 +99,7 @@ def csv_rows(
     """Reads a CSV: yields the number of each row's last line, and its values by column. Blank rows are skipped.
 
     Args:
-        lines: with their ends.
+        lines: with line endings.
         name: how messages name the file.
         columns: None: the first row names them.
         delimiter: None: comma, semicolon or tab, whichever the first line has most of.

@@ -24,7 +24,7 @@ def open_raw(folder: Path) -> RawImages:
     """Opens data/raw/X: by its source.json, or as photos (a zip or image files) if it has none.
 
     Raises:
-        UserError: not there, unreadable, or not the numbers of images, mean and deviation that were published.
+        UserError: missing, unreadable, or not the published numbers of images, mean and standard deviation.
     """
     if not folder.is_dir():
         raise UserError(f"no raw data in {folder}: define it under downloads:, or bring photos: torchprimer add-photos")

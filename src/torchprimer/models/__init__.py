@@ -1,8 +1,8 @@
 """Model families, a file each: models are built from an experiment, saved to a folder, and loaded from that folder alone.
 
 A model takes inputs as prepared and returns logits (regression: standardised values). Images arrive as uint8:
-`normalize`, the first layer, holds mean and deviation of the training split, so that they are part of the weights and
-of every export.
+`normalize`, the first layer, holds mean and standard deviation of the training split, so that they are part of the
+weights and of every export.
 """
 
 from collections import OrderedDict
@@ -30,7 +30,7 @@ class Family(Protocol):
 
     Optional are:
         NORMALIZED_INPUT: False if the net takes no normalised images but, as a GAN, noise.
-        PIXELS: mean and deviation that published weights expect, in place of those of the training split.
+        NORMALIZATION: mean and std that published weights expect; without it, those of the training split.
         epoch_probe: (model, meta, train_split) -> further values for the history after each epoch.
     """
 
@@ -103,7 +103,7 @@ def build(experiment: Experiment, meta: Meta) -> nn.Sequential:
     net = family.build(experiment, meta, get_task(experiment.task).output_size(experiment, meta))
     if not isinstance(meta, ImagesMeta) or not getattr(family, "NORMALIZED_INPUT", True):
         return nn.Sequential(OrderedDict(net=net))
-    mean, std = getattr(family, "PIXELS", (meta.mean, meta.std))
+    mean, std = getattr(family, "NORMALIZATION", (meta.mean, meta.std))
     return nn.Sequential(OrderedDict(normalize=Normalize(mean, std), net=net))
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torchprimer.datasets.meta import Meta
     from torchprimer.params import experiments as params
 
-PIXELS = ([127 / 255], [128 / 255])  # mean and deviation that the published weights expect, for every channel
-SIDE = 224  # pixels, of the images that the weights were trained on
+NORMALIZATION = ([127 / 255], [128 / 255])  # mean and standard deviation that the published weights expect
+SIDE = 224  # pixels; the weights were trained on images of this size
 STAGES = (  # blocks, kernel, stride of the first, expansion, channels
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -29,21 +29,21 @@ STAGES = (  # blocks, kernel, stride of the first, expansion, channels
     (1, 3, 1, 6, 320),
 )
 STEM, HEAD = 32, 1280
-DROP_BLOCK = 0.2  # times the fraction of blocks before this one: 0 for the first
+STOCHASTIC_DEPTH = 0.2  # drop rate of a block: this times the fraction of blocks before it
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution without bias, padded as TensorFlow's 'SAME': ceil(size / stride) pixels, the odd one at the end."""
+    """No bias; padded like TensorFlow's 'SAME' for an output of ceil(size / stride) pixels, an odd pixel at the end."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
         super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         (kernel, _), (stride, _) = self.kernel_size, self.stride
-        height, width = (max((-(-s // stride) - 1) * stride + kernel - s, 0) for s in images.shape[-2:])
-        padding = (height // 2, width // 2)
-        if height % 2 or width % 2:  # equal padding on both sides needs no copy
-            images = F.pad(images, (width // 2, width - width // 2, height // 2, height - height // 2))
+        rows, columns = (max((-(-s // stride) - 1) * stride + kernel - s, 0) for s in images.shape[-2:])
+        padding = (rows // 2, columns // 2)
+        if rows % 2 or columns % 2:  # equal padding on both sides needs no copy
+            images = F.pad(images, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
             padding = (0, 0)
         return F.conv2d(images, self.weight, None, self.stride, padding, 1, self.groups)
 
@@ -58,14 +58,14 @@ class BatchNorm(nn.BatchNorm2d):
 class Block(nn.Module):
     """Inverted bottleneck: 1 x 1 expansion, depthwise convolution, 1 x 1 projection; residual where shapes are equal."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, drop: float) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, drop_rate: float) -> None:
         super().__init__()
         wide = inputs * expansion
         if expansion != 1:
             self._expand_conv, self._bn0 = SameConv2d(inputs, wide), BatchNorm(wide)
         self._depthwise_conv, self._bn1 = SameConv2d(wide, wide, kernel, stride, groups=wide), BatchNorm(wide)
         self._project_conv, self._bn2 = SameConv2d(wide, outputs), BatchNorm(outputs)
-        self.expands, self.adds, self.drop = expansion != 1, stride == 1 and inputs == outputs, drop
+        self.expands, self.residual, self.drop_rate = expansion != 1, stride == 1 and inputs == outputs, drop_rate
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x: torch.Tensor = images
@@ -73,15 +73,15 @@ class Block(nn.Module):
             x = F.relu6(self._bn0(self._expand_conv(x)))
         x = F.relu6(self._bn1(self._depthwise_conv(x)))
         x = self._bn2(self._project_conv(x))
-        if not self.adds:
+        if not self.residual:
             return x
-        if self.training and self.drop:  # stochastic depth: skips the block for some of the images
-            x = x * (torch.rand(len(x), 1, 1, 1, device=x.device) >= self.drop) / (1 - self.drop)
+        if self.training and self.drop_rate:  # stochastic depth: skips the block for some of the images
+            x = x * (torch.rand(len(x), 1, 1, 1, device=x.device) >= self.drop_rate) / (1 - self.drop_rate)
         return x + images
 
 
 class EfficientNetLite(nn.Module):
-    """Normalised images, float32 (N, C, H, W) -> logits (N, K).
+    """Normalised images, float32 (N, C, H, W), C = 1 (repeated) or 3 -> logits (N, K).
 
     Attributes:
         upscale: factor by which images are enlarged first, up to `SIDE` pixels.
@@ -97,8 +97,8 @@ class EfficientNetLite(nn.Module):
         for blocks, kernel, first_stride, expansion, channels in STAGES:
             for number in range(blocks):
                 stride = 1 if number else first_stride
-                drop = DROP_BLOCK * len(self._blocks) / total
-                self._blocks.append(Block(inputs, channels, kernel, stride, expansion, drop))
+                drop_rate = STOCHASTIC_DEPTH * len(self._blocks) / total
+                self._blocks.append(Block(inputs, channels, kernel, stride, expansion, drop_rate))
                 inputs = channels
         self._conv_head, self._bn1 = SameConv2d(inputs, HEAD), BatchNorm(HEAD)
         self._fc = nn.Linear(HEAD, outputs)

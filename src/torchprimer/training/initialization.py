@@ -16,7 +16,7 @@ def initialize(net: nn.Module, scheme: str) -> None:
 
     Args:
         scheme: `default` (no change), `xavier` (uniform, variance 2 / (fan_in + fan_out)), `kaiming` (normal,
-            variance 2 / fan_in), `normal` (deviation 0.01), or `ones` (weights 1, to study gradients).
+            variance 2 / fan_in), `normal` (std 0.01), or `ones` (weights 1, to study gradients).
     """
     if scheme == "default":
         return

@@ -36,7 +36,7 @@ def load_initial_weights(model: nn.Sequential, init_from: str, path: Path) -> Tr
     """Copies each tensor whose key and shape fit into `model`, in place.
 
     Args:
-        model: of `models.build`. Its `normalize` gets the mean and deviation that the weights expect.
+        model: from `models.build`. Its `normalize` gets the mean and standard deviation that the weights expect.
         init_from: scratch, imagenet (torchvision's weights and ImageNet's normalisation), or the value in params.yaml
             that `path` is from, for error messages.
         path: the folder of an experiment, any folder with one file of weights, or such a file.
