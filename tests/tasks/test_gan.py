@@ -301,7 +301,7 @@ def test_entropy() -> None:
     assert generation.entropy(np.array([0.25, 0.25, 0.5])) == 1.5
     assert generation.entropy(np.full(8, 1 / 8)) == 3
     assert str(generation.entropy(np.array([0.0, 1.0]))) == "0.0"
-    assert generation.class_shares(np.array([2, 0, 2, 2]), 4).tolist() == [0.25, 0, 0.75, 0]
+    assert generation.class_frequencies(np.array([2, 0, 2, 2]), 4).tolist() == [0.25, 0, 0.75, 0]
 
 
 @pytest.fixture(scope="module")
@@ -449,7 +449,7 @@ def test_grid_shows_each_image_at_its_place(shape: tuple[int, ...]) -> None:
         assert (middle == (255 - 3 * number if shape[0] == 1 else 3 * number)).all()
 
 
-def test_spread() -> None:
-    assert generation.spread(3, 8) == [0, 1, 2]
-    assert generation.spread(20, 4) == [0, 6, 13, 19]
-    assert generation.spread(1, 8) == [0]
+def test_evenly_spaced() -> None:
+    assert generation.evenly_spaced(3, 8) == [0, 1, 2]
+    assert generation.evenly_spaced(20, 4) == [0, 6, 13, 19]
+    assert generation.evenly_spaced(1, 8) == [0]

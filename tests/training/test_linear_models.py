@@ -342,8 +342,8 @@ def test_boundary_lies_where_the_answer_changes(tmp_path: Path) -> None:
     assert len(contours) == 3
     for contour in contours:
         points = np.concatenate([path.vertices for path in contour.get_paths()])
-        shares = np.sort(decision_boundary.probabilities(result, points), 1)
-        assert shares[:, -1] == pytest.approx(shares[:, -2], abs=0.02)
+        probs = np.sort(decision_boundary.probabilities(result, points), 1)
+        assert probs[:, -1] == pytest.approx(probs[:, -2], abs=0.02)
     image = axes.images[0]
     left, right, bottom, top = image.get_extent()
     shade = np.asarray(image.get_array())[::30, ::30].reshape(-1, 3)

@@ -55,7 +55,7 @@ class GAN(nn.Module):
         was_training = self.training
         self.eval()
         device = next(self.parameters()).device
-        batches = [(255 * self(part.to(device))).round().to(torch.uint8).cpu() for part in noise.split(500)]
+        batches = [(255 * self(batch.to(device))).round().to(torch.uint8).cpu() for batch in noise.split(500)]
         self.train(was_training)
         return torch.cat(batches)
 

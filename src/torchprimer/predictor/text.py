@@ -35,7 +35,7 @@ def padded(documents: Sequence[npt.NDArray[np.int32]], length: int) -> npt.NDArr
 
 
 def encode_texts(texts: Iterable[str], meta: Mapping[str, Any]) -> npt.NDArray[np.int32]:
-    """Raw texts as word numbers, by `tokenizer` and `words` of the training data.
+    """Raw texts as token ids, by `tokenizer` and `words` of the training data.
 
     Returns:
         Shape (N, L); L is the number of known words of the longest of these texts, at least 1.

@@ -109,11 +109,11 @@ def features(inputs: torch.Tensor, meta: Meta) -> Any:
 
 def pixels(images: torch.Tensor, mean: list[float], std: list[float]) -> npt.NDArray[np.float32]:
     """uint8 images (N, C, H, W), shrunk to MAX_SIDE x MAX_SIDE if they are larger, normalised -> (N, F)."""
-    number, channels, height, width = images.shape
+    count, channels, height, width = images.shape
     size = min(height, MAX_SIDE), min(width, MAX_SIDE)
-    rows = np.empty((number, channels * size[0] * size[1]), np.float32)
+    rows = np.empty((count, channels * size[0] * size[1]), np.float32)
     shift, scale = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
-    for start in range(0, number, 1024):
+    for start in range(0, count, 1024):
         batch = images[start : start + 1024].float() / 255
         if size != (height, width):
             batch = F.adaptive_avg_pool2d(batch, size)
@@ -122,7 +122,7 @@ def pixels(images: torch.Tensor, mean: list[float], std: list[float]) -> npt.NDA
 
 
 def word_counts(texts: npt.NDArray[np.int32], words: int) -> Any:
-    """How often each word is in each text, sparse (N, words), from word numbers (N, L) that begin at 1; 0: padding."""
+    """Word counts of each text, sparse (N, words), from token ids (N, L) that begin at 1; 0: padding."""
     from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
     row, position = np.nonzero(texts)

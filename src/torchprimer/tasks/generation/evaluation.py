@@ -22,8 +22,8 @@ from torchprimer.tasks.classification.metrics import Floats, Integers
 from torchprimer.tasks.evaluation import EvaluationContext
 
 Bytes = npt.NDArray[np.uint8]
-CONFIDENT = 0.9  # least probability of a confident prediction of the scorer
-SEED = 1  # of the noise for the metrics; the samples of the training use other noise
+CONFIDENT = 0.9  # minimum probability of a confident prediction of the scorer
+SEED = 1  # of the noise for the metrics; samples saved during training use other noise
 WIDTH = 700  # approximate width of pictures, in pixels
 
 
@@ -40,9 +40,9 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     Returns:
         generator_loss and discriminator_loss of the last epoch. With a scorer also confident_fraction (images with a
         probability of at least 90 %) and class_entropy (bits) of as many generated images as the test split has, and
-        frechet_distance of every second generated image to every second test image ([::2], N/2 each); `..._real`: the
-        same of the test images, the distance of one half ([::2]) to the other ([1::2]): the same sample size, since
-        the bias of the distance depends on it.
+        frechet_distance between half of the generated and half of the test images ([::2] of each); `..._real`: the
+        same metrics of the test images, the distance between their halves [::2] and [1::2], since its bias depends on
+        the sample size.
     """
     samples = cast(Bytes, context.artifacts["samples"])
     last = context.history.iloc[-1]
@@ -59,22 +59,22 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     probabilities, features = score_with_classifier(context.scorer, generated, context.device)
     real_probabilities, real_features = score_with_classifier(context.scorer, context.test.inputs, context.device)
     classes = context.meta.classes
-    shares = pd.DataFrame(
+    frequencies = pd.DataFrame(
         {
             "class": classes,
-            "generated": class_shares(probabilities.argmax(1), len(classes)),
-            "real": class_shares(real_probabilities.argmax(1), len(classes)),
+            "generated": class_frequencies(probabilities.argmax(1), len(classes)),
+            "real": class_frequencies(real_probabilities.argmax(1), len(classes)),
         }
     )
-    shares.to_csv(folder / "classes.csv", index=False)
-    figures.save(class_bars(shares, f"{context.title}: classes by the scorer"), folder / "classes.png")
+    frequencies.to_csv(folder / "classes.csv", index=False)
+    figures.save(class_bars(frequencies, f"{context.title}: classes by the scorer"), folder / "classes.png")
     return {
         "frechet_distance": frechet_distance(features[::2], real_features[::2]),
         "confident_fraction": float((probabilities.max(1) >= CONFIDENT).mean()),
-        "class_entropy": entropy(shares["generated"].to_numpy()),
+        "class_entropy": entropy(frequencies["generated"].to_numpy()),
         "frechet_distance_real": frechet_distance(real_features[::2], real_features[1::2]),
         "confident_fraction_real": float((real_probabilities.max(1) >= CONFIDENT).mean()),
-        "class_entropy_real": entropy(shares["real"].to_numpy()),
+        "class_entropy_real": entropy(frequencies["real"].to_numpy()),
     } | scores
 
 
@@ -91,7 +91,7 @@ def score_with_classifier(
         Probabilities (N, K), and the inputs of the last linear layer (N, F).
 
     Raises:
-        UserError: it has no linear layer, or cannot take images of this shape.
+        UserError: the classifier has no linear layer, or cannot take images of this shape.
     """
     linear = [layer for layer in classifier.modules() if isinstance(layer, nn.Linear)]
     if not linear:
@@ -99,7 +99,7 @@ def score_with_classifier(
     features: list[torch.Tensor] = []
     hook = linear[-1].register_forward_pre_hook(lambda _layer, inputs: features.append(inputs[0].float().cpu()))
     try:
-        logits = torch.cat([classifier(part.to(device)).float().cpu() for part in images.split(500)])
+        logits = torch.cat([classifier(batch.to(device)).float().cpu() for batch in images.split(500)])
     except RuntimeError as error:
         shape = " x ".join(map(str, images.shape[1:]))
         raise UserError(
@@ -124,14 +124,14 @@ def frechet_distance(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64
     return float(means @ means + np.trace(first) + np.trace(second) - 2 * common)
 
 
-def class_shares(predictions: Integers, classes: int) -> npt.NDArray[np.float64]:
-    """How large a share of the predictions (N,) each class has; sums to 1."""
+def class_frequencies(predictions: Integers, classes: int) -> npt.NDArray[np.float64]:
+    """Relative frequency of each class among the predictions (N,); shape (`classes`,), sums to 1."""
     return np.bincount(predictions, minlength=classes) / len(predictions)
 
 
-def entropy(shares: npt.NDArray[np.float64]) -> float:
-    """In bits: 0 if all is of one class, log2(K) if K classes are equally frequent."""
-    present = shares[shares > 0]
+def entropy(probabilities: npt.NDArray[np.float64]) -> float:
+    """In bits: 0 if all are of one class, log2(K) if K classes are equally frequent."""
+    present = probabilities[probabilities > 0]
     return float(-(present * np.log2(present)).sum()) + 0.0  # not -0.0
 
 
@@ -139,7 +139,7 @@ def entropy(shares: npt.NDArray[np.float64]) -> float:
 
 
 def tiles(images: Bytes, columns: int) -> Bytes:
-    """Images (N, C, H, W) in rows of `columns`, as one image (height, width, C); gray images as black on white."""
+    """Images (N, C, H, W) in rows of `columns`, as one image (height, width, C); grey images as black on white."""
     return image_grid((255 - images if images.shape[1] == 1 else images).transpose(0, 2, 3, 1), columns)
 
 
@@ -153,7 +153,7 @@ def grid(images: Bytes, width: int = WIDTH) -> Image.Image:
 
 def write_gif(samples: Bytes, file: Path, frames: int = 30) -> None:
     """Samples (epochs, 64, C, H, W) -> an animated GIF, at most `frames` of the epochs, the last one held."""
-    shown = spread(len(samples), frames)
+    shown = evenly_spaced(len(samples), frames)
     font, colours = ImageFont.load_default(20), 16 if samples.shape[2] == 1 else 64
     pictures = []
     for epoch in shown:
@@ -166,14 +166,14 @@ def write_gif(samples: Bytes, file: Path, frames: int = 30) -> None:
     pictures[0].save(file, save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True)
 
 
-def spread(count: int, most: int) -> list[int]:
-    """At most `most` of the numbers 0 to count - 1, evenly spaced, first and last among them."""
-    return sorted({round(number) for number in np.linspace(0, count - 1, min(count, most))})
+def evenly_spaced(count: int, maximum: int) -> list[int]:
+    """At most `maximum` of the indices 0 to count - 1, evenly spaced, including the first and the last."""
+    return sorted({round(number) for number in np.linspace(0, count - 1, min(count, maximum))})
 
 
 def over_epochs(samples: Bytes, title: str) -> Figure:
-    """Samples (epochs, 64, C, H, W): a column for each of 10 noises, a row for each of up to 10 epochs."""
-    shown = spread(len(samples), 10)
+    """Samples (epochs, 64, C, H, W): a column for each of 10 noise vectors, a row for each of up to 10 epochs."""
+    shown = evenly_spaced(len(samples), 10)
     picture = tiles(np.concatenate([samples[epoch, :10] for epoch in shown]), 10)
     side = picture.shape[0] / len(shown)
     figure = Figure(figsize=(6.4, 0.59 * len(shown) + 0.45), layout="constrained")
@@ -188,7 +188,7 @@ def over_epochs(samples: Bytes, title: str) -> Figure:
 
 
 def losses(history: pd.DataFrame, loss: str, title: str) -> Figure:
-    """Both losses, and beneath them what the discriminator's scores of real and of generated images, over the epochs."""
+    """Both losses, and below them the discriminator's scores of real and generated images, over the epochs."""
     least_squares = loss == "mse_loss"
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
     figure.suptitle(title)
@@ -210,15 +210,15 @@ def losses(history: pd.DataFrame, loss: str, title: str) -> Figure:
     return figure
 
 
-def class_bars(shares: pd.DataFrame, title: str) -> Figure:
+def class_bars(frequencies: pd.DataFrame, title: str) -> Figure:
     """Columns class, generated, real: two bars for each class."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    places = np.arange(len(shares))
+    positions = np.arange(len(frequencies))
     for offset, column, label in ((-0.2, "generated", "generated images"), (0.2, "real", "real images")):
-        axes.bar(places + offset, 100 * shares[column], 0.4, label=label)
-    axes.set_xticks(places, figures.drawable(list(shares["class"])))
-    if shares["class"].str.len().max() > 4:
+        axes.bar(positions + offset, 100 * frequencies[column], 0.4, label=label)
+    axes.set_xticks(positions, figures.drawable(list(frequencies["class"])))
+    if frequencies["class"].str.len().max() > 4:
         axes.tick_params(axis="x", labelrotation=45)
     axes.set(xlabel="class predicted by the scorer", ylabel="share of all images (%)", title=title)
     axes.margins(y=0.2)

@@ -103,8 +103,8 @@ def scatter(latents: Floats, targets: Integers, classes: list[str], title: str) 
         down = targets if first == second else latents[:, second]
         for number, name in enumerate(figures.drawable(classes)):
             is_member = targets == number
-            look = {"s": 5, "color": colours(number % colours.N), "linewidth": 0}
-            axes.scatter(latents[is_member, first], down[is_member], label=name, **look)
+            style = {"s": 5, "color": colours(number % colours.N), "linewidth": 0}
+            axes.scatter(latents[is_member, first], down[is_member], label=name, **style)
         axes.set(xlabel=f"code {first + 1}", ylabel="class" if first == second else f"code {second + 1}")
     handles, labels = grid[0, 0].get_legend_handles_labels()
     if len(pairs) > 1:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from torchprimer.tasks import figures
-from torchprimer.tasks.classification.decision_boundary import denormalize, feature_scales, table_of
+from torchprimer.tasks.classification.decision_boundary import denormalize, feature_scales, tabular_meta
 from torchprimer.tasks.evaluation import EvaluationContext, predict
 
 LOSSES = {"mse_loss": "mean squared error", "l1_loss": "mean absolute error"}
@@ -30,9 +30,9 @@ def evaluate_line(context: EvaluationContext, folder: Path) -> None:
 
 def fitted_line(context: EvaluationContext) -> Figure:
     """Predictions over the range of the feature, with the samples, and the equation if the model is a line."""
-    meta, head = table_of(context), context.head
-    every = torch.cat([context.train.inputs, context.test.inputs])
-    low, high = float(every.min()), float(every.max())
+    meta, head = tabular_meta(context), context.head
+    inputs = torch.cat([context.train.inputs, context.test.inputs])
+    low, high = float(inputs.min()), float(inputs.max())
     margin = 0.08 * (high - low or 1.0)
     x = torch.linspace(low - margin, high + margin, 200).unsqueeze(1)
     y = head(predict(context.model, x, context.device))
@@ -55,7 +55,7 @@ def equation(context: EvaluationContext) -> str:
     layers = [layer for layer in context.model.modules() if next(layer.parameters(recurse=False), None) is not None]
     if len(layers) > 1 or not isinstance(layer := layers[0], nn.Linear):
         return ""
-    meta = table_of(context)
+    meta = tabular_meta(context)
     (x_mean,), (x_std,) = feature_scales(meta)
     slope = layer.weight.item() * meta.target_std / x_std
     bias = 0.0 if layer.bias is None else layer.bias.item()
