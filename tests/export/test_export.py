@@ -58,8 +58,7 @@ CASES = {
 
 
 class SilentTracker:
-    def send(self, *message: object) -> None: ...
-    def log_export(self, name: str) -> None: ...
+    def log(self, part: str, name: str) -> None: ...
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_a_damaged_store_is_one_warning(
     with Tracker() as tracker:
         tracker.begin(RECORD)
         tracker.log_epoch({"epoch": 1, "validation_loss": 0.5})
-        tracker.log_training("tiny")
+        tracker.log("training", "tiny")
     assert time.monotonic() - started < 60
     output = capfd.readouterr()
     assert re.fullmatch(rf"torchprimer: MLflow: {reason}.*; run `torchprimer sync` later\n", output.err), output.err
@@ -150,7 +150,7 @@ def test_ctrl_c_while_waiting_for_mlflow_keeps_the_results(
         server.listen(8)
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
         with Tracker() as tracker:
-            tracker.log_evaluation("tiny")
+            tracker.log("evaluation", "tiny")
             signal.setitimer(signal.ITIMER_REAL, 2)
             previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
         signal.signal(signal.SIGALRM, previous)

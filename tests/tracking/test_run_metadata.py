@@ -12,8 +12,8 @@ from torchprimer.tracking.registry import registered_name, signature_of
 from torchprimer.tracking.run_metadata import (
     baseline_description,
     description,
-    headline_test_metrics,
     tags_of,
+    tracked_metrics,
     training_metrics,
 )
 
@@ -29,9 +29,14 @@ def test_only_compared_scores_are_metrics() -> None:
     best = {"best_epoch": 5, "validation_loss_best": 0.25, "validation_accuracy_best": 0.9, "parameters": 1234}
     assert training_metrics(TRAINING, TIMING) == best | {"training_seconds": 12.5}
     assert training_metrics(TRAINING, {}) == best  # trained on another machine
-    assert headline_test_metrics(TEST, "test_") == {"test_loss": 0.26, "test_accuracy": 0.875, "test_f1_macro": 0.85}
-    assert headline_test_metrics({"mse": 4.0, "rmse": 2.0}, "test_") == {"test_rmse": 2.0}
-    assert headline_test_metrics({"mse": 4.0}, "test_") == {"test_mse": 4.0}
+    compared = {"test_loss": 0.26, "test_accuracy": 0.875, "test_f1_macro": 0.85}
+    for task, scores, metrics in (
+        ("classification", TEST, compared),
+        ("regression", {"mse": 4.0, "rmse": 2.0}, {"test_rmse": 2.0}),
+        ("reconstruction", {"mse": 4.0}, {"test_mse": 4.0}),
+        ("generation", {"frechet_distance": 2.0, "frechet_distance_real": 1.0}, {"test_frechet_distance": 2.0}),
+    ):
+        assert tracked_metrics(scores, "test_", get_task(task).file_metrics) == metrics
 
 
 def test_the_description_has_command_data_and_scores() -> None:

@@ -62,7 +62,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
     with atomic_write(paths.metrics(name) / "folds.csv") as file:
         scores.to_csv(file, index=False)
     write_json(paths.metrics(name) / "folds.json", summary)
-    tracker.log_folds(name)
+    tracker.log("folds", name)
     print(f"{name}: accuracy {summary['accuracy_mean']:.4f} ± {summary['accuracy_std']:.4f} over {folds} folds")
 
 

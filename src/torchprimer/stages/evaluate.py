@@ -38,5 +38,5 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
         scores = context.task.evaluate(context, output)
         (output / "model.json").write_text(json.dumps({"fingerprint": record.fingerprint}) + "\n", "utf-8")
     write_json(paths.metrics(name) / "test.json", scores)
-    tracker.log_evaluation(name)
+    tracker.log("evaluation", name)
     print(f"{name}: test " + ", ".join(f"{key} {value:.4g}" for key, value in list(scores.items())[:4]))

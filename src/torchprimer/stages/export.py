@@ -44,7 +44,7 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
         (folder / "MODEL.md").write_text(render_model_card(description, example), "utf-8")
         package = Path(torchprimer.predictor.__file__).parent
         shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-    tracker.log_export(name)
+    tracker.log("export", name)
     size, difference = (paths.export(name) / "model.onnx").stat().st_size, graph["largest_difference_to_pytorch"]
     print(
         f"{name}: model.onnx of {size:,} bytes, largest difference to PyTorch {difference:.1e} over "

@@ -57,7 +57,7 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
     # durations differ between runs: no output of DVC
     write_json(paths.metrics(name) / "timing.json", {"seconds": seconds, "epoch_seconds": result.epoch_seconds})
     write_json(paths.metrics(name) / "train.json", scores)
-    tracker.log_training(name)
+    tracker.log("training", name)
     tracker.finish()
     prune(checkpoint)
     best = {key.removesuffix("_best"): value for key, value in scores.items() if key.endswith("_best")}

@@ -90,6 +90,7 @@ class Task(ABC):
         selection_metric: the validation metric that compares epochs and champions; None: no metric does.
         by_dataset: whether its models compete for the champion of their dataset.
         predicts_classes: whether outputs are probabilities of classes, which the export names.
+        file_metrics: test metrics that MLflow gets in files alone: more columns make its table of runs unreadable.
         output_name: of the ONNX graph.
         output_kind: how a Predictor returns predictions; a key of OUTPUTS in predictor/outputs.py.
         export_kind: `kind` in model.json; empty: that of the raw input.
@@ -99,6 +100,7 @@ class Task(ABC):
     selection_metric: ClassVar[str | None]
     by_dataset: ClassVar[bool] = True
     predicts_classes: ClassVar[bool] = False
+    file_metrics: ClassVar[tuple[str, ...]] = ()
     output_name: ClassVar[str]
     output_kind: ClassVar[str]
     export_kind: ClassVar[str] = ""

@@ -7,14 +7,15 @@ history.csv in the end. So whatever MLflow misses, `torchprimer sync` can log la
 import sys
 import threading
 import time
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
     from torchprimer.models import Record
 
 Row = dict[str, float | str]  # one row of history.csv
+Part = Literal["training", "evaluation", "export", "folds"]  # what a stage has written of an experiment
 Message = tuple[Any, ...]  # name of a method of StageLogger, then its arguments
 OPEN_SECONDS = 10.0  # how long a training waits in the beginning for MLflow
 INTERVAL = 1.0  # seconds, at least, between two batches of metrics
@@ -39,15 +40,14 @@ class Tracker:
         return self
 
     def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         """Ends the run of a training as FINISHED, FAILED (an exception) or KILLED (Ctrl-C, SIGTERM)."""
         if error_type is None:
             self.finish()
-        elif issubclass(error_type, Exception):
-            self._close("FAILED", INTERRUPTED_FLUSH_SECONDS)
         else:
-            self._close("KILLED", INTERRUPTED_FLUSH_SECONDS)
+            status = "FAILED" if issubclass(error_type, Exception) else "KILLED"
+            self._close(status, INTERRUPTED_FLUSH_SECONDS)
 
     def finish(self) -> None:
         """Ends the run as FINISHED and waits until MLflow has everything, for at most FLUSH_SECONDS."""
@@ -72,18 +72,9 @@ class Tracker:
         """Logs one row of the history to the run that `begin` opened."""
         self._put("log_epoch", row, time.time())
 
-    def log_training(self, experiment: str) -> None:
-        """Logs the files of the training to the run that `begin` opened."""
-        self._put("log_training", experiment)
-
-    def log_evaluation(self, experiment: str) -> None:
-        self._put("log_evaluation", experiment)
-
-    def log_export(self, experiment: str) -> None:
-        self._put("log_export", experiment)
-
-    def log_folds(self, experiment: str) -> None:
-        self._put("log_folds", experiment)
+    def log(self, part: Part, experiment: str) -> None:
+        """Logs the files of a part to the run that `begin` opened, or else to the one that trained the model."""
+        self._put("log", part, experiment)
 
     def log_baselines(self, dataset: str) -> None:
         self._put("log_baselines", dataset)
@@ -114,11 +105,8 @@ class Tracker:
                 messages = [self._messages.get()]
                 if messages[0][0] == "log_epoch":
                     self._closing.wait(INTERVAL)
-                while True:
-                    try:
-                        messages.append(self._messages.get_nowait())
-                    except Empty:
-                        break
+                while not self._messages.empty():  # this thread alone takes messages
+                    messages.append(self._messages.get())
                 for name, *arguments in messages:
                     getattr(logger, name)(*arguments)
                 logger.send()

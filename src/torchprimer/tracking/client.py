@@ -116,11 +116,6 @@ class Store:
             max_results=100,
         )
 
-    def children(self, run_id: str) -> list[str]:
-        """Ids of the runs nested under this one."""
-        runs = self.client.search_runs([self.experiment], f"tags.mlflow.parentRunId = '{run_id}'")
-        return [run.info.run_id for run in runs]
-
     def kill_stale_runs(self) -> None:
         """Ends as KILLED the running runs whose process on this machine no longer exists."""
         import psutil

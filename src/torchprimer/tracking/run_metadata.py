@@ -5,7 +5,7 @@ Functions of what the stages wrote: experiment.json (`record`), train.json, test
 
 import ast
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from torchprimer.models import Record
 
 Scores = Mapping[str, float]
-
-# Scores that are logged as files only, since more columns make the table of runs unreadable: precision and recall are in
-# F1, the counts are in confusion.csv, the scores of real images are the same for every generator.
-EXCLUDED_METRICS = {
-    "precision_macro", "recall_macro", "true_negatives", "false_positives", "false_negatives", "true_positives",
-    "frechet_distance_real", "confident_fraction_real", "class_entropy_real", "folds",
-}  # fmt: skip
 
 
 def digest(file: Path) -> str:
@@ -45,9 +38,8 @@ def training_metrics(training: Scores, timing: Mapping[str, Any]) -> dict[str, f
     return best | ({"training_seconds": timing["seconds"]} if timing else {})
 
 
-def headline_test_metrics(scores: Scores, prefix: str) -> dict[str, float]:
+def tracked_metrics(scores: Scores, prefix: str, excluded: Collection[str]) -> dict[str, float]:
     """The scores that are compared between runs, as `test_accuracy`, `test_loss` ..."""
-    excluded = EXCLUDED_METRICS | ({"mse"} if "rmse" in scores else set())
     return {prefix + key: value for key, value in scores.items() if key not in excluded}
 
 
@@ -152,7 +144,7 @@ def _note(test: Scores, *, held_out: bool) -> str:
 
 def baseline_description(dataset: str, model: str, scores: Scores, *, held_out: bool) -> str:
     """Markdown: what a baseline is, its command and scores."""
-    kind = "predicts the most frequent class or the mean" if model == "dummy" else "a classic model"
+    kind = {"dummy": "predicts the most frequent class or the mean"}.get(model, "a classic model")
     return "\n".join([
         f"Baseline on `{dataset}`: `{model}` of scikit-learn, {kind}.",
         "",

@@ -7,29 +7,27 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from torchprimer import paths
+from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.storage import load_meta
 from torchprimer.experiment_results import read_json
+from torchprimer.models import Record, load_record
+from torchprimer.tasks import get_task
+from torchprimer.tracking import Row
 from torchprimer.tracking.client import Store, once_more
 from torchprimer.tracking.registry import log_model, log_model_scores
 from torchprimer.tracking.run_metadata import (
     baseline_description,
     description,
     digest,
-    headline_test_metrics,
     run_params,
     tags_of,
+    tracked_metrics,
     training_metrics,
 )
 
-if TYPE_CHECKING:
-    from torchprimer.datasets.meta import Meta
-    from torchprimer.models import Record
-
-Row = dict[str, float | str]
 BATCH = 1000  # the most metrics that MLflow takes in one request
 
 
@@ -89,7 +87,8 @@ class Run:
     def log_evaluation(self, experiment: str) -> None:
         """Logs test scores, tables and figures."""
         folder = paths.metrics(experiment)
-        self.log_scores(headline_test_metrics(read_json(folder / "test.json"), "test_"))
+        task = get_task(load_record(paths.model(experiment)).params.task)
+        self.log_scores(tracked_metrics(read_json(folder / "test.json"), "test_", task.file_metrics))
         outputs = self.client.get_run(self.id).outputs
         if outputs and outputs.model_outputs:  # the model was exported before this evaluation
             log_model_scores(self.store, self.id, outputs.model_outputs[-1].model_id)
@@ -100,28 +99,21 @@ class Run:
 
     def log_folds(self, experiment: str) -> None:
         """Logs means and standard deviations over the folds of a cross-validation, and each fold as a nested run."""
-        from mlflow.entities import Param
-
-        from torchprimer.models import load_record
-
-        folder = paths.metrics(experiment)
+        folder, record = paths.metrics(experiment), load_record(paths.model(experiment))
         summary = read_json(folder / "folds.json")
-        for child in self.store.children(self.id):  # folds of an earlier cross-validation
-            self.client.delete_run(child)
-        record = load_record(paths.model(experiment))
-        self.log_scores(headline_test_metrics(summary, "crossvalidation_"))
+        earlier = self.client.search_runs([self.store.experiment], f"tags.mlflow.parentRunId = '{self.id}'")
+        for run in earlier:
+            self.client.delete_run(run.info.run_id)
+        self.log_scores(tracked_metrics(summary, "crossvalidation_", {"folds"}))
         with (folder / "folds.csv").open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
                 number = row.pop("fold")
                 del row["fingerprint"]
                 note = f"Fold {number} of {summary['folds']}: trained on the other folds, scored on this one."
                 tags = tags_of(record, "fold") | {"mlflow.parentRunId": self.id, "mlflow.note.content": note}
-                tags |= process_tags()
-                run = self.client.create_run(self.store.experiment, None, tags, f"{experiment}, fold {number}")
-                fold = Run(self.store, run.info.run_id)
-                values = {"fold": number, **run_params(record)}
-                self.client.log_batch(fold.id, params=[Param(key, value) for key, value in values.items()])
-                log_dataset(self.store, fold.id, record.params.dataset, record.data_digest, record.data)
+                name, values = f"{experiment}, fold {number}", {"fold": number, **run_params(record)}
+                fold = create_run(self.store, name, tags, values)
+                fold.log_dataset(record.params.dataset, record.data_digest, record.data)
                 fold.log_scores({f"validation_{key}": float(value) for key, value in row.items()})
                 fold.end("FINISHED")
         self.client.set_tag(self.id, "crossvalidated", digest(folder / "folds.json"))
@@ -134,8 +126,6 @@ class Run:
 
     def describe(self, experiment: str) -> None:
         """Sets the run's description, with the scores that were logged so far."""
-        from torchprimer.models import load_record
-
         folder = paths.metrics(experiment)
         tags = self.client.get_run(self.id).data.tags
         text = description(
@@ -147,29 +137,34 @@ class Run:
         )
         self.client.set_tag(self.id, "mlflow.note.content", text)
 
+    def log_dataset(self, name: str, data_digest: str, meta: Meta) -> None:
+        """Logs the prepared dataset as the run's input: name, digest, schema and number of samples."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
-def log_dataset(store: Store, run_id: str, name: str, data_digest: str, meta: "Meta") -> None:
-    """Logs the prepared dataset as the run's input: name, digest, schema and number of samples."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
+        samples = meta.samples
+        profile = {"num_rows": sum(samples.values()), **samples, "input": " x ".join(map(str, meta.shape))}
+        dataset = Dataset(
+            name=name,
+            digest=data_digest[:8],
+            source_type="local",
+            source=json.dumps({"uri": f"data/prepared/{name}"}),
+            schema=meta.mlflow_schema(),
+            profile=json.dumps(profile | ({"classes": ", ".join(meta.classes)} if meta.classes else {})),
+        )
+        inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+        once_more(lambda: self.client.log_inputs(self.id, inputs))
 
-    samples = meta.samples
-    profile = {"num_rows": sum(samples.values()), **samples, "input": " x ".join(map(str, meta.shape))}
-    dataset = Dataset(
-        name=name,
-        digest=data_digest[:8],
-        source_type="local",
-        source=json.dumps({"uri": f"data/prepared/{name}"}),
-        schema=meta.mlflow_schema(),
-        profile=json.dumps(profile | ({"classes": ", ".join(meta.classes)} if meta.classes else {})),
-    )
-    inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
-    once_more(lambda: store.client.log_inputs(run_id, inputs))
+
+LOGGERS = {
+    "training": Run.log_training,
+    "evaluation": Run.log_evaluation,
+    "export": Run.log_export,
+    "folds": Run.log_folds,
+}  # by `Part`
 
 
 def log_baselines(store: Store, dataset: str) -> bool:
     """Logs a run for each baseline of a dataset; returns False if MLflow has them already."""
-    from mlflow.entities import Param
-
     file, prepared = paths.baseline(dataset), paths.prepared(dataset)
     fingerprint = hashlib.sha256(dataset.encode() + file.read_bytes()).hexdigest()
     logged = {run.data.tags["model"] for run in store.finished(fingerprint)}
@@ -177,7 +172,6 @@ def log_baselines(store: Store, dataset: str) -> bool:
     meta = load_meta(prepared) if (prepared / "meta.json").is_file() else None
     for model, scores in models.items():
         tags: dict[str, str] = {
-            **process_tags(),
             "type": "baseline",
             "dataset": dataset,
             **({"kind": meta.kind, "task": meta.task} if meta else {}),
@@ -187,26 +181,22 @@ def log_baselines(store: Store, dataset: str) -> bool:
             "mlflow.source.type": "PROJECT",
             "mlflow.note.content": baseline_description(dataset, model, scores, held_out=meta is None or meta.held_out),
         }
-        created = store.client.create_run(store.experiment, None, tags, f"{dataset}, baseline {model}")
-        run = Run(store, created.info.run_id)
-        store.client.log_batch(run.id, params=[Param("model", model), Param("dataset", dataset)])
+        run = create_run(store, f"{dataset}, baseline {model}", tags, {"model": model, "dataset": dataset})
         if meta:
-            log_dataset(store, run.id, dataset, digest(prepared / "meta.json"), meta)
-        run.log_scores(headline_test_metrics(scores, "test_"))
+            run.log_dataset(dataset, digest(prepared / "meta.json"), meta)
+        run.log_scores(tracked_metrics(scores, "test_", get_task(meta.task).file_metrics if meta else ()))
         run.end("FINISHED")
     return bool(models)
 
 
 def get_or_create_run(store: Store, experiment: str) -> tuple[Run, bool]:
     """The run that trained models/<experiment>, and whether it was created now, from the files of the training."""
-    from torchprimer.models import load_record
-
     record = load_record(paths.model(experiment))
     run_id = store.find(record.fingerprint)
     return (Run(store, run_id), False) if run_id else (_run_from_files(store, record), True)
 
 
-def _run_from_files(store: Store, record: "Record") -> Run:
+def _run_from_files(store: Store, record: Record) -> Run:
     """A finished run with the history and the files of a training that was not logged while it ran."""
     name, now = record.experiment, time.time()
     seconds = read_json(paths.metrics(name) / "timing.json").get("seconds", 0)
@@ -218,31 +208,37 @@ def _run_from_files(store: Store, record: "Record") -> Run:
     return run
 
 
-def new_run(store: Store, record: "Record", more_tags: dict[str, str] | None = None, *, started: float) -> Run:
+def new_run(store: Store, record: Record, more_tags: Mapping[str, str] | None = None, *, started: float) -> Run:
     """A new run of a training, with its params, tags and dataset.
 
     Args:
         started: when the training started, in seconds since the epoch of Unix.
     """
-    from mlflow.entities import Param
-
-    name = record.experiment
     tags = {
         **tags_of(record, "experiment"),
         "fingerprint": record.fingerprint,
         "data": record.data_digest,
-        "mlflow.source.name": f"torchprimer train {name}",
+        "mlflow.source.name": f"torchprimer train {record.experiment}",
         "mlflow.source.type": "PROJECT",
-        **process_tags(),
         **{f"version_{package}": version for package, version in record.versions.items()},
         **{key: os.environ[key] for key in ("DVC_STAGE", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV") if key in os.environ},
         **git_tags(),
         **(more_tags or {}),
     }
-    run = store.client.create_run(store.experiment, int(started * 1000), tags, name)
     values = run_params(record) | {f"samples_{split}": str(count) for split, count in record.data.samples.items()}
-    store.client.log_batch(run.info.run_id, params=[Param(key, value) for key, value in values.items()])
-    log_dataset(store, run.info.run_id, record.params.dataset, record.data_digest, record.data)
+    run = create_run(store, record.experiment, tags, values, int(started * 1000))
+    run.log_dataset(record.params.dataset, record.data_digest, record.data)
+    return run
+
+
+def create_run(
+    store: Store, name: str, tags: dict[str, str], params: Mapping[str, str], started: int | None = None
+) -> Run:
+    """A new run of this process. `started`: in milliseconds since the epoch of Unix; None: now."""
+    from mlflow.entities import Param
+
+    run = store.client.create_run(store.experiment, started, tags | process_tags(), name)
+    store.client.log_batch(run.info.run_id, params=[Param(key, value) for key, value in params.items()])
     return Run(store, run.info.run_id)
 
 

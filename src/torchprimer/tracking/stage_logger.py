@@ -1,12 +1,9 @@
 """What the thread of a Tracker does: it receives the messages of one stage and writes them to MLflow."""
 
-from typing import TYPE_CHECKING
-
+from torchprimer.models import Record
+from torchprimer.tracking import Part, Row
 from torchprimer.tracking.client import Store
-from torchprimer.tracking.runs import Row, Run, get_or_create_run, log_baselines, new_run
-
-if TYPE_CHECKING:
-    from torchprimer.models import Record
+from torchprimer.tracking.runs import LOGGERS, Run, get_or_create_run, log_baselines, new_run
 
 
 class StageLogger:
@@ -24,7 +21,7 @@ class StageLogger:
         self._run: Run | None = None
         self._rows: list[tuple[float, Row]] = []
 
-    def begin(self, record: "Record", started: float) -> None:
+    def begin(self, record: Record, started: float) -> None:
         """Opens the run of a training that started at `started`, in seconds since the epoch of Unix."""
         self._run = new_run(self.store, record, started=started)
 
@@ -38,19 +35,9 @@ class StageLogger:
             self._run.log_history(self._rows)
         self._rows = []
 
-    def log_training(self, experiment: str) -> None:
+    def log(self, part: Part, experiment: str) -> None:
         self.send()
-        if self._run:
-            self._run.log_training(experiment)
-
-    def log_evaluation(self, experiment: str) -> None:
-        get_or_create_run(self.store, experiment)[0].log_evaluation(experiment)
-
-    def log_export(self, experiment: str) -> None:
-        get_or_create_run(self.store, experiment)[0].log_export(experiment)
-
-    def log_folds(self, experiment: str) -> None:
-        get_or_create_run(self.store, experiment)[0].log_folds(experiment)
+        LOGGERS[part](self._run or get_or_create_run(self.store, experiment)[0], experiment)
 
     def log_baselines(self, dataset: str) -> None:
         log_baselines(self.store, dataset)

@@ -10,7 +10,7 @@ from torchprimer.tracking.champions import promote
 from torchprimer.tracking.client import Store
 from torchprimer.tracking.registry import registered_name
 from torchprimer.tracking.run_metadata import digest
-from torchprimer.tracking.runs import get_or_create_run, log_baselines
+from torchprimer.tracking.runs import LOGGERS, get_or_create_run, log_baselines
 
 
 def sync() -> None:
@@ -32,21 +32,19 @@ def sync() -> None:
         run, created = get_or_create_run(store, name)
         parts = ["training"] if created else []
         tags = store.client.get_run(run.id).data.tags
-        if _has_fingerprint(metrics / "test", fingerprint) and tags.get("evaluated") != digest(metrics / "test.json"):
-            run.log_evaluation(name)
-            parts.append("evaluation")
-        if _has_fingerprint(export, fingerprint):
-            if tags.get("exported") != digest(export / "model.json"):
-                run.log_export(name)
-                parts.append("export")
+        for part, tag, file, file_fingerprint in (
+            ("evaluation", "evaluated", metrics / "test.json", _json_fingerprint(metrics / "test" / "model.json")),
+            ("export", "exported", export / "model.json", _json_fingerprint(export / "model.json")),
+            ("folds", "crossvalidated", metrics / "folds.json", _csv_fingerprint(metrics / "folds.csv")),
+        ):
+            if file_fingerprint == fingerprint and tags.get(tag) != digest(file):
+                LOGGERS[part](run, name)
+                parts.append(part)
+        if _json_fingerprint(export / "model.json") == fingerprint:
             registered.add((registered_name(record), record.data.validation_samples))
-        folds = metrics / "folds.json"
-        if _folds_have_fingerprint(metrics / "folds.csv", fingerprint) and tags.get("crossvalidated") != digest(folds):
-            run.log_folds(name)
-            parts.append("folds")
         if parts:
             print(f"{name}: logged {', '.join(parts)}")
-        logged += bool(parts)
+            logged += 1
     for file in sorted(paths.baseline("x").parent.glob("*.json")):
         if log_baselines(store, file.stem):
             print(f"{file.stem}: logged its baselines")
@@ -56,14 +54,13 @@ def sync() -> None:
     print(f"{logged} run{'s' if logged > 1 else ''} logged" if logged else "MLflow is up to date: nothing to do")
 
 
-def _has_fingerprint(folder: Path, fingerprint: str) -> bool:
-    """Whether a stage's output belongs to this training, and not to an earlier one."""
-    return read_json(folder / "model.json").get("fingerprint") == fingerprint
+def _json_fingerprint(file: Path) -> object:
+    """The training that a stage's output belongs to: it may be an earlier one."""
+    return read_json(file).get("fingerprint")
 
 
-def _folds_have_fingerprint(folds: Path, fingerprint: str) -> bool:
-    """The same for folds.csv."""
-    if not folds.is_file():
-        return False
-    with folds.open(encoding="utf-8", newline="") as stream:
-        return next(csv.DictReader(stream), {}).get("fingerprint") == fingerprint
+def _csv_fingerprint(file: Path) -> object:
+    if not file.is_file():
+        return None
+    with file.open(encoding="utf-8", newline="") as stream:
+        return next(csv.DictReader(stream), {}).get("fingerprint")

@@ -19,6 +19,9 @@ class Classification(Task):
     name = "classification"
     selection_metric = "accuracy"
     predicts_classes = True
+    file_metrics = (  # precision and recall are in F1, the counts in confusion.csv
+        "precision_macro", "recall_macro", "true_negatives", "false_positives", "false_negatives", "true_positives",
+    )  # fmt: skip
     output_name = "probabilities"
     output_kind = "probabilities"
 

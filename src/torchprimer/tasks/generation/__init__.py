@@ -16,6 +16,7 @@ class Generation(Task):
     name = "generation"
     selection_metric = None
     by_dataset = False
+    file_metrics = ("frechet_distance_real", "confident_fraction_real", "class_entropy_real")  # alike for all
     output_name = "images"
     output_kind = "image"
     export_kind = "generator"

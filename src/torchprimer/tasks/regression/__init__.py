@@ -28,6 +28,7 @@ class OriginalUnits(nn.Module):
 class Regression(Task):
     name = "regression"
     selection_metric = "r2"
+    file_metrics = ("mse",)  # beside its root
     output_name = "values"
     output_kind = "value"
 
