@@ -11,17 +11,15 @@ Json = dict[str, Any]
 
 
 def build_metadata(record: Record, raw_input: RawInput, train: Json, test: Json, graph: Json) -> Json:
-    """The content of model.json.
-
-    Args:
-        record: experiment.json of the trained model.
-        raw_input: reads the raw input of the model.
-        train, test: train.json and test.json, its scores.
-        graph: of the ONNX file: input, output, sha256, largest_difference_to_pytorch, proven_on.
-    """
+    """The content of model.json, from train.json, test.json and facts of the ONNX file: input, output, sha256 ..."""
     task = get_task(record.params.task)
     params, data = record.params.model_dump(mode="json"), record.data.model_dump(mode="json")
     transform = raw_input.transform(record.data)
+    validation = {  # scores of the saved epoch
+        key.removeprefix("validation_").removesuffix("_best"): value
+        for key, value in train.items()
+        if key.startswith("validation_") and key.endswith("_best")
+    }
     return {
         "experiment": record.experiment,
         "dataset": params["dataset"],
@@ -33,7 +31,7 @@ def build_metadata(record: Record, raw_input: RawInput, train: Json, test: Json,
         "target": data.get("target"),
         "time_column": data.get("time_column"),
         "columns": raw_input.columns(transform),
-        "scores": {"validation": validation_scores(train), "test": dict(test)},
+        "scores": {"validation": validation, "test": dict(test)},
         "validation_score": task.validation_score(train),
         "samples": data["samples"],
         "held_out": data["held_out"],

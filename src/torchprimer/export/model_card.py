@@ -15,12 +15,9 @@ MAX_NAMES = 30  # classes or categories that are listed
 def render_model_card(model: Mapping[str, Any], example: Mapping[str, Any]) -> str:
     """Markdown of model.json and of a row of example.json."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parents[1]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+        loader=FileSystemLoader(Path(__file__).parents[1]), undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
     environment.filters |= {
         "count": count,
         "names": list_names,

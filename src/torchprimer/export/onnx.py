@@ -41,21 +41,16 @@ def export_onnx(
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            model,
-            (example,),
-            dynamo=True,
-            input_names=[names[0]],
-            output_names=[names[1]],
-            dynamic_shapes=(sizes,),
+            model, (example,), dynamo=True, input_names=[names[0]], output_names=[names[1]], dynamic_shapes=(sizes,),
             optimize=True,
-        )
+        )  # fmt: skip
         assert program is not None
         ClearMetadataAndDocStringPass()(program.model)  # removes the paths and lines of the source of each node
         program.save(file)
 
 
 def prepend_graph(first: Path, second: Path, name: str) -> None:
-    """Puts the graph of `first` before that of `second`, in the file of `second`: its output becomes the input `name`."""
+    """Puts the graph of `first` before that of `second`, in file `second`; its output becomes the input `name`."""
     import onnx
     from onnx import compose
 

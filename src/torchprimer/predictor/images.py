@@ -98,11 +98,7 @@ def _decoding() -> Iterator[None]:
 
 
 def decode(content: bytes, size: int) -> "Image.Image":
-    """The RGB image in the bytes of a file, upright, decoded at a reduced size that is at least `size` x `size`.
-
-    Raises:
-        InvalidInput: not an image, damaged, or too large.
-    """
+    """The RGB image in the bytes of a file, upright, decoded at a reduced size of at least `size` x `size`."""
     from PIL import Image
 
     if not content:

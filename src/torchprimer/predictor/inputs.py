@@ -36,8 +36,8 @@ class Input(ABC):
 
     def iterate(self, inputs: Any) -> tuple[Iterator[Any], bool]:
         """The inputs one by one, and whether `inputs` is a single one rather than several."""
-        single = isinstance(inputs, str | bytes | bytearray | memoryview | Path) or hasattr(inputs, "keys")
-        single = single or not isinstance(inputs, Iterable)  # (a pandas.Series is not a Mapping, but has keys)
+        single = isinstance(inputs, str | bytes | bytearray | memoryview | Path) or not isinstance(inputs, Iterable)
+        single = single or hasattr(inputs, "keys")  # a pandas.Series is not a Mapping, but has keys
         return iter([inputs] if single else inputs), single
 
     def encode(self, batch: list[Any]) -> tuple[Array, Errors]:
@@ -55,11 +55,7 @@ class Input(ABC):
 
     @abstractmethod
     def to_array(self, batch: list[Any]) -> Array:
-        """The input of the graph, shape (N, ...).
-
-        Raises:
-            InvalidInput: of the first invalid input; `index` is its position in the batch.
-        """
+        """The input of the graph, (N, ...), or an InvalidInput with the position of the first invalid one as `index`."""
 
     def from_table(self, table: Any) -> Iterator[Any]:
         """The inputs in a DataFrame with `columns`; by default those in its one column."""
@@ -145,9 +141,8 @@ class Text(Input):
     """A str; several: a list of them."""
 
     def to_array(self, batch: list[Any]) -> Array:
+        _require_strings(batch, "a text")
         for i, text in enumerate(batch):
-            if not isinstance(text, str):
-                raise InvalidInput(f"expected a text, a str; got {_type_name(text)}", i)
             if not text.strip():
                 raise InvalidInput("the text is empty", i)
         return encode_texts(batch, self.transform)
@@ -157,10 +152,9 @@ class Sequences(Input):
     """A str of a fixed length over an alphabet; several: a list of them."""
 
     def to_array(self, batch: list[Any]) -> Array:
+        _require_strings(batch, "a string")
         length = self.transform["length"]
         for i, string in enumerate(batch):
-            if not isinstance(string, str):
-                raise InvalidInput(f"expected a string, a str; got {_type_name(string)}", i)
             if len(string) != length:
                 raise InvalidInput(f"{string!r} has {len(string)} characters, and this model takes {length}", i)
         return encode_strings(batch, self.transform["alphabet"])
@@ -176,25 +170,23 @@ class Noise(Input):
         return (self.draw(1, int(seed))[0] for seed in table["seed"])
 
     def draw(self, count: int, seed: int) -> Array:
-        """Standard normal noise for `count` images, always the same for one `seed`.
-
-        Raises:
-            UserError: count or seed is negative.
-        """
+        """Standard normal noise for `count` images, the same for one `seed`; UserError if one of them is negative."""
         if count < 0 or seed < 0:
             raise UserError(f"count and seed must be 0 or more; got {count} and {seed}")
         return np.random.default_rng(seed).standard_normal((count, self.transform["latent_dim"]), np.float32)
 
     def to_array(self, batch: list[Any]) -> Array:
-        """Noise as float32 (N, latent_dim).
-
-        Raises:
-            UserError: another shape, or not finite.
-        """
+        """Noise as float32 (N, latent_dim); UserError for another shape, or numbers that are not finite."""
         size, noise = self.transform["latent_dim"], np.asarray(batch, np.float32)
         if noise.ndim != 2 or noise.shape[1] != size or not np.isfinite(noise).all():
             raise UserError(f"noise must be finite numbers of shape (N, {size}); got shape {noise.shape}")
         return noise
+
+
+def _require_strings(batch: list[Any], expected: str) -> None:
+    for i, value in enumerate(batch):
+        if not isinstance(value, str):
+            raise InvalidInput(f"expected {expected}, a str; got {_type_name(value)}", i)
 
 
 def _type_name(value: object) -> str:

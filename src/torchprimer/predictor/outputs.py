@@ -16,11 +16,7 @@ Prediction = dict[str, Any]
 
 
 class Output(ABC):
-    """Outputs of the graph -> predictions.
-
-    Args:
-        model: model.json.
-    """
+    """Outputs of the graph -> predictions. `model`: model.json."""
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         self.classes: list[str] | None = model["classes"]

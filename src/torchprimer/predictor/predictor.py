@@ -20,12 +20,8 @@ BATCH = 64  # inputs per call of onnxruntime: enough to keep the processor busy,
 
 
 class Predictor:
-    """A trained model that takes raw input.
+    """A trained model that takes raw input; which one depends on its `kind`:
 
-        model = Predictor("models/mnist_cnn.export")
-        model.predict(["one.png", "two.png"])
-
-    What it takes depends on its `kind`:
         images, autoencoder: the path or the bytes of an image file, a PIL.Image, or uint8 H x W or H x W x C
             (several: a list of them, or an array (N, H, W) or (N, H, W, C));
         tabular: a dict {column: value}, a list of them, or a DataFrame with the columns of the raw table;
@@ -40,11 +36,7 @@ class Predictor:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        """Opens `folder`, which `export` wrote: models/E.export.
-
-        Raises:
-            UserError: the folder does not exist, or is not an intact export.
-        """
+        """Opens `folder`, which `export` wrote: models/E.export; UserError if it is missing or damaged."""
         path = Path(folder)
         try:
             self.description: dict[str, Any] = json.loads((path / "model.json").read_text("utf-8"))
@@ -100,34 +92,24 @@ class Predictor:
                 yield errors[position] if position in errors else next(predictions)
 
     def predict_raw(self, inputs: Any) -> Floats:
-        """The outputs of the graph for raw inputs: float32; probabilities (N, K), values (N, 1), sequences (N, T, K).
-
-        An autoencoder's images: (N, C, H, W), 0..1.
+        """Outputs of the graph, float32: probabilities (N, K), values (N, 1), strings (N, T, K), images (N, C, H, W).
 
         Raises:
             InvalidInput: as `predict`.
         """
         batches = [np.empty((0, *self.description["output"]["shape"][1:]), np.float32)]
         for arrays, errors, _ in self._batches(*self._input.iterate(inputs)):
-            for error in errors.values():
-                raise error
+            if errors:
+                raise errors[min(errors)]
             batches.append(self._run(arrays))
         return np.concatenate(batches)
 
     def generate(self, count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
-        """`count` images of a generator, uint8, (count, H, W), or (count, H, W, 3) in colour; the same for one `seed`.
-
-        Raises:
-            UserError: the model is not a generator, or count or seed is negative.
-        """
+        """`count` images of a generator, uint8, (count, H, W) or (count, H, W, 3); always the same for one `seed`."""
         return self.generate_from(self._generator().draw(count, seed))
 
     def generate_from(self, noise: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-        """As `generate`, from `noise` of shape (N, noise_size); training drew it from the standard normal distribution.
-
-        Raises:
-            UserError: the model is not a generator, or noise of another shape.
-        """
+        """As `generate`, from `noise` of shape (N, noise_size), which in training was standard normal."""
         source = self._generator()
         rows = source.to_array(noise)  # type: ignore[arg-type]  # any array
         batches = [to_uint8(self._run(rows[start : start + BATCH])) for start in range(0, len(rows), BATCH)]

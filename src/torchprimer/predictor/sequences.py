@@ -9,11 +9,7 @@ from .errors import InvalidInput
 
 
 def encode_strings(strings: Sequence[str], alphabet: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Strings of one length as the numbers of their characters, shape (N, T).
-
-    Raises:
-        InvalidInput: a character is not in the alphabet.
-    """
+    """Strings of one length as the numbers of their characters, (N, T); InvalidInput for one not in the alphabet."""
     number = {character: i for i, character in enumerate(alphabet)}
     for i, string in enumerate(strings):
         for character in string:

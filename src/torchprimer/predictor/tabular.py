@@ -72,7 +72,7 @@ def cell_to_str(value: object) -> str:
 
 
 def _category(value: object, known: Sequence[str]) -> str:
-    """The cell as the category that it means, as it was spelled in training: 3 is "3.0", TRUE "True", an empty cell "NA".
+    """The cell as its category was spelled in training: 3 as "3.0", TRUE as "True", an empty cell as "NA".
 
     (pandas reads TRUE as a bool and NA as a missing value.)
     """
@@ -106,12 +106,9 @@ def column_numbers(values: Iterable[object], name: str, *, zero_as_missing: bool
     texts = [cell_to_str(value) for value in values]
     numbers = np.full(len(texts), np.nan)
     for i, text in enumerate(texts):
-        if text.lower() in MISSING:
-            continue
-        try:
-            numbers[i] = float(text)
-        except ValueError:
-            numbers[i] = np.inf
-        if not np.isfinite(numbers[i]):
-            raise InvalidInput(f"{name} is {text!r}, which is not a number", i)
+        if text.lower() not in MISSING:
+            number = _number(text)
+            if number is None or not np.isfinite(number):
+                raise InvalidInput(f"{name} is {text!r}, which is not a number", i)
+            numbers[i] = number
     return np.where(numbers == 0, np.nan, numbers) if zero_as_missing else numbers

@@ -12,7 +12,7 @@ PADDING = 0
 
 
 def tokenizer(name: str) -> Tokenizer:
-    """Text -> words without punctuation; `chinese`: segmented by jieba, `words`: runs of letters, digits and _, lower case."""
+    """Text -> words without punctuation; `chinese`: segmented by jieba, `words`: letters, digits, _ in lower case."""
     if name == "words":
         return lambda text: re.findall(r"\w+", text.lower())
     import rjieba  # jieba's algorithm and dictionary, in Rust
@@ -35,11 +35,6 @@ def padded(documents: Sequence[npt.NDArray[np.int32]], length: int) -> npt.NDArr
 
 
 def encode_texts(texts: Iterable[str], meta: Mapping[str, Any]) -> npt.NDArray[np.int32]:
-    """Raw texts as token ids, by `tokenizer` and `words` of the training data.
-
-    Returns:
-        Shape (N, L); L is the number of known words of the longest of these texts, at least 1.
-    """
-    tokenize = tokenizer(meta["tokenizer"])
-    documents = token_ids((tokenize(text) for text in texts), meta["words"])
+    """Raw texts as token ids, (N, L); L is the number of known words of the longest text, at least 1."""
+    documents = token_ids(map(tokenizer(meta["tokenizer"]), texts), meta["words"])
     return padded(documents, max([1, *map(len, documents)]))

@@ -23,10 +23,7 @@ def promote(store: Store, name: str, data: str) -> None:
     """Moves the alias to the best version of a registered model on `data`, and the tag `champion` to its run.
 
     The alias stays where it is if it marks a version that is not of this project, or if the best version is of a run
-    reduced by `limit` and the current champion is not.
-
-    Args:
-        data: digest of the validation samples.
+    reduced by `limit` and the current champion is not. `data`: digest of the validation samples.
     """
     client, tagged = store.client, ""
     while True:  # until a second reading agrees: another export may have registered a version in the meantime
@@ -62,11 +59,7 @@ def _can_be_replaced(champion: "ModelVersion", best: "ModelVersion") -> bool:
 def best_version(versions: "Iterable[ModelVersion]") -> "ModelVersion | None":
     """The version with the best validation score; ties go to the lower loss, then to the training exported first.
 
-    Of several exports of one training it is the newest. Among generators, which have no validation score, the newest
-    training wins.
-
-    Args:
-        versions: all validated on the same samples.
+    Of several exports of a training it is the newest. Among generators, which have no score, the newest training wins.
     """
     first: dict[str, int] = {}
     newest: dict[str, ModelVersion] = {}

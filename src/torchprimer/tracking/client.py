@@ -34,16 +34,12 @@ SETTINGS = {  # environment variables of MLflow; values that the user has set st
 
 
 def tracking_uri() -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{local_database().as_posix()}"
-
-
-def local_database() -> Path:
-    return paths.main_checkout() / "mlflow.db"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(paths.main_checkout() / 'mlflow.db').as_posix()}"
 
 
 def store_exists() -> bool:
     """Whether there is a store to read from; false before the first stage was logged. Imports no MLflow."""
-    return "MLFLOW_TRACKING_URI" in os.environ or local_database().exists()
+    return "MLFLOW_TRACKING_URI" in os.environ or (paths.main_checkout() / "mlflow.db").exists()
 
 
 class Store:
@@ -55,11 +51,7 @@ class Store:
     """
 
     def __init__(self) -> None:
-        """Opens the store.
-
-        Raises:
-            UserError: it cannot be used.
-        """
+        """Opens the store; raises UserError if it cannot be used."""
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
         uri = tracking_uri()
@@ -77,8 +69,6 @@ class Store:
                     os.environ.pop("MLFLOW_TRACKING_URI", None)
                 self.client = mlflow.MlflowClient()
                 self.experiment = once_more(self._get_or_create_experiment)
-        except UserError:
-            raise
         except Exception as error:
             raise UserError(f"MLflow: {explain(error)}") from error
 
@@ -159,11 +149,7 @@ def creation_lock(uri: str) -> contextlib.AbstractContextManager[object]:
 
 
 def _prepare_sqlite(uri: str) -> None:
-    """Checks that the database of a store in SQLite can be read; creates it if it does not exist.
-
-    Raises:
-        sqlite3.Error: it cannot be read. MLflow itself would retry for 100 s.
-    """
+    """Checks that a SQLite database can be read, or raises sqlite3.Error: MLflow would retry for 100 s. Creates it."""
     file = Path(uri.removeprefix("sqlite:///"))
     if not uri.startswith("sqlite:///") or "?" in uri:
         return

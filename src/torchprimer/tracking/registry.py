@@ -1,7 +1,4 @@
-"""Export folders as MLflow models: logged as code and files, never as a pickle, and registered.
-
-MLflow serves such a model with pyfunc_model.py, which it copies beside the folder.
-"""
+"""Export folders as MLflow models: registered, and logged as code (pyfunc_model.py) and files, never as a pickle."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -59,20 +56,17 @@ def log_model(store: Store, run_id: str, experiment: str) -> None:
     once_more(
         lambda: client.search_registered_models(f"name = '{name}'") or client.create_registered_model(name, None, text)
     )
-    version = store.client.create_model_version(
-        name,
-        model.model_uri,
-        run_id,
-        tags={
-            "experiment": experiment,
-            "validation_score": str(task.validation_score(training)),
-            "validation_loss": str(training.get("validation_loss_best")),
-            "data": data,
-            "limit": str(record.run.limit),
-            "fingerprint": record.fingerprint,
-        },
-        description=run_tags["mlflow.note.content"],
-        model_id=model.model_id,
+    version_tags = {  # that decide the champion
+        "experiment": experiment,
+        "validation_score": str(task.validation_score(training)),
+        "validation_loss": str(training.get("validation_loss_best")),
+        "data": data,
+        "limit": str(record.run.limit),
+        "fingerprint": record.fingerprint,
+    }
+    note = run_tags["mlflow.note.content"]
+    version = client.create_model_version(
+        name, model.model_uri, run_id, version_tags, description=note, model_id=model.model_id
     )
     versions = json.dumps([{"name": name, "version": str(version.version)}])
     store.client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": versions})  # a link between the pages
@@ -85,11 +79,7 @@ def registered_name(record: "Record") -> str:
 
 
 def signature_of(input_columns: Sequence[Mapping[str, str]], task: "Task", classes: list[str]) -> "ModelSignature":
-    """The columns of the tables that pyfunc_model.py takes and returns.
-
-    Args:
-        input_columns: `columns` of model.json.
-    """
+    """The columns of the tables that pyfunc_model.py takes, `columns` of model.json, and returns."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -100,11 +90,7 @@ def signature_of(input_columns: Sequence[Mapping[str, str]], task: "Task", class
 
 
 def registered_description(name: str, example: Mapping[str, Any]) -> str:
-    """Markdown for the page of a registered model: what it is, and how to serve it.
-
-    Args:
-        example: a row of raw input.
-    """
+    """Markdown for the page of a registered model: what it is, and how to serve it. `example`: a row of raw input."""
     row = {column: value if len(str(value)) < 100 else f"{str(value)[:60]}..." for column, value in example.items()}
     request = json.dumps({"dataframe_records": [row]}, ensure_ascii=False)
     return f"""One version per export. `models:/{name}@champion` has the best score on the validation split.

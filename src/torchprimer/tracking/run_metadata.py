@@ -19,22 +19,13 @@ Scores = Mapping[str, float]
 
 
 def digest(file: Path) -> str:
-    """SHA-256 of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def training_metrics(training: Scores, timing: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics of a training beside its curves: scores of the best epoch, number of parameters, seconds.
-
-    Args:
-        training: train.json.
-        timing: timing.json; may be empty.
-    """
-    best = {
-        key: value
-        for key, value in training.items()
-        if key.endswith("_best") or key in ("best_epoch", "parameters", "trainable_parameters")
-    }
+    """The metrics beside the curves, of train.json and timing.json (may be empty): best scores, parameters, seconds."""
+    sizes = ("best_epoch", "parameters", "trainable_parameters")
+    best = {key: value for key, value in training.items() if key.endswith("_best") or key in sizes}
     return best | ({"training_seconds": timing["seconds"]} if timing else {})
 
 
@@ -44,20 +35,10 @@ def tracked_metrics(scores: Scores, prefix: str, excluded: Collection[str]) -> d
 
 
 def tags_of(record: "Record", type_: str) -> dict[str, str]:
-    """The tags by which runs are filtered.
-
-    Args:
-        type_: experiment, baseline or fold.
-    """
-    experiment = record.params
-    return {
-        "type": type_,
-        "dataset": dataset_of(record),
-        "kind": record.data.kind,
-        "task": experiment.task,
-        "model": experiment.model,
-        "loop": experiment.loop,
-    }
+    """The tags by which runs are filtered. `type_`: experiment or fold."""
+    params = record.params
+    tags = {"type": type_, "dataset": dataset_of(record), "kind": record.data.kind}
+    return {**tags, "task": params.task, "model": params.model, "loop": params.loop}
 
 
 def dataset_of(record: "Record") -> str:
@@ -107,7 +88,8 @@ def description(
         *([f"- cross-validation: accuracy {folds['accuracy_mean']:.4f} ± {folds['accuracy_std']:.4f} over "
            f"{folds['folds']} folds, each a nested run"] if folds else []),
         "",
-        *_score_table(best, training["best_epoch"], test, held_out=held_out),
+        *_score_table({f"validation, epoch {training['best_epoch']:,}": best, "test": test} if held_out
+                      else {"training rows": {**best, **test}}),
         "",
         _note(test, held_out=held_out),
     ])  # fmt: skip
@@ -122,16 +104,11 @@ def _headline(best: Scores, test: Scores, *, held_out: bool) -> str:
     return f"{key} {', '.join(parts)}" if parts else "Not evaluated yet."
 
 
-def _score_table(best: Scores, epoch: float, test: Scores, *, held_out: bool) -> list[str]:
-    if not held_out:
-        return ["| score | training rows |", "|---|---|", *_rows({**best, **test})]
-    rows = [f"| score | validation, epoch {epoch:,} | test |", "|---|---|---|"]
-    return [*rows, *_rows(best, test)]
-
-
-def _rows(*columns: Scores) -> list[str]:
-    keys = dict.fromkeys(key for column in columns for key in column)
-    return ["| " + " | ".join([key, *(_format(column.get(key)) for column in columns)]) + " |" for key in keys]
+def _score_table(columns: Mapping[str, Scores]) -> list[str]:
+    keys = dict.fromkeys(key for scores in columns.values() for key in scores)
+    rows = [[key, *(_format(scores.get(key)) for scores in columns.values())] for key in keys]
+    table = [["score", *columns], ["---"] * (1 + len(columns)), *rows]
+    return [f"| {' | '.join(row)} |" for row in table]
 
 
 def _note(test: Scores, *, held_out: bool) -> str:
@@ -152,9 +129,7 @@ def baseline_description(dataset: str, model: str, scores: Scores, *, held_out: 
         "",
         f"- command: `dvc repro baseline@{dataset}`",
         "",
-        f"| score | {'test' if held_out else 'training rows'} |",
-        "|---|---|",
-        *_rows(scores),
+        *_score_table({"test" if held_out else "training rows": scores}),
     ])  # fmt: skip
 
 

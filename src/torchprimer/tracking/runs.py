@@ -143,24 +143,16 @@ class Run:
 
         samples = meta.samples
         profile = {"num_rows": sum(samples.values()), **samples, "input": " x ".join(map(str, meta.shape))}
-        dataset = Dataset(
-            name=name,
-            digest=data_digest[:8],
-            source_type="local",
-            source=json.dumps({"uri": f"data/prepared/{name}"}),
-            schema=meta.mlflow_schema(),
-            profile=json.dumps(profile | ({"classes": ", ".join(meta.classes)} if meta.classes else {})),
-        )
+        profile |= {"classes": ", ".join(meta.classes)} if meta.classes else {}
+        source = json.dumps({"uri": f"data/prepared/{name}"})
+        dataset = Dataset(name, data_digest[:8], "local", source, meta.mlflow_schema(), json.dumps(profile))
         inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
         once_more(lambda: self.client.log_inputs(self.id, inputs))
 
 
-LOGGERS = {
-    "training": Run.log_training,
-    "evaluation": Run.log_evaluation,
-    "export": Run.log_export,
-    "folds": Run.log_folds,
-}  # by `Part`
+LOGGERS = {  # by `Part`
+    "training": Run.log_training, "evaluation": Run.log_evaluation, "export": Run.log_export, "folds": Run.log_folds,
+}  # fmt: skip
 
 
 def log_baselines(store: Store, dataset: str) -> bool:
@@ -209,11 +201,7 @@ def _run_from_files(store: Store, record: Record) -> Run:
 
 
 def new_run(store: Store, record: Record, more_tags: Mapping[str, str] | None = None, *, started: float) -> Run:
-    """A new run of a training, with its params, tags and dataset.
-
-    Args:
-        started: when the training started, in seconds since the epoch of Unix.
-    """
+    """A new run of a training that started at `started`, in seconds since the epoch of Unix."""
     tags = {
         **tags_of(record, "experiment"),
         "fingerprint": record.fingerprint,
@@ -254,13 +242,11 @@ def git_tags() -> dict[str, str]:
     """Commit and `git_dirty` (True: uncommitted changes); empty outside a git repository or without git."""
 
     def git(*args: str) -> str:
-        return subprocess.run(
-            ["git", *args], cwd=paths.project(), capture_output=True, text=True, check=False
-        ).stdout.strip()
+        done = subprocess.run(["git", *args], cwd=paths.project(), capture_output=True, text=True, check=False)
+        return done.stdout.strip()
 
     try:
-        commit = git("rev-parse", "HEAD")
-        dirty = bool(git("status", "--porcelain"))
+        commit, dirty = git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
     except OSError:
         return {}
     return {"mlflow.source.git.commit": commit, "git_dirty": str(dirty)} if commit else {}

@@ -6,9 +6,8 @@ import subprocess
 import sys
 import time
 
-from torchprimer import paths
 from torchprimer.errors import UserError
-from torchprimer.tracking.client import Store
+from torchprimer.tracking.client import Store, tracking_uri
 from torchprimer.tracking.views import MAIN
 
 HOST = "127.0.0.1"
@@ -26,9 +25,8 @@ def ui(port: int) -> None:
         return
     if _is_listening(port):
         raise UserError(f"port {port} is in use; another one: torchprimer ui --port {port + 1} (make ui PORT=...)")
-    store = server_uri or f"sqlite:///{(paths.main_checkout() / 'mlflow.db').as_posix()}"
     quiet = ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
-    command = ["ui", "--host", HOST, "--port", str(port), *quiet, "--backend-store-uri", store]
+    command = ["ui", "--host", HOST, "--port", str(port), *quiet, "--backend-store-uri", tracking_uri()]
     disabled = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     whole = [sys.executable, "-m", "mlflow", *command]
     # in a separate process group: Ctrl-C reaches only this process, which then ends the server
