@@ -55,7 +55,7 @@ class Input(ABC):
 
     @abstractmethod
     def to_array(self, batch: list[Any]) -> Array:
-        """The input of the graph, (N, ...), or an InvalidInput with the position of the first invalid one as `index`."""
+        """The input of the graph, (N, ...); or an InvalidInput, `index` being the position of the first bad input."""
 
     def from_table(self, table: Any) -> Iterator[Any]:
         """The inputs in a DataFrame with `columns`; by default those in its one column."""

@@ -20,7 +20,7 @@ BATCH = 64  # inputs per call of onnxruntime: enough to keep the processor busy,
 
 
 class Predictor:
-    """A trained model that takes raw input; which one depends on its `kind`:
+    """A trained model. Its `kind` decides which raw input it takes:
 
         images, autoencoder: the path or the bytes of an image file, a PIL.Image, or uint8 H x W or H x W x C
             (several: a list of them, or an array (N, H, W) or (N, H, W, C));
