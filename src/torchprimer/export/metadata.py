@@ -15,11 +15,6 @@ def build_metadata(record: Record, raw_input: RawInput, train: Json, test: Json,
     task = get_task(record.params.task)
     params, data = record.params.model_dump(mode="json"), record.data.model_dump(mode="json")
     transform = raw_input.transform(record.data)
-    validation = {  # scores of the saved epoch
-        key.removeprefix("validation_").removesuffix("_best"): value
-        for key, value in train.items()
-        if key.startswith("validation_") and key.endswith("_best")
-    }
     return {
         "experiment": record.experiment,
         "dataset": params["dataset"],
@@ -31,7 +26,7 @@ def build_metadata(record: Record, raw_input: RawInput, train: Json, test: Json,
         "target": data.get("target"),
         "time_column": data.get("time_column"),
         "columns": raw_input.columns(transform),
-        "scores": {"validation": validation, "test": dict(test)},
+        "scores": {"validation": validation_scores(train), "test": dict(test)},
         "validation_score": task.validation_score(train),
         "samples": data["samples"],
         "held_out": data["held_out"],
