@@ -44,11 +44,11 @@ class SeriesKind(DataKind[Series, SeriesMeta]):
         self, raw: Path, dataset: Series, *, name: str, seed: int, limit: int | None
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         table = read_series(raw)
-        parts = stratified_split(
+        splits = stratified_split(
             table["label"].to_numpy(str), validation=dataset.validation, test=dataset.test,
             limit=limit, seed=seed, name=name,
         )  # fmt: skip
-        rows = table[["id", "label"]].assign(split=parts)
+        rows = table[["id", "label"]].assign(split=splits)
         return rows[rows["split"] != ""], pd.DataFrame(columns=["id", "reason"])
 
     def prepare(self, raw: Path, dataset: Series, rows: pd.DataFrame, folder: Path) -> SeriesMeta:
@@ -57,11 +57,11 @@ class SeriesKind(DataKind[Series, SeriesMeta]):
         texts, classes = table["values"][rows["id"]].to_numpy(), sorted(set(rows["label"]))
         numbers = np.array([text.split() for text in texts[rows["split"] == "train"]], float)
         meta = SeriesMeta(shape=[numbers.shape[1]], classes=classes, mean=numbers.mean(), std=numbers.std())
-        for part in ("train", "validation", "test"):
-            members = (rows["split"] == part).to_numpy()
-            np.save(folder / f"{part}_inputs.npy", encode_series(list(texts[members]), self.transform(meta)))
+        for split in ("train", "validation", "test"):
+            members = (rows["split"] == split).to_numpy()
+            np.save(folder / f"{split}_inputs.npy", encode_series(list(texts[members]), self.transform(meta)))
             targets = [classes.index(label) for label in rows["label"][members]]
-            np.save(folder / f"{part}_targets.npy", np.array(targets, np.int64))
+            np.save(folder / f"{split}_targets.npy", np.array(targets, np.int64))
         return meta
 
     def transform(self, meta: SeriesMeta) -> Transform:

@@ -94,8 +94,8 @@ class ImagesKind(ImageInput[Images, ImagesMeta]):
                 f"dataset {name}: no image of class {missing[0]!r} can be read, or each is a duplicate of another's"
             )
         sizes = dataset.model_dump(include={"validation", "test", "max_holdout_fraction"})
-        parts = stratified_split(labels, is_test, **sizes, limit=limit, seed=seed, name=name)
-        return split_tables(ids, labels, parts, images.skipped | corrupt | rejected)
+        splits = stratified_split(labels, is_test, **sizes, limit=limit, seed=seed, name=name)
+        return split_tables(ids, labels, splits, images.skipped | corrupt | rejected)
 
     def prepare(self, raw: Path, dataset: Images, rows: pd.DataFrame, folder: Path) -> ImagesMeta:
         """Inputs uint8 (N, C, H, W); targets int64 (N,)."""
@@ -104,11 +104,11 @@ class ImagesKind(ImageInput[Images, ImagesMeta]):
         position = {name: i for i, name in enumerate(images.ids)}
         check_ids(rows["id"], position, dataset.raw)
         shape = (images.channels, dataset.image_size, dataset.image_size)
-        for part, members in rows.groupby("split"):
-            with create_array(folder / f"{part}_inputs.npy", np.uint8, (len(members), *shape)) as inputs:
-                images.read([position[name] for name in members["id"]], inputs, f"{part}: decoding")
+        for split, members in rows.groupby("split"):
+            with create_array(folder / f"{split}_inputs.npy", np.uint8, (len(members), *shape)) as inputs:
+                images.read([position[name] for name in members["id"]], inputs, f"{split}: decoding")
             targets = [classes.index(label) for label in members["label"]]
-            save_array(folder / f"{part}_targets.npy", np.array(targets, np.int64))
+            save_array(folder / f"{split}_targets.npy", np.array(targets, np.int64))
         train = np.load(folder / "train_inputs.npy", mmap_mode="r")
         mean, std = mean_and_std(train[start : start + 4096] for start in range(0, len(train), 4096))
         if min(std) == 1:  # all channels are constant

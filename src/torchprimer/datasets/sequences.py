@@ -60,9 +60,9 @@ class SequencesKind(DataKind[Sequences, SequencesMeta]):
         table = table.loc[rows["id"]]
         alphabet = sorted(set("".join([*table["input"], *table["target"]])))
         inputs, targets = (encode_strings(table[side].tolist(), alphabet) for side in ("input", "target"))
-        for part in ("train", "validation", "test"):
-            save_array(folder / f"{part}_inputs.npy", inputs)
-            save_array(folder / f"{part}_targets.npy", targets)
+        for split in ("train", "validation", "test"):
+            save_array(folder / f"{split}_inputs.npy", inputs)
+            save_array(folder / f"{split}_targets.npy", targets)
         return SequencesMeta(shape=[inputs.shape[1]], classes=alphabet)
 
     def transform(self, meta: SequencesMeta) -> Transform:

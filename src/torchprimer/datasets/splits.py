@@ -46,10 +46,10 @@ def reject_duplicates(
 
 
 def split_tables(
-    ids: npt.ArrayLike, labels: npt.ArrayLike, parts: npt.ArrayLike, rejected: Mapping[str, str]
+    ids: npt.ArrayLike, labels: npt.ArrayLike, splits: npt.ArrayLike, rejected: Mapping[str, str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What `DataKind.split_rows` returns, without the samples whose part is ``."""
-    rows = pd.DataFrame({"id": ids, "label": labels, "split": parts}, dtype=object)
+    """What `DataKind.split_rows` returns, without the samples that are in no split ("")."""
+    rows = pd.DataFrame({"id": ids, "label": labels, "split": splits}, dtype=object)
     rows = rows[rows["split"] != ""].sort_values("id", ignore_index=True)
     return rows, pd.DataFrame(sorted(rejected.items()), columns=["id", "reason"])
 
@@ -122,11 +122,11 @@ def stratified_split(
     if is_test is None or not is_test.any():
         is_test = np.zeros(len(labels), np.bool_)
         counts["test"] = min(resolve_size(test, len(labels)), most)
-    for part, count in counts.items():
+    for split, count in counts.items():
         if count < len(classes):
             raise UserError(
-                f"dataset {name}: {part} gets {count} of {len(labels)} samples, too few for {len(classes)} classes: "
-                f"add samples, or raise datasets.{name}.{part}"
+                f"dataset {name}: {split} gets {count} of {len(labels)} samples, too few for {len(classes)} classes: "
+                f"add samples, or raise datasets.{name}.{split}"
                 + (" or its max_holdout_fraction" if max_holdout_fraction else "")
             )
     rest = np.flatnonzero(~is_test)
@@ -135,18 +135,18 @@ def stratified_split(
     if len(rest) - sum(counts.values()) < len(classes) or sizes[rarest] < len(counts) + 1:
         samples = f"{len(rest)} samples ({sizes[rarest]} of '{classes[rarest]}')"
         raise _too_few(name, samples, counts, "some of each class")
-    parts = np.full(len(labels), "train", dtype="<U10")
-    parts[is_test] = "test"
-    for remaining, (part, count) in zip(range(len(counts), 0, -1), counts.items(), strict=True):
+    splits = np.full(len(labels), "train", dtype="<U10")
+    splits[is_test] = "test"
+    for remaining, (split, count) in zip(range(len(counts), 0, -1), counts.items(), strict=True):
         drawn = rest[stratified(labels[rest], count, random, min_remaining=remaining)]
-        parts[drawn] = part
+        splits[drawn] = split
         rest = np.setdiff1d(rest, drawn)
-    for part in ("train", "validation", "test"):
-        members = np.flatnonzero(parts == part)
+    for split in ("train", "validation", "test"):
+        members = np.flatnonzero(splits == split)
         if limit is not None and len(members) > limit:
             selected = members[stratified(labels[members], limit, random)]
-            parts[np.setdiff1d(members, selected)] = ""
-    return parts
+            splits[np.setdiff1d(members, selected)] = ""
+    return splits
 
 
 def random_split(
@@ -154,10 +154,10 @@ def random_split(
 ) -> npt.NDArray[np.str_]:
     """As `stratified_split`, for samples without classes."""
     order = np.random.default_rng(seed).permutation(samples)
-    parts = np.full(samples, "", dtype="<U10")
-    for part, members in _partition(order, validation, test, "samples", name).items():
-        parts[members[:limit]] = part
-    return parts
+    splits = np.full(samples, "", dtype="<U10")
+    for split, members in _partition(order, validation, test, "samples", name).items():
+        splits[members[:limit]] = split
+    return splits
 
 
 def split_by_time(
@@ -168,10 +168,10 @@ def split_by_time(
     Samples of one time stay together; `limit` keeps the earliest of each split.
     """
     order = np.argsort(times, kind="stable")
-    parts = np.full(len(times), "", dtype="<U10")
-    for part, members in _partition(np.unique(times)[::-1], validation, test, "different times", name).items():
-        parts[order[np.isin(times[order], members)][:limit]] = part
-    return parts
+    splits = np.full(len(times), "", dtype="<U10")
+    for split, members in _partition(np.unique(times)[::-1], validation, test, "different times", name).items():
+        splits[order[np.isin(times[order], members)][:limit]] = split
+    return splits
 
 
 def _partition(
@@ -179,11 +179,11 @@ def _partition(
 ) -> dict[str, npt.NDArray[Any]]:
     """The first `test` of `order`, the next `validation`, and the rest to train on."""
     counts = {"test": resolve_size(test, len(order)), "validation": resolve_size(validation, len(order))}
-    for part, count in counts.items():
+    for split, count in counts.items():
         if count < 1:
             raise UserError(
-                f"dataset {name}: no {part} is left of {len(order)} {what}: add samples, or raise "
-                f"datasets.{name}.{part}"
+                f"dataset {name}: no {split} is left of {len(order)} {what}: add samples, or raise "
+                f"datasets.{name}.{split}"
             )
     if len(order) - sum(counts.values()) < 1:
         raise _too_few(name, f"{len(order)} {what}", dict(reversed(counts.items())), "some")
@@ -191,7 +191,7 @@ def _partition(
 
 
 def _too_few(name: str, samples: str, counts: dict[str, int], remaining: str) -> UserError:
-    sizes = " and ".join(f"{count} for {part}" for part, count in counts.items())
+    sizes = " and ".join(f"{count} for {split}" for split, count in counts.items())
     return UserError(
         f"dataset {name}: {samples} are fewer than the split asks for: {sizes}, and {remaining} left to train on; "
         f"add samples, or lower datasets.{name}.validation"

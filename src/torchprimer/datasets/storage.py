@@ -61,11 +61,11 @@ def write_meta(folder: Path, meta: Meta) -> None:
         rows = [(row["id"], row["label"]) for row in csv.DictReader(stream) if row["split"] in ("validation", "all")]
     validation_digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
     counts, checksums = {}, {}
-    for part in ("train", "validation", "test"):
-        counts[part] = len(np.load(folder / f"{part}_targets.npy", mmap_mode="r"))
+    for split in ("train", "validation", "test"):
+        counts[split] = len(np.load(folder / f"{split}_targets.npy", mmap_mode="r"))
         for array in ("inputs", "targets"):
-            with (folder / f"{part}_{array}.npy").open("rb") as stream:
-                checksums[f"{part}_{array}"] = hashlib.file_digest(stream, "sha256").hexdigest()
+            with (folder / f"{split}_{array}.npy").open("rb") as stream:
+                checksums[f"{split}_{array}"] = hashlib.file_digest(stream, "sha256").hexdigest()
     complete = meta.model_copy(update={"samples": counts, "sha256": checksums, "validation_samples": validation_digest})
     (folder / "meta.json").write_text(complete.model_dump_json(indent=1) + "\n", "utf-8")
 
@@ -86,16 +86,16 @@ class SplitArrays:
         return len(self.targets)
 
 
-def load_split(folder: Path, part: str) -> SplitArrays:
+def load_split(folder: Path, split: str) -> SplitArrays:
     """Opens `train`, `validation` or `test` of a prepared dataset. Raises as `load_meta`, of the arrays as well."""
     import torch
 
     meta = load_meta(folder)
-    samples = meta.samples.get(part, 0)
-    inputs = _open_array(folder, f"{part}_inputs.npy", (samples, *meta.shape), meta.dtype)
-    targets = np.array(_open_array(folder, f"{part}_targets.npy", (samples,), None))
+    samples = meta.samples.get(split, 0)
+    inputs = _open_array(folder, f"{split}_inputs.npy", (samples, *meta.shape), meta.dtype)
+    targets = np.array(_open_array(folder, f"{split}_targets.npy", (samples,), None))
     if meta.classes and not (targets.min() >= 0 and targets.max() < len(meta.classes)):
-        raise _damaged(folder, f"{part}_targets.npy", f"a class that is not one of {len(meta.classes)}")
+        raise _damaged(folder, f"{split}_targets.npy", f"a class that is not one of {len(meta.classes)}")
     return SplitArrays(torch.from_numpy(inputs), torch.from_numpy(targets))
 
 

@@ -130,33 +130,33 @@ class TabularKind(DataKind[Tabular, TabularMeta]):
         content = duplicate_groups(table, dataset)  # for every kind of split: it also checks all numbers
         sizes: dict[str, Any] = {"validation": dataset.validation, "test": dataset.test, "limit": limit, "name": name}
         if dataset.split == "none":
-            parts = np.where(np.arange(len(table)) < (limit or len(table)), "all", "")
+            splits = np.where(np.arange(len(table)) < (limit or len(table)), "all", "")
         elif dataset.time is not None:
-            parts = split_by_time(_times(table, dataset.time), **sizes)
+            splits = split_by_time(_times(table, dataset.time), **sizes)
         else:
             first = np.unique(content, return_index=True)[1]  # one row of each content
-            parts = target.random_split(labels[first], seed=seed, **sizes)[content]
+            splits = target.random_split(labels[first], seed=seed, **sizes)[content]
             if limit is not None:
-                parts[np.setdiff1d(np.arange(len(parts)), first)] = ""  # equal rows would exceed it
-        target.check_split(labels, parts, name)
-        return split_tables(table.index, labels, parts, rejected)
+                splits[np.setdiff1d(np.arange(len(splits)), first)] = ""  # equal rows would exceed it
+        target.check_split(labels, splits, name)
+        return split_tables(table.index, labels, splits, rejected)
 
     def prepare(self, raw: Path, dataset: Tabular, rows: pd.DataFrame, folder: Path) -> TabularMeta:
         """Inputs float32 (N, F); targets int64 (N,) for classes, float32 (N, 1) for regression."""
         table = read_table(raw)
         check_ids(rows["id"], table.index, dataset.raw)
         held_out = not (rows["split"] == "all").any()
-        parts = {
-            part: table.loc[rows.loc[rows["split"] == (part if held_out else "all"), "id"]]
-            for part in ("train", "validation", "test")
+        splits = {
+            split: table.loc[rows.loc[rows["split"] == (split if held_out else "all"), "id"]]
+            for split in ("train", "validation", "test")
         }
-        meta = fit(parts["train"], dataset).model_copy(update={"held_out": held_out})
-        for part, members in parts.items():
-            save_array(folder / f"{part}_inputs.npy", transform(meta, members))
-            save_array(folder / f"{part}_targets.npy", transform_target(meta, members))
+        meta = fit(splits["train"], dataset).model_copy(update={"held_out": held_out})
+        for split, members in splits.items():
+            save_array(folder / f"{split}_inputs.npy", transform(meta, members))
+            save_array(folder / f"{split}_targets.npy", transform_target(meta, members))
         if dataset.time is None:
             return meta
-        text = parts["test"][dataset.time]  # evaluate plots predictions over the test period
+        text = splits["test"][dataset.time]  # evaluate plots predictions over the test period
         times = pd.to_numeric(text, errors="coerce")
         values = (text if times.isna().any() else times).tolist()
         return meta.model_copy(update={"time_column": dataset.time, "time": values})

@@ -101,11 +101,11 @@ class Classes:
     def random_split(self, labels: npt.NDArray[np.str_], **sizes: Any) -> npt.NDArray[np.str_]:
         return stratified_split(labels, **sizes)
 
-    def check_split(self, labels: npt.NDArray[np.str_], parts: npt.NDArray[np.str_], name: str) -> None:
+    def check_split(self, labels: npt.NDArray[np.str_], splits: npt.NDArray[np.str_], name: str) -> None:
         """Raises UserError unless each class of the other rows, and at least two, are among the training rows."""
         require_two_classes(labels, name)
-        trained = set(labels[np.isin(parts, ["train", "all"])])
-        if len(trained) < 2 or not set(labels[parts != ""]) <= trained:
+        trained = set(labels[np.isin(splits, ["train", "all"])])
+        if len(trained) < 2 or not set(labels[splits != ""]) <= trained:
             missing = sorted(set(labels) - trained)[0]
             raise UserError(
                 f"dataset {name}: no row of class '{missing}' is left to train on: raise limit, or split otherwise"
@@ -135,7 +135,7 @@ class Numbers:
     def random_split(self, labels: npt.NDArray[np.str_], **sizes: Any) -> npt.NDArray[np.str_]:
         return random_split(len(labels), **sizes)
 
-    def check_split(self, labels: npt.NDArray[np.str_], parts: npt.NDArray[np.str_], name: str) -> None:
+    def check_split(self, labels: npt.NDArray[np.str_], splits: npt.NDArray[np.str_], name: str) -> None:
         """Any rows will do."""
 
     def fit(self, column: pd.Series, standardize: bool) -> dict[str, Any]:

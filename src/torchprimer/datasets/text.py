@@ -99,8 +99,8 @@ class TextKind(DataKind[Texts, TextMeta]):
         texts = texts.iloc[unique]
         compare_with_published(raw, "distinct", dict(sorted(Counter(texts["label"]).items())), "distinct texts")
         sizes = dataset.model_dump(include={"validation", "test"})
-        parts = stratified_split(texts["label"].to_numpy(np.str_), **sizes, limit=limit, seed=seed, name=name)
-        return split_tables(texts["id"], texts["label"], parts, rejected | duplicates)
+        splits = stratified_split(texts["label"].to_numpy(np.str_), **sizes, limit=limit, seed=seed, name=name)
+        return split_tables(texts["id"], texts["label"], splits, rejected | duplicates)
 
     def prepare(self, raw: Path, dataset: Texts, rows: pd.DataFrame, folder: Path) -> TextMeta:
         """Inputs int32 (N, L); targets int64 (N,)."""
@@ -108,7 +108,7 @@ class TextKind(DataKind[Texts, TextMeta]):
         check_ids(rows["id"], texts.index, dataset.raw)
         tokenize = tokenizer(dataset.tokenizer)
         documents = [tokenize(text) for text in texts.loc[rows["id"]]]
-        training = (document for document, part in zip(documents, rows["split"], strict=True) if part == "train")
+        training = (document for document, split in zip(documents, rows["split"], strict=True) if split == "train")
         counts = vocabulary(training, dataset.min_df, dataset.max_vocab)
         if not counts:
             raise UserError(
@@ -118,11 +118,11 @@ class TextKind(DataKind[Texts, TextMeta]):
         encoded = token_ids(documents, list(counts))
         length = max([1, *map(len, encoded)])
         classes = sorted(set(rows["label"]))
-        for part in ("train", "validation", "test"):
-            members = np.flatnonzero(rows["split"] == part)
-            save_array(folder / f"{part}_inputs.npy", padded([encoded[i] for i in members], length))
+        for split in ("train", "validation", "test"):
+            members = np.flatnonzero(rows["split"] == split)
+            save_array(folder / f"{split}_inputs.npy", padded([encoded[i] for i in members], length))
             targets = [classes.index(label) for label in rows["label"].iloc[members]]
-            save_array(folder / f"{part}_targets.npy", np.array(targets, np.int64))
+            save_array(folder / f"{split}_targets.npy", np.array(targets, np.int64))
         return TextMeta(
             shape=[length],
             classes=classes,

@@ -48,13 +48,13 @@ def run(params: Params, name: str) -> None:
         check_parity(extractor, exported / "model.onnx", examples, classes=False)
         np.save(exported / "images.npy", examples.numpy())
         extractor.to(device)
-        for part in ("train", "validation", "test"):
-            inputs = load_split(source, part).inputs
-            with create_array(folder / f"{part}_inputs.npy", np.float32, (len(inputs), width)) as rows:
-                for start in tqdm(range(0, len(inputs), BATCH), desc=f"{name}: {part}", disable=None, leave=False):
+        for split in ("train", "validation", "test"):
+            inputs = load_split(source, split).inputs
+            with create_array(folder / f"{split}_inputs.npy", np.float32, (len(inputs), width)) as rows:
+                for start in tqdm(range(0, len(inputs), BATCH), desc=f"{name}: {split}", disable=None, leave=False):
                     batch = inputs[start : start + BATCH].to(device)
                     rows[start : start + BATCH] = extractor(batch).cpu().numpy()
-            shutil.copyfile(source / f"{part}_targets.npy", folder / f"{part}_targets.npy")
+            shutil.copyfile(source / f"{split}_targets.npy", folder / f"{split}_targets.npy")
         shutil.copyfile(source / SAMPLES_FILE, folder / SAMPLES_FILE)
         meta = FeaturesMeta(
             shape=[width], dataset=features.dataset, experiment=features.experiment, image_shape=data.shape,

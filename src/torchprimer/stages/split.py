@@ -16,8 +16,8 @@ def run(params: Params, name: str) -> None:
     with atomic_write(paths.rejected(name)) as file:
         rejected.to_csv(file, index=False)
     counts = rows["split"].value_counts()
-    parts = [part for part in ("train", "validation", "test", "all") if part in counts]
-    print(f"{name}: " + ", ".join(f"{counts[part]:,} {part}" for part in parts))
+    splits = [split for split in ("train", "validation", "test", "all") if split in counts]
+    print(f"{name}: " + ", ".join(f"{counts[split]:,} {split}" for split in splits))
     if len(rejected):
         print(f"{name}: {len(rejected):,} left out, see {paths.rejected(name).relative_to(paths.project())}:")
         for row in rejected.head(10).itertuples():
