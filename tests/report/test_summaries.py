@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from torchprimer import params, paths
-from torchprimer.report.findings import find
+from torchprimer.report.findings import all_findings
 from torchprimer.report.summaries import Summary, summarize
 
 SECONDS = {"dogs_vs_cats_vgg16": 30.0, "dogs_vs_cats_vgg16_features": 1.5}
@@ -23,7 +23,8 @@ def write(name: str, content: dict[str, Any]) -> None:
 
 
 def findings(dataset: str, seconds: dict[str, float] = SECONDS) -> str:
-    return "\n".join(find([summary for summary in summaries(seconds).values() if summary.raw_dataset == dataset]))
+    selected = [summary for summary in summaries(seconds).values() if summary.raw_dataset == dataset]
+    return "\n".join(all_findings(selected))
 
 
 @pytest.mark.usefixtures("committed")
@@ -76,7 +77,7 @@ def test_folds_decide_where_there_are_folds() -> None:
     assert not summaries()["diabetes_tuned"].below_baseline
     assert (
         "Cross-validation of `diabetes_tuned`: accuracy 0.7750 ± 0.0383 in 10 folds; its baseline on the same folds "
-        "0.7711 ± 0.0400. 95 % interval of the difference: -0.0121 to +0.0199, no clear winner."
+        "0.7711 ± 0.0400. 95% interval of the difference: -0.0121 to +0.0199, no clear winner."
     ) in findings("diabetes")
     write("diabetes_tuned/folds.json", folds | {"difference_low": -0.03, "difference_high": -0.01})
     assert summaries()["diabetes_tuned"].below_baseline
@@ -107,7 +108,7 @@ def test_findings_follow_the_numbers() -> None:
     write("diabetes_minibatch/test.json", {"accuracy": 0.86, "loss": 0.5})
     write("diabetes_tuned/test.json", {"accuracy": 0.85, "loss": 0.5})
     assert (
-        "Below the baseline, logistic regression (accuracy 0.8500; 95 % interval of the difference below zero): "
+        "Below the baseline, logistic regression (accuracy 0.8500; 95% interval of the difference below zero): "
         "`diabetes_full_batch` 0.6500."
     ) in findings("diabetes")
     assert "`diabetes_full_batch` scores no better than the dummy, which always predicts the majority class" in (

@@ -25,7 +25,7 @@ class Meta(FrozenModel):
     kind: str
     task: DatasetTask
     shape: list[int]  # of one input, as prepared
-    classes: list[str] = []  # names of the class numbers (sequences: the alphabet); empty for regression
+    classes: list[str] = []  # names, by class index (sequences: the alphabet); empty for regression
     held_out: bool = True  # whether validation and test are other samples than the training split
     raw: str = ""  # the folder of data/raw
     source: str = ""  # where its bytes came from

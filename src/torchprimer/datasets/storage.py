@@ -76,7 +76,7 @@ class SplitArrays:
 
     Attributes:
         inputs: (N, ...), as prepared; images: uint8 (N, C, H, W).
-        targets: int64 class numbers, shape (N,), sequences (N, T); regression: float32, (N, 1).
+        targets: int64 class indices, shape (N,), sequences (N, T); regression: float32, (N, 1).
     """
 
     inputs: "torch.Tensor"

@@ -19,7 +19,7 @@ from torchprimer.datasets.splits import check_ids, reject_duplicates, split_tabl
 from torchprimer.datasets.storage import save_array
 from torchprimer.errors import UserError
 from torchprimer.params import Texts
-from torchprimer.predictor.text import padded, token_ids, tokenizer
+from torchprimer.predictor.text import pad, token_ids, tokenizer
 
 
 def read_texts(folder: Path, dataset: Texts) -> pd.DataFrame:
@@ -120,7 +120,7 @@ class TextKind(DataKind[Texts, TextMeta]):
         classes = sorted(set(rows["label"]))
         for split in ("train", "validation", "test"):
             members = np.flatnonzero(rows["split"] == split)
-            save_array(folder / f"{split}_inputs.npy", padded([encoded[i] for i in members], length))
+            save_array(folder / f"{split}_inputs.npy", pad([encoded[i] for i in members], length))
             targets = [classes.index(label) for label in rows["label"].iloc[members]]
             save_array(folder / f"{split}_targets.npy", np.array(targets, np.int64))
         return TextMeta(

@@ -62,7 +62,7 @@ def figure_row(figures: Sequence[str]) -> str:
 
 
 def highlight(text: str, strength: float, title: str = "") -> str:
-    """HTML of a text on a background: POSITIVE, or NEGATIVE if `strength` (-1..1) is below 0; transparent at 0."""
+    """HTML of a text on a background: POSITIVE, or NEGATIVE if `strength` (-1..1) is below 0; transparent at 0. `title`: tooltip."""
     colour = "{}, {}, {}".format(*(POSITIVE if strength > 0 else NEGATIVE))
     style = f"background: rgba({colour}, {abs(strength):.2f})"
     return f'<mark style="{style}" title="{escape(title)}">{escape(text)}</mark>'
@@ -89,9 +89,9 @@ def prediction_table(exports: Exports, predictions: Mapping[str, Prediction]) ->
             f'<td class="prediction">{escape(prediction["prediction"])}</td>{cells}</tr>'
         )
     head = "".join(f"<th>{escape(label)}</th>" for label in classes)
-    upright = len(classes) > 4 and max(map(len, classes)) > 3  # horizontal labels would be wider than the columns
+    vertical = len(classes) > 4 and max(map(len, classes)) > 3  # horizontal labels would be wider than the columns
     return (
-        f'<table class="predictions{" upright" if upright else ""}"><thead><tr>'
+        f'<table class="predictions{" vertical" if vertical else ""}"><thead><tr>'
         f"<th>model <small>test accuracy</small></th><th>prediction</th>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>"
         '<p class="note">Probabilities in percent; an empty cell is below 0.5.</p>'

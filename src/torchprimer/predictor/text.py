@@ -1,4 +1,4 @@
-"""Texts -> the numbers of their words."""
+"""Texts -> token ids: the position of each word in the vocabulary."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,17 +17,17 @@ def tokenizer(name: str) -> Tokenizer:
         return lambda text: re.findall(r"\w+", text.lower())
     import rjieba  # jieba's algorithm and dictionary, in Rust
 
-    return lambda text: [word for word in rjieba.cut(text) if any(letter.isalnum() for letter in word)]
+    return lambda text: [word for word in rjieba.cut(text) if any(character.isalnum() for character in word)]
 
 
 def token_ids(documents: Iterable[Sequence[str]], words: Sequence[str]) -> list[npt.NDArray[np.int32]]:
-    """For each document the numbers of its words, in order; the first of `words` is 1, unknown words are left out."""
-    number = {word: i for i, word in enumerate(words, 1)}
-    return [np.array([number[word] for word in document if word in number], np.int32) for document in documents]
+    """For each document the ids of its words, in order; the id of `words[0]` is 1, unknown words are left out."""
+    ids = {word: i for i, word in enumerate(words, 1)}
+    return [np.array([ids[word] for word in document if word in ids], np.int32) for document in documents]
 
 
-def padded(documents: Sequence[npt.NDArray[np.int32]], length: int) -> npt.NDArray[np.int32]:
-    """Documents, each padded with `PADDING` to `length`: shape (N, length)."""
+def pad(documents: Sequence[npt.NDArray[np.int32]], length: int) -> npt.NDArray[np.int32]:
+    """Token ids, each document padded with `PADDING` to `length`, which must fit the longest: shape (N, length)."""
     rows = np.full((len(documents), length), PADDING, np.int32)
     for row, document in zip(rows, documents, strict=True):
         row[: len(document)] = document
@@ -35,6 +35,6 @@ def padded(documents: Sequence[npt.NDArray[np.int32]], length: int) -> npt.NDArr
 
 
 def encode_texts(texts: Iterable[str], meta: Mapping[str, Any]) -> npt.NDArray[np.int32]:
-    """Raw texts as token ids, (N, L); L is the number of known words of the longest text, at least 1."""
+    """Raw texts as token ids, (N, L), L: known words of the longest, at least 1. `meta`: `tokenizer`, `words`."""
     documents = token_ids(map(tokenizer(meta["tokenizer"]), texts), meta["words"])
-    return padded(documents, max([1, *map(len, documents)]))
+    return pad(documents, max([1, *map(len, documents)]))

@@ -1,6 +1,6 @@
 """Sentences that state what the metrics show, computed from metrics/ like the tables, for the page and the docs.
 
-Names of experiments are in backticks, as in Markdown.
+Names of experiments are in backticks, as in Markdown. Scores of a `Summary` are formatted strings.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,8 +9,8 @@ from torchprimer.params.experiments import MLP
 from torchprimer.report.summaries import Summary
 
 
-def find(summaries: Sequence[Summary]) -> list[str]:
-    """All findings about experiments on one dataset."""
+def all_findings(summaries: Sequence[Summary]) -> list[str]:
+    """All findings about experiments on the same raw data."""
     rules = (
         below_baseline, cross_validated, majority_class, explained_variance, pretrained, precomputed_features,
         linear_codes,
@@ -26,7 +26,7 @@ def below_baseline(summaries: Sequence[Summary]) -> Iterator[str]:
             groups.setdefault((summary.metric_label, *summary.best_baseline), []).append(summary)
     for (metric, name, score), group in groups.items():
         scores = ", ".join(f"`{summary.name}` {summary.score}" for summary in group)
-        yield f"Below the baseline, {name} ({metric} {score}; 95 % interval of the difference below zero): {scores}."
+        yield f"Below the baseline, {name} ({metric} {score}; 95% interval of the difference below zero): {scores}."
 
 
 def cross_validated(summaries: Sequence[Summary]) -> Iterator[str]:
@@ -38,7 +38,7 @@ def cross_validated(summaries: Sequence[Summary]) -> Iterator[str]:
             yield (
                 f"Cross-validation of `{summary.name}`: accuracy {summary.cross_validation}; its baseline on the same "
                 f"folds {summary.folds['baseline_accuracy_mean']:.4f} ± {summary.folds['baseline_accuracy_std']:.4f}. "
-                f"95 % interval of the difference: {low:+.4f} to {high:+.4f}, {verdict}."
+                f"95% interval of the difference: {low:+.4f} to {high:+.4f}, {verdict}."
             )
 
 
@@ -86,12 +86,9 @@ def pretrained(summaries: Sequence[Summary]) -> Iterator[str]:
     """Transfer learning: a model with pretrained weights against the same model trained from scratch."""
     for summary in summaries:
         experiment = summary.params.experiments[summary.name]
+        from_scratch = experiment.model_copy(update={"init_from": "scratch"})
         for scratch in summaries:
-            reference = scratch.params.experiments[scratch.name]
-            comparable = (
-                experiment.init_from != "scratch" == reference.init_from
-                and experiment.model_copy(update={"init_from": "scratch"}) == reference
-            )
+            comparable = experiment.init_from != "scratch" and scratch.params.experiments[scratch.name] == from_scratch
             if comparable and summary.score and "accuracy" in summary.test and "accuracy" in scratch.test:
                 points = 100 * (float(summary.score) - float(scratch.score))
                 yield (
@@ -135,7 +132,7 @@ GENERATOR_SCORES = {  # key of test.json -> column heading, decimals
 
 
 def generator_scores(summaries: Sequence[Summary]) -> list[dict[str, str]]:
-    """One row for each generator scored by a classifier, and one for real images: "", then GENERATOR_SCORES."""
+    """A row for each generator scored by a classifier, and one for real images; the column "" has its name."""
     rows = [(summary.name, summary.test, "") for summary in summaries if "frechet_distance" in summary.test]
     if rows:
         rows.append(("real images", rows[0][1], "_real"))  # equal for all generators with the same scorer

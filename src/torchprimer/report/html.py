@@ -12,7 +12,7 @@ from torchprimer import paths
 from torchprimer.experiment_results import ExperimentResults
 from torchprimer.params import Params
 from torchprimer.report import charts, vega
-from torchprimer.report.findings import find, generator_scores
+from torchprimer.report.findings import all_findings, generator_scores
 from torchprimer.report.images import Embedded, embed, figures_of
 from torchprimer.report.summaries import Summary, by_dataset, dataset_descriptions, summarize
 
@@ -61,7 +61,7 @@ def section(
         "name": dataset,
         "description": description,
         "summaries": summaries,
-        "findings": find(summaries),
+        "findings": all_findings(summaries),
         "charts": [*curve_charts(curves), *fold_charts(summaries, charts.colours(curves))],
         "colours": charts.colours(curves),
         "generators": generator_scores(summaries),

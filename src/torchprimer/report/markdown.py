@@ -18,7 +18,7 @@ from torchprimer.errors import UserError
 from torchprimer.experiment_results import read_json
 from torchprimer.params import Params
 from torchprimer.report import charts
-from torchprimer.report.findings import find, generator_scores
+from torchprimer.report.findings import all_findings, generator_scores
 from torchprimer.report.html import read_source, top_words, training_seconds, words_file
 from torchprimer.report.images import compress, figures_of
 from torchprimer.report.summaries import Summary, by_dataset, summarize
@@ -121,7 +121,9 @@ def experiments_page(summaries: Sequence[Summary]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    filters = (score_cell, baselines_cell, by_dataset, find, generator_scores, doc_curves, figure_names, top_words)
+    filters = (
+        score_cell, baselines_cell, by_dataset, all_findings, generator_scores, doc_curves, figure_names, top_words,
+    )  # fmt: skip
     environment.filters |= {function.__name__: function for function in filters}
     headings = dict.fromkeys(summary.heading for summary in summaries)
     return environment.from_string(read_source("experiments.md.j2")).render(

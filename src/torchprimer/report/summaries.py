@@ -15,7 +15,7 @@ from torchprimer.params import Params, StrictModel
 from torchprimer.params.experiments import BaseExperiment, GridRange, Supervised
 
 UNUSED = {"init_from": "scratch", "scorer": "none"}  # values that switch an option off
-Z_95 = 1.96  # quantile of the normal distribution for a two-sided 95 % interval
+Z_95 = 1.96  # quantile of the normal distribution for a two-sided 95% interval
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Summary(ExperimentResults):
 
     @property
     def difference(self) -> tuple[float, float] | None:
-        """95 % confidence interval of the accuracy, model minus best baseline; None if it is not known.
+        """95% confidence interval of the accuracy, model minus best baseline; None if it is not known.
 
         With cross-validation: the paired t interval over the folds. Otherwise: the normal interval for two proportions
         on the test rows. It treats both sets of predictions as independent, so it is wider than a paired one.

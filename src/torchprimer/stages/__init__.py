@@ -1,4 +1,4 @@
-"""The stages of dvc.yaml: each is a module with a function `run` (read, compute, write, log) and an entry in STAGES."""
+"""The stages of dvc.yaml: each is a module with a function `run` (read, compute, write, track) and an entry in STAGES."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Stage:
         help: the text of `torchprimer NAME --help`; its first sentence is the line in `torchprimer --help`.
         example: an item for the example in the help; empty for a stage that runs once.
         tracked: whether it logs to MLflow; `run` then takes a `Tracker`, which is None on all DDP ranks but the first.
-        distributed: whether torchrun may run it in several processes (the run control `processes`).
+        distributed: whether torchrun may run it in several processes (`processes` in params.yaml).
         resumable: whether an interrupted run continues where it stopped when the same command is run again.
     """
 

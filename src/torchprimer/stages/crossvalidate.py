@@ -67,7 +67,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
 
 
 def difference_interval(differences: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """95 % confidence interval of the mean difference between two models on the same k folds, shape (k,).
+    """95% confidence interval of the mean difference between two models on the same k folds, shape (k,).
 
     The corrected t interval (Nadeau, Bengio 2003): the training rows of the folds overlap, so the variance of the mean
     is estimated as (1/k + 1/(k-1)) times that of the differences, not as 1/k times.

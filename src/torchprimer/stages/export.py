@@ -1,4 +1,4 @@
-"""Writes models/E.export/, a self-contained folder: the trained model as ONNX, its preprocessing, scores, model card."""
+"""Writes models/E.export/ for experiment E, a self-contained folder: ONNX model, preprocessing, scores, model card."""
 
 import hashlib
 import shutil
@@ -33,9 +33,9 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
     raw_input = get_task(record.params.task).raw_input(record.params, record.data)
     with atomic_write(paths.export(name)) as folder:
         folder.mkdir()
-        graph, prepared = write_graph(model, record, folder / "model.onnx")
+        graph, model_input = write_graph(model, record, folder / "model.onnx")
         description = build_metadata(record, raw_input, train, test, graph)
-        example = raw_input.example(description["transform"], prepared)
+        example = raw_input.example(description["transform"], model_input)
         write_json(folder / "model.json", description)
         write_json(folder / "example.json", [example])
         packages = ["numpy", "onnxruntime", *raw_input.requirements(description["transform"])]
@@ -56,17 +56,17 @@ def write_graph(model: nn.Module, record: models.Record, file: Path) -> tuple[di
     """Writes the model with its output head as ONNX, and compares both on samples of the test split.
 
     Returns:
-        What model.json says of the graph; one prepared input.
+        The description of the graph in model.json; one input of the graph, without the batch dimension.
 
     Raises:
-        UserError: the outputs of the two differ.
+        UserError: their outputs are not finite, or differ (see `check_parity`).
     """
     experiment, meta = record.params, record.data
     task, prepared = get_task(experiment.task), paths.prepared(experiment.dataset)
     raw_input = task.raw_input(experiment, meta)
     whole = nn.Sequential(model, task.output_head(experiment, meta)).eval()
     inputs = file_inputs = task.parity_inputs(experiment, load_split(prepared, "test").inputs, NUM_PARITY_SAMPLES)
-    # the test rows may have categories that no training row has
+    # a training row: test rows may have categories that no training row has
     example = load_split(prepared, "train").inputs[0]
     if isinstance(meta, FeaturesMeta):  # the frozen convolutions go first, so that the graph takes images
         export_onnx(whole, inputs[:2], file, ("features", task.output_name))

@@ -1,6 +1,6 @@
 """What MLflow runs when it serves a model: MLflow copies this file beside the export folder, and executes it.
 
-A model from code: nothing is pickled, nothing of the project is imported. It uses the Predictor of the export folder.
+It uses MLflow's "models from code": nothing is pickled. It imports only the predictor package of the export folder.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ class PredictorModel(PythonModel):
         self.predictor = self.package.Predictor(folder)
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:  # type: ignore[override]  # MLflow allows it
-        """One row for each row of `model_input`.
+        """One row for each row of `model_input`; for the columns see `Predictor.predict_table`.
 
         Raises:
             MlflowException: an invalid input; the server responds with 400 and the reason.
@@ -36,7 +36,7 @@ class PredictorModel(PythonModel):
 
 
 def import_predictor(folder: Path) -> ModuleType:
-    """The predictor package of a folder, by a unique name: another model in this process may have an older version."""
+    """The predictor package of a folder, under a unique name: another model in this process may have an older version."""
     name, package = f"predictor_of_{folder.resolve()}".replace(".", "_"), folder / "predictor"
     spec = importlib.util.spec_from_file_location(
         name, package / "__init__.py", submodule_search_locations=[str(package)]

@@ -1,4 +1,4 @@
-"""Device, precision and random seed of a training."""
+"""Device, precision and random seed of a training run."""
 
 import os
 import random
@@ -9,12 +9,12 @@ import torch
 from torchprimer.errors import UserError
 from torchprimer.training.launch import world_size
 
-# minimum number of weights in such layers for bf16 to pay off (LeNet-5 and the MLPs for MNIST have fewer)
+# minimum number of weights in layers of these types for bf16 to pay off (LeNet-5 and the MLPs for MNIST have fewer)
 BF16_MIN_WEIGHTS = {(torch.nn.Conv2d, torch.nn.ConvTranspose2d): 50_000, (torch.nn.Linear,): 1_000_000}
 
 
 def select_device(name: str) -> torch.device:
-    """`auto`: the accelerator of this machine (`torch.accelerator`) if there is one, else the CPU; or a device by name.
+    """The device called `name`; `auto`: the accelerator of this machine (`torch.accelerator`) if any, else the CPU.
 
     Raises:
         UserError: this machine has no such device.
@@ -51,7 +51,7 @@ def local_device(device: torch.device) -> torch.device:
 
 
 def select_precision(name: str, device: torch.device, model: torch.nn.Module) -> torch.dtype:
-    """`auto`: bfloat16 where the hardware multiplies it (a GPU that reports so, a CPU with AMX or AVX512_BF16).
+    """The dtype called `name`; `auto`: bfloat16 if supported natively (by the GPU, or by AMX or AVX512_BF16 of the CPU).
 
     Small models stay in float32: conversions would cost more than bfloat16 saves. So do models with depthwise
     convolutions on a CPU: EfficientNet-Lite0 took 1.8 times as long in bfloat16.
@@ -69,13 +69,13 @@ def select_precision(name: str, device: torch.device, model: torch.nn.Module) ->
 
 
 def seed_everything(seed: int) -> None:
-    """Makes everything after it reproducible to the bit: on the same machine, with the same number of threads."""
+    """Makes all later computations bit-reproducible, on the same machine with the same number of threads."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may differ from run to run
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and never read
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # filling is slow
     torch.backends.cudnn.benchmark = False
 
 

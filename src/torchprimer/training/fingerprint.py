@@ -1,4 +1,4 @@
-"""The fingerprint of a training: the same for two trainings if and only if they give the same weights."""
+"""The fingerprint of a training run, a hash of its inputs: runs with the same fingerprint give the same weights."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from torchprimer.models import Record
 
 
 def fingerprint(record: Record, project: Path) -> str:
-    """SHA-256 of all that decides the weights: params, data, versions, and the code under `deps` of `train` in dvc.yaml."""
+    """SHA-256 (hex) of a run's params, data digest, package versions, and the code in `deps` of `train` in dvc.yaml."""
     from ruamel.yaml import YAML
 
     digest = hashlib.sha256()
@@ -26,7 +26,7 @@ def fingerprint(record: Record, project: Path) -> str:
 
 
 def hash_path(path: Path) -> str:
-    """SHA-256 of a file, or of all files in a folder one after the other."""
+    """SHA-256 (hex) of a file, or of the contents of all files in a folder, concatenated."""
     digest = hashlib.sha256()
     for file in [path] if path.is_file() else sorted(inside for inside in path.rglob("*") if inside.is_file()):
         digest.update(file.read_bytes())

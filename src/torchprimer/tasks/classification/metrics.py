@@ -12,7 +12,7 @@ def classification_metrics(targets: Integers, probabilities: Floats, classes: li
     """Flat scores of one split.
 
     Args:
-        targets: shape (N,), class numbers.
+        targets: shape (N,), class indices.
         probabilities: shape (N, K), rows that sum to 1.
 
     Returns:
@@ -22,9 +22,9 @@ def classification_metrics(targets: Integers, probabilities: Floats, classes: li
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
     predictions = probabilities.argmax(1)
-    numbers = list(range(len(classes)))
+    indices = list(range(len(classes)))
     precision, recall, f1, _ = precision_recall_fscore_support(
-        targets, predictions, labels=numbers, average="macro", zero_division=0
+        targets, predictions, labels=indices, average="macro", zero_division=0
     )
     scores = {
         "accuracy": float((predictions == targets).mean()),
@@ -33,10 +33,10 @@ def classification_metrics(targets: Integers, probabilities: Floats, classes: li
         "f1_macro": float(f1),
     }
     if len(np.unique(targets)) == len(classes):
-        areas = [roc_auc_score(targets == number, probabilities[:, number]) for number in numbers]
+        areas = [roc_auc_score(targets == i, probabilities[:, i]) for i in indices]
         scores["roc_auc_macro"] = float(np.mean(areas))
     if len(classes) == 2:
-        counts = confusion_matrix(targets, predictions, labels=numbers).ravel()
+        counts = confusion_matrix(targets, predictions, labels=indices).ravel()
         names = ("true_negatives", "false_positives", "false_negatives", "true_positives")
         scores |= {name: int(count) for name, count in zip(names, counts, strict=True)}
     return scores

@@ -24,7 +24,7 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     predictions = logits.argmax(-1)
     is_correct = predictions == test.targets
     columns = {"input": test.inputs, "target": test.targets, "prediction": predictions}
-    texts = {name: decode(numbers, alphabet) for name, numbers in columns.items()}
+    texts = {name: decode(indices, alphabet) for name, indices in columns.items()}
     pd.DataFrame({"id": context.ids} | texts).to_csv(folder / "predictions.csv", index=False)
     picture = spelling(context.history, texts["input"][0], texts["target"][0], context.title)
     figures.save(picture, folder / "spelling.png")
@@ -61,6 +61,6 @@ def spelling(history: pd.DataFrame, text: str, target: str, title: str) -> Figur
     return figure
 
 
-def decode(numbers: torch.Tensor, alphabet: list[str]) -> list[str]:
-    """Numbers of characters, shape (N, T) -> N strings."""
-    return ["".join(alphabet[number] for number in row) for row in numbers.tolist()]
+def decode(indices: torch.Tensor, alphabet: list[str]) -> list[str]:
+    """Indices of characters, shape (N, T) -> N strings."""
+    return ["".join(alphabet[i] for i in row) for row in indices.tolist()]

@@ -49,7 +49,7 @@ def train(
 
     Args:
         model: inputs of a batch -> outputs, (N, classes) or of the shape of the targets.
-        train_split, validation_split: inputs (N, ...) as the model takes them; targets (N,) int64 class numbers, (N, 1)
+        train_split, validation_split: inputs (N, ...) as the model takes them; targets (N,) int64 class indices, (N, 1)
             float32 numbers, or (N, T) int64 characters.
         precision: torch.float32, or torch.bfloat16 for autocast.
         on_epoch: called with each new row of the history.

@@ -17,12 +17,12 @@ from torchprimer.training.launch import STORE_ENV, rank, world_size
 
 
 class DataParallelGroup:
-    """The processes that train `model`; with a single process every method does nothing.
+    """The processes that train `model`; with a single process no method has an effect.
 
     Attributes:
         net: the module to call in place of the model when gradients are needed.
-        world_size: number of processes.
-        rank: of this process, from 0.
+        world_size: number of processes that share each batch; 1 with more processes than `max_shards`.
+        rank: of this process among them, from 0.
         is_main: whether this process writes files.
     """
 
@@ -42,7 +42,7 @@ class DataParallelGroup:
             if device.type == "cpu":
                 os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
             if not dist.is_initialized():
-                file = os.environ.get(STORE_ENV)  # not set if the user called torchrun: then by its environment
+                file = os.environ.get(STORE_ENV)  # None if the user called torchrun, which sets MASTER_ADDR
                 dist.init_process_group(
                     dist.get_default_backend_for_device(device),
                     init_method=f"file://{file}" if file else None,
@@ -55,9 +55,9 @@ class DataParallelGroup:
             self.net = net
 
     def seed_epoch(self, epoch: int) -> None:
-        """Gives this process random numbers of its rank for an epoch: augmentation and dropout differ between shards.
+        """Seeds this process by its rank for an epoch, so that augmentation and dropout differ between shards.
 
-        Rank 0 continues with its random state. The seeds depend on the epoch, so that a resumed training, for which
+        Rank 0 keeps its random state. The seeds depend on the epoch, so that a resumed training, for which
         the checkpoint has the random state of rank 0, draws the same numbers.
         """
         if self.rank:
@@ -80,7 +80,7 @@ class DataParallelGroup:
         return shard
 
     def all_reduce_sum(self, *tensors: torch.Tensor) -> None:
-        """Sums tensors over all processes, in place."""
+        """Sums tensors on the device of each process over all processes, in place."""
         if self.world_size > 1:
             for tensor in tensors:
                 dist.all_reduce(tensor)
