@@ -46,26 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(args or ["--help"])
         finally:
             sys.stdout.flush()  # here, where a closed pipe can still be handled
-    except (UserError, typer.TyperException) as error:
-        if verbose:
-            raise
-        if launch.rank():  # rank 0 reports the same error
-            return 0
-        print(f"torchprimer: {_message(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt as error:
-        if verbose:
-            raise
-        print(f"torchprimer: interrupted{error}", file=sys.stderr)
-        return 130
     except BrokenPipeError:  # `torchprimer ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again at exit
         return 141
-    except OSError as error:  # disk full, no permission, a folder where a file should be
-        if verbose or error.errno is None:
+    except (UserError, typer.TyperException, KeyboardInterrupt, OSError) as error:
+        if verbose or (isinstance(error, OSError) and error.errno is None):  # with errno: disk full, no permission, ...
             raise
-        print(f"torchprimer: {error}", file=sys.stderr)
-        return 1
+        if launch.rank() and not isinstance(error, KeyboardInterrupt | OSError):  # rank 0 reports the same error
+            return 0
+        print(f"torchprimer: {_message(error)}", file=sys.stderr)
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
 def _run(args: list[str]) -> int:
@@ -84,8 +74,10 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _message(error: UserError | typer.TyperException) -> str:
-    if isinstance(error, UserError):
+def _message(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return f"interrupted{error}"
+    if not isinstance(error, typer.TyperException):
         return str(error)
     context = getattr(error, "ctx", None)  # of the command whose arguments are wrong
     hint = f" (see {context.command_path} --help)" if context else ""

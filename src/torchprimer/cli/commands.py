@@ -44,7 +44,7 @@ def list_(
     is still to run, and datasets without a test split, whose scores are on
     training rows. Size is that of the exported model.onnx.
     """
-    from torchprimer.cli.list import list_experiments
+    from torchprimer.cli.show import list_experiments
     from torchprimer.params import load
 
     list_experiments(load(), datasets or [], resolve_format(as_json=as_json, as_csv=as_csv))
@@ -136,7 +136,7 @@ def generate(
     Several images are arranged in a grid; a single image keeps its size.
     The same seed gives the same images.
     """
-    from torchprimer.cli.generate import generate
+    from torchprimer.cli.predict import generate
 
     generate(experiment, count, seed, out)
 

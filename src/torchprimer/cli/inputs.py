@@ -17,17 +17,11 @@ TEXT_COLUMNS = ("text", "input")  # names of the column of texts in a CSV with s
 
 @dataclass(frozen=True)
 class PredictInput:
-    """One input.
+    """One input."""
 
-    Attributes:
-        value: what the Predictor takes: the path of an image, a text, or a row of a table.
-        name: its name in a table of predictions.
-        location: prefix of error messages; empty where the message names the input itself.
-    """
-
-    value: str | dict[str, str]
-    name: str
-    location: str = ""
+    value: str | dict[str, str]  # what the Predictor takes: the path of an image, a text, or a row of a table
+    name: str  # in a table of predictions
+    location: str = ""  # prefix of error messages; empty where the message names the input itself
 
     @property
     def columns(self) -> dict[str, str]:
@@ -37,23 +31,15 @@ class PredictInput:
 
 @dataclass(frozen=True)
 class InputReader:
-    """How the models of one kind read INPUT arguments.
+    """How the models of one kind read INPUT arguments."""
 
-    Attributes:
-        read: (argument, `columns` of the model) -> the inputs that the argument stands for.
-        usage: an example of INPUT; {text} stands for the text in the export's example.json.
-        truncate_at: the end of an input's name that a narrow terminal omits.
-        columns: from model.json, the columns of a model's table, or the column of texts in the training data.
-        key_values: whether `column=value` arguments form a row.
-        outputs_images: whether predictions are images, which `--out` writes to files.
-    """
-
-    read: Callable[[str, Sequence[str]], Iterator[PredictInput]]
-    usage: str
-    truncate_at: Literal["start", "end"]
+    read: Callable[[str, Sequence[str]], Iterator[PredictInput]]  # (argument, `columns` of the model) -> inputs
+    usage: str  # an example of INPUT; {text} stands for the text in the export's example.json
+    truncate_at: Literal["start", "end"]  # the end of an input's name that a narrow terminal omits
+    # from model.json, the columns of a model's table, or the column of texts in the training data
     columns: Callable[[Mapping[str, Any]], list[str]] = lambda _model: []
-    key_values: bool = False
-    outputs_images: bool = False
+    key_values: bool = False  # whether `column=value` arguments form a row
+    outputs_images: bool = False  # whether predictions are images, which `--out` writes to files
 
 
 def collect_inputs(
@@ -76,9 +62,6 @@ def collect_inputs(
     return inputs, errors
 
 
-# ---- images ----------------------------------------------------------------------------------------------------------
-
-
 def read_images(argument: str, _columns: Sequence[str]) -> Iterator[PredictInput]:
     """An image file; all images in a folder; or one path per line of standard input."""
     from torchprimer.datasets.image_folder import SUFFIXES
@@ -94,9 +77,6 @@ def read_images(argument: str, _columns: Sequence[str]) -> Iterator[PredictInput
     else:
         names = [argument]
     yield from (PredictInput(name, name) for name in names)
-
-
-# ---- texts and strings -----------------------------------------------------------------------------------------------
 
 
 def read_texts(argument: str, columns: Sequence[str]) -> Iterator[PredictInput]:
@@ -133,9 +113,6 @@ def _test_path(argument: str, test: Callable[[Path], bool]) -> bool:
         return False
 
 
-# ---- tables ----------------------------------------------------------------------------------------------------------
-
-
 def read_tables(argument: str, columns: Sequence[str]) -> Iterator[PredictInput]:
     """The rows of a CSV, which needs all columns of the model; extra columns are copied to the output."""
     rows = _read_rows(argument)
@@ -165,9 +142,6 @@ def _require_columns(names: Sequence[str], columns: Sequence[str], location: str
         raise UserError(f"{location}: no column {', '.join(map(repr, missing))}; required: {required}.{guess}")
 
 
-# ---- files -----------------------------------------------------------------------------------------------------------
-
-
 def _read_rows(argument: str) -> list[tuple[int, dict[str, str]]]:
     """The rows of a CSV by column, each with the number of its last line."""
     return list(csv_rows(_read_lines(argument), _display_name(argument)))
@@ -181,8 +155,6 @@ def _read_lines(argument: str) -> list[str]:
 def _display_name(argument: str) -> str:
     return "standard input" if argument == STDIN else argument
 
-
-# ---- by kind of model ------------------------------------------------------------------------------------------------
 
 READERS: dict[str, InputReader | None] = {  # by Predictor.kind
     "generator": None,

@@ -1,20 +1,27 @@
-"""`torchprimer predict E INPUT...`: predictions of an exported model for raw input; on onnxruntime, without PyTorch."""
+"""`torchprimer predict E INPUT...` and `generate E OUT`: exported models on onnxruntime, without PyTorch."""
 
+import math
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torchprimer import paths
+from torchprimer.atomic import atomic_write
 from torchprimer.cli import formatting
 from torchprimer.cli.inputs import InputReader, PredictInput, collect_inputs, find_reader
 from torchprimer.errors import UserError, did_you_mean
+from torchprimer.image_grid import enlarge, image_grid
 
 if TYPE_CHECKING:
     from torchprimer.predictor import Prediction, Predictor
 
     Pairs = Iterable[tuple[PredictInput, Prediction]]
+
+JPEG = {"quality": 95}
+FORMATS: dict[str, dict[str, Any]] = {".png": {}, ".jpg": JPEG, ".jpeg": JPEG, ".webp": {"lossless": True}}  # options
+WIDTH = 700  # pixels; a narrower grid is enlarged
 
 
 def predict(
@@ -35,7 +42,13 @@ def predict(
         UserError: no such model, one without input, or options that do not fit the model.
     """
     model = open_model(experiment)
-    reader = _find_reader(model, experiment, top, out)
+    reader = find_reader(model.kind)
+    if reader is None:
+        raise UserError(f"{experiment} takes no input, it generates images: torchprimer generate {experiment} out.png")
+    if top is not None and not model.classes:
+        raise UserError(f"--top is for classifiers, and {experiment} has no classes: omit it")
+    if out is not None and not reader.outputs_images:
+        raise UserError(f"--out is for autoencoders, and {experiment} outputs no images: omit it")
     inputs, errors = collect_inputs(arguments, reader, reader.columns(model.description))
     if not inputs and not errors:
         raise UserError("nothing to predict: standard input is empty")
@@ -83,17 +96,6 @@ def open_model(experiment: str) -> "Predictor":
     raise UserError(f"no experiment '{experiment}' in params.yaml; `torchprimer list` shows all of them.{guess}")
 
 
-def _find_reader(model: "Predictor", experiment: str, top: int | None, out: Path | None) -> InputReader:
-    reader = find_reader(model.kind)
-    if reader is None:
-        raise UserError(f"{experiment} takes no input, it generates images: torchprimer generate {experiment} out.png")
-    if top is not None and not model.classes:
-        raise UserError(f"--top is for classifiers, and {experiment} has no classes: omit it")
-    if out is not None and not reader.outputs_images:
-        raise UserError(f"--out is for autoencoders, and {experiment} outputs no images: omit it")
-    return reader
-
-
 def _predictions(
     model: "Predictor",
     reader: InputReader,
@@ -127,8 +129,6 @@ def _with_file(prediction: "Prediction", number: int, item: PredictInput, out: P
     if out is None:
         return {"mse": prediction["mse"]}
     from PIL import Image
-
-    from torchprimer.atomic import atomic_write
 
     path = out / f"{number:04d}-{Path(item.name).stem}.png"
     with atomic_write(path) as file:
@@ -189,3 +189,44 @@ def _cells(prediction: "Prediction", top: int | None) -> dict[str, str]:
         return {f"{rank}.": f"{label} {probability:.4f}" for rank, (label, probability) in enumerate(ranked, 1)}
     cells = {name: value if isinstance(value, str) else f"{value:.6g}" for name, value in _flat(prediction, 0).items()}
     return cells | ({"probability": f"{ranked[0][1]:.4f}"} if ranked else {})
+
+
+# ---- generate --------------------------------------------------------------------------------------------------------
+
+
+def generate(experiment: str, count: int, seed: int, out: Path) -> None:
+    """Writes `count` images of an experiment or of an export folder as a grid, a single one in its own size.
+
+    Raises:
+        UserError: not a generator, an unsupported file format, or `out` is a folder.
+    """
+    from PIL import Image
+
+    if (suffix := out.suffix.lower()) not in FORMATS:
+        raise UserError(f"{out}: the file name must end in one of: {', '.join(FORMATS)}")
+    if out.is_dir():
+        raise UserError(f"{out} is a folder: name a file")
+    model = open_model(experiment)
+    if model.noise_size is None:
+        raise UserError(f"{experiment} is not a generator{_generators()}")
+    images = model.generate(count, seed)
+    if count == 1:
+        image = enlarge(images[0], width=0)
+    else:  # about as many rows as columns
+        image = enlarge(image_grid(images, math.ceil(math.sqrt(count)), gray=128), WIDTH)
+    with atomic_write(out) as file:
+        image.save(file, Image.registered_extensions()[suffix], **FORMATS[suffix])
+    number = "1 image" if count == 1 else f"{count:,} images"
+    print(f"{out}: {number} from {model.description['experiment']}, seed {seed}, {image.width} x {image.height} pixels")
+
+
+def _generators() -> str:
+    """The generators of this project, as the end of a message; empty outside a project."""
+    from torchprimer.params import load
+
+    try:
+        paths.project()
+    except UserError:
+        return ""
+    names = [name for name, experiment in load().experiments.items() if experiment.generates]
+    return f"; generators are: {', '.join(names)}"

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
@@ -58,40 +59,17 @@ class Params(StrictModel):
 
     @model_validator(mode="after")
     def _check(self) -> "Params":
-        self._check_names()
         for name, dataset in self.datasets.items():
             self._check_dataset(name, dataset)
         for name, features in self.features.items():
-            self._check_features(f"features.{name}", features)
+            self._check_features(name, features)
         for name, experiment in self.experiments.items():
-            self._check_experiment(f"experiments.{name}", experiment)
+            self._check_experiment(name, experiment)
         for name, experiment in self.experiments.items():
-            if experiment.scorer != "none":
-                self._check_scorer(f"experiments.{name}.scorer", experiment)
+            self._check_scorer(f"experiments.{name}.scorer", experiment)
         for name, folds in self.crossvalidate.items():
             self._check_folds(name, folds)
         return self
-
-    def _check_names(self) -> None:
-        for name, features in self.features.items():
-            path = f"features.{name}"
-            check_name(f"{path}.dataset", features.dataset, NO_DATASET, self.datasets)
-            check_name(f"{path}.experiment", features.experiment, NO_EXPERIMENT, self.experiments)
-            if name in self.datasets:
-                raise value_error(path, name, "a dataset has this name already")
-        for name, experiment in self.experiments.items():
-            path, init_from = f"experiments.{name}", experiment.init_from
-            if name in RESERVED_NAMES:
-                raise value_error(path, name, "this name has another meaning: choose another one")
-            check_name(f"{path}.dataset", experiment.dataset, NO_DATASET, [*self.datasets, *self.features])
-            check_name(f"{path}.scorer", experiment.scorer, "should be one of:", ["none", *self.experiments])
-            if init_from == name:
-                raise value_error(f"{path}.init_from", init_from, "an experiment cannot start from itself")
-            if "/" not in init_from and "." not in init_from:
-                message = "should be a path relative to models/ (a file or a folder), or one of:"
-                check_name(f"{path}.init_from", init_from, message, ["scratch", "imagenet", *self.experiments])
-        for name in self.crossvalidate:
-            check_name(f"crossvalidate.{name}", name, NO_EXPERIMENT, self.experiments)
 
     def _check_dataset(self, name: str, dataset: Dataset) -> None:
         raw = self.downloads.get(dataset.raw)
@@ -104,7 +82,12 @@ class Params(StrictModel):
                 message = f"no such class; {source} has:"
                 check_name(f"datasets.{name}.classes.{source}", label, message, classes or labels)
 
-    def _check_features(self, path: str, features: Features) -> None:
+    def _check_features(self, name: str, features: Features) -> None:
+        path = f"features.{name}"
+        check_name(f"{path}.dataset", features.dataset, NO_DATASET, self.datasets)
+        check_name(f"{path}.experiment", features.experiment, NO_EXPERIMENT, self.experiments)
+        if name in self.datasets:
+            raise value_error(path, name, "a dataset has this name already")
         experiment = self.experiments[features.experiment]
         if not self.is_of_images(features.dataset):
             kind = self.datasets[features.dataset].kind
@@ -117,8 +100,16 @@ class Params(StrictModel):
             message = f"should be that of experiment {features.experiment}: {experiment.model}"
             raise value_error(f"{path}.model", features.model, message)
 
-    def _check_experiment(self, path: str, experiment: Experiment) -> None:
-        model, data = experiment.model, experiment.dataset
+    def _check_experiment(self, name: str, experiment: Experiment) -> None:
+        path, model, data = f"experiments.{name}", experiment.model, experiment.dataset
+        if name in RESERVED_NAMES:
+            raise value_error(path, name, "this name has another meaning: choose another one")
+        if (init_from := experiment.init_from) == name:
+            raise value_error(f"{path}.init_from", init_from, "an experiment cannot start from itself")
+        if "/" not in init_from and "." not in init_from:
+            message = "should be a path relative to models/ (a file or a folder), or one of:"
+            check_name(f"{path}.init_from", init_from, message, ["scratch", "imagenet", *self.experiments])
+        check_name(f"{path}.dataset", data, NO_DATASET, [*self.datasets, *self.features])
         kind, task = self.kind_and_task(data)
         if kind not in experiment.kinds:
             message = f"takes data of kind {' or '.join(experiment.kinds)}, and dataset {data} is of kind {kind}"
@@ -138,6 +129,9 @@ class Params(StrictModel):
                 raise value_error(f"{path}.augment", experiment.augment.model_dump(), message)
 
     def _check_scorer(self, path: str, experiment: Experiment) -> None:
+        if experiment.scorer == "none":
+            return
+        check_name(path, experiment.scorer, "should be one of:", ["none", *self.experiments])
         scorer = self.experiments[experiment.scorer]
         kind, task = self.kind_and_task(scorer.dataset)
         if not experiment.generates:
@@ -147,6 +141,7 @@ class Params(StrictModel):
             raise value_error(path, experiment.scorer, message)
 
     def _check_folds(self, name: str, folds: CrossValidation) -> None:
+        check_name(f"crossvalidate.{name}", name, NO_EXPERIMENT, self.experiments)
         experiment = self.experiments[name]
         for key in ("dataset", "model"):
             if getattr(folds, key) != getattr(experiment, key):
@@ -197,7 +192,7 @@ def load() -> Params:
         UserError: the first mistake: its full path, the value, what is allowed, and a guess at the typo.
     """
     file = paths.params()
-    content = _read_yaml()
+    content = _read_yaml(file)
     check_renamed(content, file.name)
     try:
         return Params.model_validate(content)
@@ -205,13 +200,12 @@ def load() -> Params:
         raise UserError(f"{file.name}: {describe(error, content)}") from None
 
 
-def _read_yaml() -> Any:
+def _read_yaml(file: Path) -> Any:
     """Reads the file by DVC's parser: `1e-05`, as DVC writes `-S lr=0.00001`, is a number, a string to PyYAML."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
     from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
-    file = paths.params()
     try:
         text = file.read_text("utf-8")
         depth = 0
