@@ -42,22 +42,15 @@ class DataKind(ABC, Generic[DatasetT, MetaT]):
     ) -> tuple["pd.DataFrame", "pd.DataFrame"]:
         """Assigns the samples in `raw`, data/raw/X, to the splits; at most `limit` to each.
 
-        Args:
-            dataset: the entry of `datasets:`; name: its key.
-
-        Returns:
-            One row per sample (id, label, split), sorted by id; and one per rejected sample (id, reason).
-
-        Raises:
-            UserError: the raw data cannot be read, is not as published, or is too small for the split.
+        Returns one row per sample (id, label, split), sorted by id, and one per rejected sample (id, reason). Raises
+        UserError if the raw data cannot be read, is not as published, or is too small for the split.
         """
 
     @abstractmethod
     def prepare(self, raw: Path, dataset: DatasetT, rows: "pd.DataFrame", folder: Path) -> MetaT:
         """Writes {train,validation,test}_{inputs,targets}.npy of the split `rows` into `folder`.
 
-        Raises:
-            UserError: the raw data has changed since the split, or nothing can be learnt from it.
+        Raises UserError if the raw data has changed since the split, or nothing can be learnt from it.
         """
 
     @abstractmethod

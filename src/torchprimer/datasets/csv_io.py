@@ -10,6 +10,7 @@ from typing import Any
 
 from torchprimer.errors import UserError, did_you_mean
 
+NumberedRow = tuple[int, dict[str, str]]  # the number of the row's last line; its values by column
 MAX_CELL = 200_000_000  # characters: a cell may hold a whole book
 
 
@@ -31,8 +32,7 @@ def compare_with_published(raw: Path, key: str, actual: int | dict[str, int], wh
 def find_csv(raw: Path, suffixes: Sequence[str] = (".csv", ".tsv"), advice: str = "") -> Path:
     """The only file of data/raw/X with one of `suffixes`; if there is a source.json, the only other file.
 
-    Raises:
-        UserError: there is no such folder, no such file, or several; the message ends with `advice`.
+    Raises UserError if there is no such folder, no such file, or several; the message ends with `advice`.
     """
     if not raw.is_dir():
         raise UserError(f"no raw data in {raw}: define it under downloads:, or put a CSV there")
@@ -50,12 +50,8 @@ def find_csv(raw: Path, suffixes: Sequence[str] = (".csv", ".tsv"), advice: str 
 
 def read_csv(
     raw: Path, columns: Sequence[str], *, strip: bool = True, advice: str = ""
-) -> tuple[Path, list[tuple[int, dict[str, str]]]]:
-    """The only CSV of data/raw/X, see `find_csv`, and its rows as `csv_rows` yields them.
-
-    Raises:
-        UserError: it cannot be read, or lacks one of `columns`.
-    """
+) -> tuple[Path, list[NumberedRow]]:
+    """The only CSV of data/raw/X, and its rows by `csv_rows`. Raises UserError if it lacks one of `columns`."""
     file = find_csv(raw, advice=advice)
     name = describe_file(file)
     rows = list(csv_rows(decode_lines(file.read_bytes(), name), name, strip=strip))
@@ -89,20 +85,14 @@ def decode_lines(content: bytes, name: str) -> list[str]:
 
 
 def csv_rows(
-    lines: Sequence[str],
-    name: str,
-    *,
-    columns: Sequence[str] | None = None,
-    delimiter: str | None = None,
-    strip: bool = True,
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Reads a CSV: yields the number of each row's last line, and its values by column. Blank rows are skipped.
+    lines: Sequence[str], name: str, *, columns: Sequence[str] = (), delimiter: str = "", strip: bool = True
+) -> Iterator[NumberedRow]:
+    """Reads the `lines` of a CSV, with line endings; blank rows are skipped.
 
     Args:
-        lines: with line endings.
         name: how messages name the file.
-        columns: None: the first row names them.
-        delimiter: None: comma, semicolon or tab, whichever the first line has most of.
+        columns: empty: the first row names them.
+        delimiter: empty: comma, semicolon or tab, whichever the first line has most of.
         strip: whether white space around values is removed (it always is around the names of columns).
 
     Raises:
@@ -115,7 +105,7 @@ def csv_rows(
     delimiter = delimiter or max(",;\t", key=re.sub('"[^"]*"', "", first).count)
     csv.field_size_limit(MAX_CELL)
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-    names = list(columns or [])
+    names = list(columns)
     empty = True
     try:
         for values in reader:

@@ -33,21 +33,19 @@ class ImageFolder(RawImages):
     channels = 3
 
     def __init__(self, path: Path) -> None:
-        """`path`: a zip file or a folder.
-
-        Raises:
-            UserError: not a zip, or one that is damaged, encrypted or reaches outside itself; no photos; no labels.
-        """
+        """`path`: a zip file or a folder. Raises UserError if it cannot be used, or has no photos with a class."""
         self.path = path
         self._local = threading.local()
         self.ids, self.labels = [], []
-        names = self._zip_names() if path.is_file() else self._folder_names()
+        if path.is_file():
+            names = self._zip_names()
+        else:
+            names = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()]
         visible = [n for n in names if not any(part.startswith((".", "__MACOSX")) for part in _path(n).parts)]
         not_utf8 = {name for name in visible if SURROGATE.search(name)}
+        photos = sorted(name for name in visible if _path(name).suffix.lower() in SUFFIXES and name not in not_utf8)
         self.skipped = {ascii(name): "its name is not UTF-8" for name in not_utf8}
-        visible = [name for name in visible if name not in not_utf8]
-        photos = sorted(name for name in visible if _path(name).suffix.lower() in SUFFIXES)
-        self.skipped |= dict.fromkeys(sorted(set(visible) - set(photos)), "not an image by its name")
+        self.skipped |= dict.fromkeys(sorted({*visible} - {*photos} - not_utf8), "not an image by its name")
         for name, label in _labels(photos).items():
             if label is None:
                 self.skipped[name] = "no class in its name or its folder's"
@@ -63,11 +61,7 @@ class ImageFolder(RawImages):
         self.is_test = np.zeros(len(self.ids), np.bool_)
 
     def content(self, index: int) -> bytes:
-        """The bytes of the file.
-
-        Raises:
-            InvalidInput: it is damaged inside the zip, or too large.
-        """
+        """The bytes of the file. Raises InvalidInput if it is damaged inside the zip, or too large."""
         name = self.ids[index]
         try:
             if not self.path.is_file():
@@ -112,9 +106,6 @@ class ImageFolder(RawImages):
             if member.flag_bits & 1:
                 raise UserError(f"{self.path} is encrypted ({member.filename}): unpack it and add the folder instead")
         return [member.filename for member in members]
-
-    def _folder_names(self) -> list[str]:
-        return [file.relative_to(self.path).as_posix() for file in self.path.rglob("*") if file.is_file()]
 
 
 def _labels(names: list[str]) -> dict[str, str | None]:

@@ -21,11 +21,7 @@ from torchprimer.predictor.images import png_base64
 
 
 def open_raw(folder: Path) -> RawImages:
-    """Opens data/raw/X: by its source.json, or as photos (a zip or image files) if it has none.
-
-    Raises:
-        UserError: missing, unreadable, or not the published numbers of images, mean and standard deviation.
-    """
+    """Opens data/raw/X: by its source.json, or as photos (a zip or image files) if it has none."""
     if not folder.is_dir():
         raise UserError(f"no raw data in {folder}: define it under downloads:, or bring photos: torchprimer add-photos")
     if source_description(folder):
@@ -39,10 +35,8 @@ def selected_classes(dataset: Images, available: Sequence[str]) -> list[str]:
     selected = dataset.classes.get(dataset.raw, available)
     for name in selected:
         if name not in available:
-            known = ", ".join(available)
-            raise UserError(
-                f"raw data {dataset.raw} has no class {name!r}; it has: {known}.{did_you_mean(name, available)}"
-            )
+            known = f"{', '.join(available)}.{did_you_mean(name, available)}"
+            raise UserError(f"raw data {dataset.raw} has no class {name!r}; it has: {known}")
     return [name for name in available if name in selected]
 
 

@@ -1,7 +1,4 @@
-"""Labelled images in data/raw/X: what every source of them provides, and the published ones that come as arrays.
-
-These are MNIST's idx files and CIFAR-10's binary batches.
-"""
+"""Labelled images in data/raw/X, and the published ones that come as arrays: MNIST's idx files, CIFAR-10's batches."""
 
 import hashlib
 import math
@@ -28,18 +25,13 @@ IDX_MAGIC = 0x0800  # big-endian: two zero bytes, 08 for unsigned bytes, the num
 
 
 class RawImages(ABC):
-    """The images of one source, read one by one; safe to use from several threads.
+    """The images of one source, read one by one; safe to use from several threads."""
 
-    Attributes:
-        ids: name of each image, sorted; labels: its class; is_test: whether it is of the official test split.
-        skipped: files that are not images with a label, and why.
-    """
-
-    ids: list[str]
-    labels: list[str]
-    is_test: npt.NDArray[np.bool_]
+    ids: list[str]  # name of each image, sorted
+    labels: list[str]  # its class
+    is_test: npt.NDArray[np.bool_]  # whether it is of the official test split
     classes: list[str]
-    skipped: dict[str, str]
+    skipped: dict[str, str]  # files that are not images with a label, and why
     channels: int
 
     @abstractmethod
@@ -55,11 +47,7 @@ class RawImages(ABC):
         return [(hashlib.sha256(self.content(i)).hexdigest(), "") for i in indices]
 
     def read(self, indices: Sequence[int], inputs: Bytes, title: str) -> None:
-        """Writes the images into `inputs`, (N, C, size, size), on all cores.
-
-        Raises:
-            UserError: an image cannot be decoded.
-        """
+        """Writes the images into `inputs`, (N, C, size, size), on all cores. Raises UserError if one is damaged."""
 
         def write(row: int) -> None:
             try:
@@ -95,12 +83,10 @@ class ImageArrays(RawImages):
         self.channels = self.images.shape[1]
 
     def content(self, index: int) -> bytes:
-        content: bytes = self.images[index].tobytes()
-        return content
+        return bytes(self.images[index].tobytes())
 
     def pixels(self, index: int, size: int) -> Bytes:
-        image: Bytes = self.images[index]
-        return image_pixels(image.transpose(1, 2, 0), (self.channels, size, size))
+        return image_pixels(self.images[index].transpose(1, 2, 0), (self.channels, size, size))
 
     def read(self, indices: Sequence[int], inputs: Bytes, title: str) -> None:
         if inputs.shape[1:] == self.images.shape[1:]:  # nothing to scale
@@ -110,11 +96,7 @@ class ImageArrays(RawImages):
 
 
 def open_arrays(folder: Path) -> ImageArrays:
-    """Opens data/raw/X by its source.json.
-
-    Raises:
-        UserError: damaged, or not the published numbers of images, mean and standard deviation.
-    """
+    """Opens data/raw/X by its source.json. Raises UserError if it is damaged, or not as published."""
     description = source_description(folder)
     try:
         raw = ImageArrays({"idx": _idx, "cifar10": _cifar10}[description["format"]](folder), description["classes"])
@@ -135,11 +117,7 @@ def _idx(folder: Path) -> dict[str, tuple[Bytes, Bytes]]:
 
 
 def read_idx(file: Path, dimensions: int) -> Bytes:
-    """An idx file of unsigned bytes (LeCun's format of MNIST): magic number, sizes, values.
-
-    Raises:
-        ValueError: another magic number, or another number of bytes than the sizes say.
-    """
+    """An idx file of unsigned bytes (LeCun's format of MNIST): magic number, sizes, values. Raises ValueError."""
     content = np.fromfile(file, np.uint8)
     start = 4 + 4 * dimensions
     magic, *shape = map(int, content[:start].view(">u4")) if len(content) >= start else [0]
@@ -165,10 +143,9 @@ def _compare_with_published(raw: ImageArrays, expected: dict[str, Any], name: st
     if actual["train"]:
         actual["mean"], actual["std"] = mean_and_std([raw.images[~raw.is_test]])
     for key, value in actual.items():
-        if not np.allclose(value, published[key], rtol=0, atol=6e-5 if key in ("mean", "std") else 0):
-            raise UserError(
-                f"raw data {name}: {key} is {value}, published: {published[key]} (downloads.{name}.expected)"
-            )
+        if not np.allclose(value, published[key], rtol=0, atol=6e-5):
+            message = f"{key} is {value}, published: {published[key]} (downloads.{name}.expected)"
+            raise UserError(f"raw data {name}: {message}")
 
 
 def mean_and_std(arrays: Iterable[Bytes]) -> tuple[list[float], list[float]]:
@@ -176,11 +153,10 @@ def mean_and_std(arrays: Iterable[Bytes]) -> tuple[list[float], list[float]]:
 
     The standard deviation of a constant channel is given as 1 (others are at most 0.5), so that it can be divided by.
     """
-    counts: npt.NDArray[np.int64] | None = None
-    for array in arrays:
-        histogram = np.stack([np.bincount(array[:, c].ravel(), minlength=256) for c in range(array.shape[1])])
-        counts = histogram if counts is None else counts + histogram
-    assert counts is not None
+    counts = sum(  # (C, 256)
+        np.stack([np.bincount(array[:, c].ravel(), minlength=256) for c in range(array.shape[1])]) for array in arrays
+    )
+    assert isinstance(counts, np.ndarray)
     values = np.arange(256) / 255
     total = counts.sum(1)
     mean = (counts * values).sum(1) / total

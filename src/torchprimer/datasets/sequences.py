@@ -22,8 +22,7 @@ from torchprimer.predictor.sequences import decode_strings, encode_strings
 def read_sequences(folder: Path, dataset: Sequences) -> pd.DataFrame:
     """Every row of the CSV in data/raw/X: columns id (`hello/00001` is row 1 of hello.csv), input, target (str).
 
-    Raises:
-        UserError: no CSV, no such column, no rows, or an input and a target of different lengths.
+    Raises UserError if an input and a target have different lengths, besides the errors of `read_csv`.
     """
     file, rows = read_csv(folder, [dataset.input, dataset.target], strip=False)
     length = len(rows[0][1][dataset.input])

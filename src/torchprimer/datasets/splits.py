@@ -26,11 +26,7 @@ def reject_duplicates(
 
     If samples of two classes have the same content, all of them are rejected: either label may be wrong.
 
-    Args:
-        contents: texts or hashes; samples with equal ones are duplicates.
-
-    Returns:
-        The indices of the samples to use, ascending, and for the id of each other sample why it is rejected.
+    Returns the indices of the samples to use, ascending, and for the id of each other sample why it is rejected.
     """
     first_of_class: dict[str, dict[str, str]] = defaultdict(dict)  # content -> class -> id
     for name, label, content in zip(ids, labels, contents, strict=True):
@@ -59,9 +55,7 @@ def stratified(
 ) -> Indices:
     """Positions of `count` random samples of `labels` (N,), of each class in proportion to its size and at least one.
 
-    Args:
-        count: at least the number of classes; at most N - `min_remaining` x the number of classes.
-        min_remaining: of each class so many are not drawn; each class has more than that.
+    `min_remaining` of each class are not drawn; each class has more than that.
     """
     classes, sizes = np.unique(labels, return_counts=True)
     exact = sizes * (count / len(labels))
@@ -105,10 +99,8 @@ def stratified_split(
     Args:
         labels: shape (N,), in an order that does not change.
         is_test: shape (N,); an official test split is used whole, and `test` is ignored then.
-        validation, test: a number of samples, or (a float) a fraction of all.
-        max_holdout_fraction: validation and test each take at most this fraction of all samples.
+        validation, test: a number of samples, or (a float) a fraction of all; at most `max_holdout_fraction` of all.
         limit: at most this many samples in each split.
-        name: of the dataset, for messages.
 
     Raises:
         UserError: one class only, or fewer samples than the split asks for.

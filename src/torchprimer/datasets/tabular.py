@@ -1,7 +1,4 @@
-"""Tables: numbers and categories in the rows of a CSV or KEEL file -> float32 arrays (N, F).
-
-`tabular_preprocessing` fits medians, means, standard deviations, categories and principal components.
-"""
+"""Tables: numbers and categories in the rows of a CSV or KEEL file -> float32 arrays (N, F)."""
 
 import re
 from collections.abc import Iterator
@@ -23,15 +20,13 @@ from torchprimer.params import Tabular
 from torchprimer.predictor.errors import InvalidInput
 from torchprimer.predictor.tabular import check_column
 
-Rows = Iterator[tuple[int, dict[str, str]]]
 SUFFIXES = (".csv", ".tsv", ".dat")  # .dat: KEEL
 
 
 def read_table(raw: Path) -> pd.DataFrame:
     """All rows of data/raw/X as text, stripped; the index `id` is the number of the row, from 1, zero-padded.
 
-    Raises:
-        UserError: not one table, unreadable, or not the published number of rows.
+    Raises UserError if it is not one table, cannot be read, or has not the published number of rows.
     """
     description = source_description(raw)
     format_ = description.get("format")
@@ -40,7 +35,7 @@ def read_table(raw: Path) -> pd.DataFrame:
     file = find_csv(raw, SUFFIXES)
     lines = decode_lines(file.read_bytes(), file.name)
     is_keel = format_ == "keel" or file.suffix.lower() == ".dat"
-    rows = read_keel(lines, file.name, description.get("columns")) if is_keel else csv_rows(lines, file.name)
+    rows = read_keel(lines, file.name, description.get("columns", [])) if is_keel else csv_rows(lines, file.name)
     table = pd.DataFrame([row for _, row in rows], dtype=object)
     compare_with_published(raw, "samples", len(table), "rows")
     digits = len(str(len(table)))
@@ -48,7 +43,7 @@ def read_table(raw: Path) -> pd.DataFrame:
     return table.set_axis(pd.Index(ids, name="id", dtype=object))
 
 
-def read_keel(lines: list[str], name: str, columns: list[str] | None) -> Rows:
+def read_keel(lines: list[str], name: str, columns: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """A KEEL file: `@attribute NAME ...` for each column, then the rows; or rows alone, if `columns` names them."""
     header = [line for line in lines if line.startswith("@")]
     matches = [re.match(r"@attribute\s+(?:'([^']+)'|([^\s{\[]+))", line, re.IGNORECASE) for line in header]

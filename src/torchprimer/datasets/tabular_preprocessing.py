@@ -43,14 +43,9 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> TabularMeta:
         categorical = dict(zip(dataset.categorical, lists, strict=True))
     features = [*numeric, *(f"{name}={value}" for name, values in categorical.items() for value in values)]
     meta = TabularMeta(
-        task=dataset.task,
-        shape=[len(features)],
-        numeric=numeric,
-        zero_as_missing=list(dataset.zero_as_missing),
-        categorical=categorical,
-        features=features,
-        target=dataset.target,
-    )
+        **dataset.model_dump(include={"task", "target", "zero_as_missing"}),
+        shape=[len(features)], numeric=numeric, categorical=categorical, features=features,
+    )  # fmt: skip
     if dataset.pca is not None:
         inputs = encode_columns(meta.model_dump(), table)
         if dataset.pca > min(inputs.shape):
@@ -71,8 +66,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> TabularMeta:
 def transform(meta: TabularMeta, table: pd.DataFrame) -> npt.NDArray[np.float32]:
     """Inputs of shape (N, F) for rows as `read_table` returns them, computed from the numbers in `meta` only.
 
-    Raises:
-        UserError: a column is missing, or has a value that is not a number.
+    Raises UserError if a column is missing, or has a value that is not a number.
     """
     with _row_errors(table.index):
         return table_features(meta.model_dump(), table)

@@ -27,8 +27,7 @@ def read_texts(folder: Path, dataset: Texts) -> pd.DataFrame:
 
     The id is the file and the line: `pos/00012` is line 12 of pos.txt, `mails/00012` row 12 of mails.csv.
 
-    Raises:
-        UserError: missing files or columns, not UTF-8, no texts, or not the published number of texts.
+    Raises UserError for missing files or columns, no UTF-8, no texts, or not the published number of texts.
     """
     if not folder.is_dir():
         raise UserError(
@@ -48,12 +47,11 @@ def _read_lines(folder: Path) -> pd.DataFrame:
             f"raw data {folder.name}: a .txt file for each of two classes or more is needed, such as pos.txt and "
             f"neg.txt, and there is: {listed}. For a CSV, set the dataset's text and label to its columns"
         )
-    return pd.concat([_texts(file, file.stem, _lines(file)) for file in files], ignore_index=True)
-
-
-def _lines(file: Path) -> list[str]:
-    lines = "".join(decode_lines(file.read_bytes(), describe_file(file))).rstrip().split("\n")
-    return [line.strip() for line in lines]
+    texts = []
+    for file in files:
+        lines = "".join(decode_lines(file.read_bytes(), describe_file(file))).rstrip().split("\n")
+        texts.append(_texts(file, file.stem, [line.strip() for line in lines]))
+    return pd.concat(texts, ignore_index=True)
 
 
 def _read_csv(folder: Path, text: str, label: str) -> pd.DataFrame:
@@ -69,10 +67,9 @@ def _texts(file: Path, labels: str | list[str], texts: list[str]) -> pd.DataFram
 
 
 def vocabulary(documents: Iterable[Sequence[str]], min_df: int, max_vocab: int | None) -> dict[str, int]:
-    """Document frequency of each word that at least `min_df` of `documents` (lists of words) contain.
+    """Document frequency of each word in at least `min_df` of `documents` (lists of words), at most `max_vocab` words.
 
-    Returns:
-        The most frequent word first, equally frequent ones in alphabetical order; at most `max_vocab` words.
+    The most frequent word is first; equally frequent ones are in alphabetical order.
     """
     counts = Counter(word for document in documents for word in set(document))
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -124,13 +121,9 @@ class TextKind(DataKind[Texts, TextMeta]):
             targets = [classes.index(label) for label in rows["label"].iloc[members]]
             save_array(folder / f"{split}_targets.npy", np.array(targets, np.int64))
         return TextMeta(
-            shape=[length],
-            classes=classes,
-            text_column=dataset.text,
-            tokenizer=dataset.tokenizer,
-            words=list(counts),
-            documents=list(counts.values()),
-        )
+            shape=[length], classes=classes, text_column=dataset.text, tokenizer=dataset.tokenizer,
+            words=list(counts), documents=list(counts.values()),
+        )  # fmt: skip
 
     def transform(self, meta: TextMeta) -> Transform:
         return meta.model_dump(include={"tokenizer", "words", "text_column"})
