@@ -68,7 +68,6 @@ class ExperimentResults:
 
     @property
     def onnx(self) -> Path | None:
-        """The exported model."""
         file = paths.export(self.name) / "model.onnx"
         return file if file.is_file() else None
 

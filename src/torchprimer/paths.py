@@ -1,6 +1,7 @@
 """The only place that defines where each stage reads and writes."""
 
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -33,36 +34,18 @@ def params_checked() -> Path:
     return project() / "data" / "params.checked"
 
 
-def raw(source: str) -> Path:
-    return project() / "data" / "raw" / source
+def _named(folder: str, suffix: str = "") -> Callable[[str], Path]:
+    return lambda name: project() / folder / f"{name}{suffix}"
 
 
-def split(dataset: str) -> Path:
-    return project() / "data" / "splits" / f"{dataset}.csv"
-
-
-def rejected(dataset: str) -> Path:
-    return project() / "data" / "splits" / f"{dataset}.rejected.csv"
-
-
-def prepared(dataset: str) -> Path:
-    return project() / "data" / "prepared" / dataset
-
-
-def model(experiment: str) -> Path:
-    return project() / "models" / experiment
-
-
-def export(experiment: str) -> Path:
-    return project() / "models" / f"{experiment}.export"
-
-
-def metrics(experiment: str) -> Path:
-    return project() / "metrics" / experiment
-
-
-def baseline(dataset: str) -> Path:
-    return project() / "metrics" / "baselines" / f"{dataset}.json"
+raw = _named("data/raw")  # of a source
+split = _named("data/splits", ".csv")  # of a dataset
+rejected = _named("data/splits", ".rejected.csv")
+prepared = _named("data/prepared")
+baseline = _named("metrics/baselines", ".json")
+model = _named("models")  # of an experiment
+export = _named("models", ".export")
+metrics = _named("metrics")
 
 
 def report() -> Path:

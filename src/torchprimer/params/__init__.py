@@ -16,9 +16,8 @@ from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params.base import DatasetTask, Device, Name, Positive, PositiveInt, StrictModel
 from torchprimer.params.datasets import Dataset, Features, Images, Sequences, Tabular, Texts
 from torchprimer.params.downloads import Download, GaussianBlobs, Inline, RegistryPackage, SklearnDataset, UrlSource
-from torchprimer.params.errors import describe
+from torchprimer.params.errors import check_renamed, describe
 from torchprimer.params.experiments import AnyExperiment, Experiment, Supervised, Torchvision
-from torchprimer.params.renamed import check_renamed
 
 __all__ = [
     "Download", "Experiment", "GaussianBlobs", "Images", "Inline", "Params", "RegistryPackage", "Sequences",

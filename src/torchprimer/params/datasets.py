@@ -84,7 +84,7 @@ class Tabular(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _check_split(self) -> "Tabular":
+    def _check_options(self) -> "Tabular":
         if self.split == "time" and self.time is None:
             raise self.key_error("time", "split: time needs the name of the column to sort by")
         if self.split != "time" and self.time is not None:
@@ -94,10 +94,6 @@ class Tabular(StrictModel):
                 raise self.key_error(key, f"split: {self.split} needs a number of samples here, or a share of all")
             if not self.held_out and getattr(self, key) is not None:
                 raise self.key_error(key, "split: none holds nothing back: set it to null")
-        return self
-
-    @model_validator(mode="after")
-    def _check_baseline(self) -> "Tabular":
         if self.baseline not in (baselines := self.baselines[self.task]):
             message = f"does not fit task: {self.task}; one of: {', '.join(baselines)}"
             raise self.key_error("baseline", message)

@@ -1,20 +1,60 @@
-"""pydantic's validation errors in words: the path in params.yaml, the value, what is allowed, a guess at the typo."""
+"""Mistakes in params.yaml in words: path, value, what is allowed, a guess at the typo; the new names of old keys."""
 
 import datetime
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from torchprimer.errors import did_you_mean
+from pydantic import ValidationError
+
+from torchprimer.errors import UserError, did_you_mean
 from torchprimer.params.base import NAME, PATTERNS
 
-if TYPE_CHECKING:
-    from pydantic import ValidationError
-
 TAGS = ("kind", "model", "loop", "name")  # keys whose value decides which other keys a section takes
+RENAMED_KEYS = {  # path of the section (* is any key) -> old key -> new key
+    "experiments.*": {
+        "training": "loop", "start": "init_from", "judge": "scorer", "noise": "latent_dim", "readout": "output_layer",
+        "pad": "input_padding", "enlarge": "upscale", "resize": "min_input_size",
+    },
+    "experiments.*.augment": {"flip": "horizontal_flip", "shift": "max_translate"},
+    "experiments.*.weight": {"first": "start", "last": "stop"},
+    "experiments.*.bias": {"first": "start", "last": "stop"},
+    "datasets.*": {
+        "max_share": "max_holdout_fraction", "max_bad_share": "max_corrupt_fraction",
+        "zero_is_missing": "zero_as_missing", "min_documents": "min_df", "max_words": "max_vocab",
+    },
+}  # fmt: skip
+RENAMED_VALUES = {  # path of the section -> key -> old value -> new value
+    "experiments.*": {
+        "model": {"text": "bag_of_words", "vision": "torchvision"},
+        "loop": {"search": "grid_search", "descent": "gradient_descent"},
+    },
+    "downloads.*.sources.*": {"kind": {"clouds": "blobs"}},
+}
+REMOVED = {"": {"tensorboard": "set the environment variable TORCHPRIMER_TENSORBOARD=1 instead"}}
 
 
-def describe(error: "ValidationError", content: Any) -> str:
+def check_renamed(content: Any, file: str, path: tuple[str, ...] = ()) -> None:
+    """Looks through the whole file.
+
+    Raises:
+        UserError: the first old key or value: its path, and what it is called now.
+    """
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    pattern = ".".join("*" if position % 2 else part for position, part in enumerate(path))
+    keys, values, removed = RENAMED_KEYS.get(pattern, {}), RENAMED_VALUES.get(pattern, {}), REMOVED.get(pattern, {})
+    for key, value in items:
+        shown = ".".join((*path, str(key)))
+        if key in removed:
+            raise UserError(f"{file}: {shown}: this key is gone: {removed[key]}")
+        if key in keys and keys[key] not in content:
+            raise UserError(f"{file}: {shown}: this key is now called {keys[key]}")
+        if isinstance(value, str) and value in values.get(key, {}):
+            raise UserError(f"{file}: {shown}: {value!r} is now called {values[key][value]}")
+        check_renamed(value, file, (*path, str(key)))
+
+
+def describe(error: ValidationError, content: Any) -> str:
     """One line for the first error in `content`, params.yaml as it was parsed, and the number of further errors."""
     first, *more = error.errors(include_url=False)
     plural = "s" if len(more) > 1 else ""

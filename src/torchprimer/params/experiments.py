@@ -16,8 +16,6 @@ LOSSES = {  # of torch.nn.functional, for each task of the supervised loop
     "reconstruction": ["mse_loss", "l1_loss"],
 }
 
-# ---- schedulers ----------------------------------------------------------------------------------------------------
-
 
 class StepLR(StrictModel):
     name: Literal["StepLR"]
