@@ -43,15 +43,15 @@ def check_renamed(content: Any, file: str, path: tuple[str, ...] = ()) -> None:
     items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     pattern = ".".join("*" if position % 2 else part for position, part in enumerate(path))
     keys, values, removed = RENAMED_KEYS.get(pattern, {}), RENAMED_VALUES.get(pattern, {}), REMOVED.get(pattern, {})
-    for key, value in items:
-        shown = ".".join((*path, str(key)))
+    for key, value in ((str(key), value) for key, value in items):
+        full = f"{file}: {'.'.join((*path, key))}"
         if key in removed:
-            raise UserError(f"{file}: {shown}: this key is gone: {removed[key]}")
+            raise UserError(f"{full}: this key is gone: {removed[key]}")
         if key in keys and keys[key] not in content:
-            raise UserError(f"{file}: {shown}: this key is now called {keys[key]}")
+            raise UserError(f"{full}: this key is now called {keys[key]}")
         if isinstance(value, str) and value in values.get(key, {}):
-            raise UserError(f"{file}: {shown}: {value!r} is now called {values[key][value]}")
-        check_renamed(value, file, (*path, str(key)))
+            raise UserError(f"{full}: {value!r} is now called {values[key][value]}")
+        check_renamed(value, file, (*path, key))
 
 
 def describe(error: ValidationError, content: Any) -> str:
