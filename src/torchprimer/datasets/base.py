@@ -21,20 +21,13 @@ Transform = dict[str, Any]  # JSON
 
 
 class DataKind(ABC, Generic[DatasetT, MetaT]):
-    """What one kind of data needs.
+    """What one kind of data needs."""
 
-    Attributes:
-        name: its file in datasets/, and the value of `kind` in params.yaml and meta.json.
-        predictor_kind: how a Predictor reads raw input; a key of `READERS` in cli/inputs.py.
-        input_name: of the ONNX graph.
-        any_length: whether inputs, (N, L), may be of any length L in the ONNX graph.
-    """
-
-    name: ClassVar[str]
+    name: ClassVar[str]  # its file in datasets/, and the value of `kind` in params.yaml and meta.json
     meta_class: type[MetaT]
-    predictor_kind: ClassVar[str]
-    input_name: ClassVar[str]
-    any_length: ClassVar[bool] = False
+    predictor_kind: ClassVar[str]  # how a Predictor reads raw input; a key of `READERS` in cli/inputs.py
+    input_name: ClassVar[str]  # of the ONNX graph
+    any_length: ClassVar[bool] = False  # whether inputs, (N, L), may be of any length L in the ONNX graph
 
     @abstractmethod
     def split_rows(

