@@ -18,7 +18,7 @@ from torchprimer.datasets.text import read_texts
 from torchprimer.models.bag_of_words import frequencies
 from torchprimer.params.experiments import BagOfWords
 from torchprimer.predictor.text import tokenizer
-from torchprimer.training.loops.supervised.optimizers import build_optimizer
+from torchprimer.training.loops.supervised import build_optimizer
 
 
 def bag_of_words(options: Options) -> Result:

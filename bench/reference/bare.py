@@ -6,7 +6,7 @@ from torch import nn
 
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.params.experiments import Supervised
-from torchprimer.training.loops.supervised.optimizers import build_optimizer
+from torchprimer.training.loops.supervised import build_optimizer
 
 
 def train(model: nn.Module, training: SplitArrays, validation: SplitArrays, experiment: Supervised) -> None:

@@ -15,10 +15,10 @@ from torchprimer.datasets import sequences
 from torchprimer.datasets.storage import SAMPLES_FILE, SplitArrays, load_meta, load_split, write_meta
 from torchprimer.errors import UserError
 from torchprimer.export.onnx import check_parity, export_onnx
-from torchprimer.models.rnn import greedy_decode, strings
+from torchprimer.models.rnn import epoch_probe
 from torchprimer.params import Experiment, Sequences
 from torchprimer.params.experiments import RNN
-from torchprimer.predictor.sequences import encode_strings
+from torchprimer.predictor.sequences import decode_strings, encode_strings
 from torchprimer.tasks import figures
 from torchprimer.tasks.evaluation import EvaluationContext
 from torchprimer.tasks.sequence_labelling import TASK
@@ -62,14 +62,14 @@ def test_hello_in_numbers(tmp_path: Path) -> None:
         assert (split.inputs.dtype, split.targets.dtype) == (torch.int64, torch.int64)
         assert split.inputs.tolist() == [[1, 0, 2, 2, 3]]
         assert split.targets.tolist() == [[3, 1, 2, 3, 2]]
-        assert strings(split.targets, meta.classes) == ["ohlol"]
+        assert decode_strings(split.targets.numpy(), meta.classes) == ["ohlol"]
 
 
 def test_more_rows_and_limit(tmp_path: Path) -> None:
     folder = prepared(tmp_path, "target;input\nab;ba\n你们;好你\nzz;zz\n", limit=2)
     meta = load_meta(folder)
     assert meta.classes == ["a", "b", "们", "你", "好"]
-    assert strings(load_split(folder, "train").inputs, meta.classes) == ["ba", "好你"]
+    assert decode_strings(load_split(folder, "train").inputs.numpy(), meta.classes) == ["ba", "好你"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def train_on(name: str, folder: Path, seed: int) -> EvaluationContext:
     assert isinstance(experiment, RNN)
     outcome = train(
         model, split, split, experiment, device=CPU, precision=torch.float32, on_epoch=lambda row: None,
-        epoch_probe=lambda model: {"text": greedy_decode(model, split.inputs, meta.classes)},
+        epoch_probe=lambda model: epoch_probe(model, meta, split),
     )  # fmt: skip
     model.load_state_dict(outcome.weights)
     record, history = make_record(experiment, meta), pd.DataFrame(outcome.history)
@@ -209,7 +209,7 @@ def test_spell_looks_and_changes_nothing() -> None:
     model = nn.Sequential(build("hello_embedding"), nn.Dropout(0.9)).train()
     split = SplitArrays(torch.tensor([[1, 0, 2, 2, 3]]), torch.tensor([[3, 1, 2, 3, 2]]))
     before = torch.get_rng_state()
-    texts = {greedy_decode(model, split.inputs, list("ehlo")) for _ in range(10)}
+    texts = {epoch_probe(model, ALPHABET, split)["text"] for _ in range(10)}
     assert len(texts) == 1
     assert model.training
     assert torch.equal(torch.get_rng_state(), before)

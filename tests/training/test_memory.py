@@ -40,7 +40,7 @@ def test_estimate_is_the_count_by_hand() -> None:
     """8 inputs, 3000 units, 2 logits, a batch of 100: weights twice, and the outputs of four layers."""
     experiment = make_experiment(model="mlp", hidden=[3000], batch_size=100)
     weights, outputs = 8 * 3000 + 3000 + 3000 * 2 + 2, 8 + 3000 + 3000 + 2
-    assert memory._estimate(experiment, TABLE) == 4 * (2 * weights + 100 * outputs)
+    assert memory._estimate(experiment, TABLE, 100) == 4 * (2 * weights + 100 * outputs)
 
 
 def test_what_fits_is_trained_from_the_same_random_state() -> None:

@@ -20,9 +20,15 @@ from torchprimer.training import EpochMetrics
 from torchprimer.training.checkpoint import Checkpoint
 from torchprimer.training.device import seed_everything, select_device, select_precision
 from torchprimer.training.fingerprint import fingerprint
-from torchprimer.training.loops.supervised import best_epoch, score, stopped_early, train
+from torchprimer.training.loops.supervised import (
+    best_epoch,
+    build_optimizer,
+    build_scheduler,
+    score,
+    stopped_early,
+    train,
+)
 from torchprimer.training.loops.supervised.augmentation import augment
-from torchprimer.training.loops.supervised.optimizers import build_optimizer, build_scheduler
 
 CPU = torch.device("cpu")
 DIGITS = make_meta(kind="images", shape=[1, 28, 28], classes=list("0123456789"), mean=[0.1307], std=[0.3081])

@@ -17,7 +17,7 @@ from torchprimer.models.efficientnet_lite import EfficientNetLite
 from torchprimer.models.torchvision import torchvision_models
 from torchprimer.params.experiments import Supervised
 from torchprimer.training.initialization import initialize
-from torchprimer.training.loops.supervised.optimizers import build_optimizer
+from torchprimer.training.loops.supervised import build_optimizer
 from torchprimer.training.transfer import freeze, last_layers, load_initial_weights
 
 

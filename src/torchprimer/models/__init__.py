@@ -1,4 +1,4 @@
-"""Model families, a file each: models are built from an experiment, saved to a folder, and loaded from that folder alone.
+"""Model families, a file each: models are built from an experiment, saved to a folder, loaded from that folder alone.
 
 A model takes inputs as prepared and returns logits (regression: standardised values). Images arrive as uint8:
 `normalize`, the first layer, holds mean and standard deviation of the training split, so that they are part of the
@@ -8,7 +8,7 @@ weights and of every export.
 from collections import OrderedDict
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -54,7 +54,7 @@ class Normalize(nn.Module):
 
 
 class RunSettings(BaseModel):
-    """What decided the weights besides the experiment: run control, device, precision, numbers of processes and threads."""
+    """What decided the weights besides the experiment: run control, device, precision, processes and threads."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -67,38 +67,27 @@ class RunSettings(BaseModel):
 
 
 class Record(BaseModel):
-    """experiment.json beside the weights: everything that the model was trained with.
-
-    Attributes:
-        experiment: its name; params: its entry of params.yaml with the run control applied; data: meta.json of its dataset.
-        data_digest: SHA-256 of that meta.json; init_from_digest: of the initial weights.
-        fingerprint: SHA-256 of everything that decides the weights.
-    """
+    """experiment.json beside the weights: everything that the model was trained with. Digests are SHA-256."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     experiment: str
-    params: AnyExperiment
+    params: AnyExperiment  # its entry of params.yaml with the run control applied
     run: RunSettings
-    data: AnyMeta
-    data_digest: str
-    init_from_digest: str
+    data: AnyMeta  # meta.json of its dataset
+    data_digest: str  # of meta.json
+    init_from_digest: str  # of the initial weights
     versions: dict[str, str]
-    fingerprint: str = ""
+    fingerprint: str = ""  # of everything that decides the weights
 
 
 def get_family(name: str) -> Family:
     """The model family of that name, as `model` in params.yaml has it."""
-    family: Family = import_module(f"{__name__}.{name}")
-    return family
+    return cast(Family, import_module(f"{__name__}.{name}"))
 
 
 def build(experiment: Experiment, meta: Meta) -> nn.Sequential:
-    """The model of an experiment, with new weights from PyTorch's random state.
-
-    Raises:
-        UserError: the architecture does not fit the data.
-    """
+    """The model of an experiment, with new weights; raises UserError if the architecture does not fit the data."""
     family = get_family(experiment.model)
     net = family.build(experiment, meta, get_task(experiment.task).output_size(experiment, meta))
     if not isinstance(meta, ImagesMeta) or not getattr(family, "NORMALIZED_INPUT", True):
@@ -116,12 +105,7 @@ def save(weights: dict[str, torch.Tensor], record: Record, folder: Path) -> None
 
 
 def load(folder: Path) -> tuple[nn.Sequential, Record]:
-    """Rebuilds a trained model, in eval mode on the CPU, and its record, from nothing but the folder.
-
-    Raises:
-        UserError: record or weights are damaged, or the weights are missing.
-        FileNotFoundError: there is no record: the model is not trained.
-    """
+    """A trained model, in eval mode on the CPU, and its record; UserError if the weights are damaged or missing."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -138,7 +122,7 @@ def load_record(folder: Path) -> Record:
     """The record of the model in a folder.
 
     Raises:
-        UserError: the record is damaged.
+        UserError: it is damaged.
         FileNotFoundError: there is none: the model is not trained.
     """
     try:
@@ -149,7 +133,5 @@ def load_record(folder: Path) -> Record:
 
 def _damaged(folder: Path, name: str, error: Exception) -> UserError:
     reason = (str(error) or type(error).__name__).splitlines()[0].strip(" :")
-    return UserError(
-        f"models/{folder.name}/{name} cannot be read ({reason}): `dvc repro train@{folder.name}` restores it from DVC's "
-        "cache, or trains the model again"
-    )
+    remedy = f"`dvc repro train@{folder.name}` restores it from DVC's cache, or trains the model again"
+    return UserError(f"models/{folder.name}/{name} cannot be read ({reason}): {remedy}")

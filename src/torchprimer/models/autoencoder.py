@@ -35,9 +35,8 @@ class Autoencoder(nn.Module):
 
 
 def build(experiment: "params.Autoencoder", meta: "Meta", _outputs: int) -> Autoencoder:
-    """Images of `meta.shape` (C, H, W) -> each width of `hidden`, the last one of the latent vector -> the same in reverse."""
-    shape = tuple(meta.shape)
-    return Autoencoder([math.prod(shape), *experiment.hidden], shape)
+    """Images of `meta.shape` (C, H, W) -> each width of `hidden`, down to the latent vector -> the same in reverse."""
+    return Autoencoder([math.prod(meta.shape), *experiment.hidden], tuple(meta.shape))
 
 
 def _layers(widths: list[int]) -> list[nn.Module]:

@@ -24,9 +24,7 @@ class BagOfWords(nn.Module):
     """Token ids of texts, int (N, L), 0 for padding -> a linear layer on their relative word frequencies.
 
     Equal to `nn.Linear(words, features)` on dense vectors of relative word frequencies: the product is the mean of the
-    weights of a text's words. A text without words gives the bias.
-
-    `nn.EmbeddingBag` on padded texts is not faster, and sums gradients in another order.
+    weights of a text's words. `nn.EmbeddingBag` on padded texts is not faster, and sums gradients in another order.
     """
 
     def __init__(self, words: int, features: int) -> None:

@@ -26,11 +26,9 @@ class ChannelsLast(nn.Module):
 def build(experiment: "params.CNN", meta: "Meta", outputs: int) -> nn.Sequential:
     """Images of `meta.shape` (C, H, W) -> a block for each of `channels`, a layer for each of `hidden`, `outputs`.
 
-    Raises:
-        UserError: the images are too small for that many blocks.
+    Raises UserError if the images are too small for that many blocks.
     """
-    shape = meta.shape
-    channels, height, width = shape
+    channels, height, width = meta.shape
     layers: list[nn.Module] = [ChannelsLast()]
     if experiment.input_padding:  # repeats the edges: continues the background
         layers.append(nn.ReplicationPad2d(experiment.input_padding))
@@ -44,7 +42,7 @@ def build(experiment: "params.CNN", meta: "Meta", outputs: int) -> nn.Sequential
         channels = filters
         if min(height, width) < 1:
             raise UserError(
-                f"model cnn: images of {shape[1]} x {shape[2]} pixels shrink to nothing in block {block} of "
+                f"model cnn: images of {meta.shape[1]} x {meta.shape[2]} pixels shrink to nothing in block {block} of "
                 f"{len(experiment.channels)}: use fewer channels entries, a smaller kernel_size, or more padding"
             )
     layers.append(nn.Flatten())

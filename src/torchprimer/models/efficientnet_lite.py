@@ -5,6 +5,7 @@ ImageNet distinguish cats and dogs. Tan, Le 2019 (Lite: ReLU6, no squeeze-and-ex
 bottlenecks: Sandler et al. 2018; stochastic depth: Huang et al. 2016. Layers have the names of the published weights.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,6 +30,7 @@ STAGES = (  # blocks, kernel, stride of the first, expansion, channels
     (1, 3, 1, 6, 320),
 )
 STEM, HEAD = 32, 1280
+BatchNorm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)  # as in the TensorFlow implementation
 STOCHASTIC_DEPTH = 0.2  # drop rate of a block: this times the fraction of blocks before it
 
 
@@ -48,15 +50,8 @@ class SameConv2d(nn.Conv2d):
         return F.conv2d(images, self.weight, None, self.stride, padding, 1, self.groups)
 
 
-class BatchNorm(nn.BatchNorm2d):
-    """With the epsilon and momentum of the TensorFlow implementation."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, eps=1e-3, momentum=0.01)
-
-
 class Block(nn.Module):
-    """Inverted bottleneck: 1 x 1 expansion, depthwise convolution, 1 x 1 projection; residual where shapes are equal."""
+    """Inverted bottleneck: 1 x 1 expansion, depthwise convolution, 1 x 1 projection; residual if shapes are equal."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, drop_rate: float) -> None:
         super().__init__()
@@ -81,11 +76,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """Normalised images, float32 (N, C, H, W), C = 1 (repeated) or 3 -> logits (N, K).
-
-    Attributes:
-        upscale: factor by which images are enlarged first, up to `SIDE` pixels.
-    """
+    """Normalised images, float32 (N, 1 or 3, H, W), enlarged by `upscale` up to `SIDE` pixels -> logits (N, K)."""
 
     def __init__(self, outputs: int, *, upscale: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
@@ -125,14 +116,9 @@ def upscaled(side: int, factor: int) -> int:
 
 
 def build(experiment: "params.EfficientNetLite", meta: "Meta", outputs: int) -> EfficientNetLite:
-    """EfficientNet-Lite0 with new weights and `outputs` logits.
+    """EfficientNet-Lite0 with new weights and `outputs` logits; `dropout` is before the last layer.
 
-    Args:
-        experiment: `dropout` is before the last layer.
-        meta: of images, shape (C, H, W).
-
-    Raises:
-        UserError: images smaller than 32 pixels, which would shrink to nothing in the last blocks.
+    Raises UserError for images smaller than 32 pixels, which would shrink to nothing in the last blocks.
     """
     side = meta.shape[-1]
     if upscaled(side, experiment.upscale) < 32:

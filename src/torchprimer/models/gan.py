@@ -5,7 +5,6 @@ What it teaches: generating images, with a loss that is itself a trained network
 """
 
 import math
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ from torchprimer.errors import UserError
 if TYPE_CHECKING:
     from torchprimer.datasets.meta import Meta
     from torchprimer.params import experiments as params
-
 
 NORMALIZED_INPUT = False  # the input is noise
 
@@ -68,37 +66,29 @@ def scaled(images: torch.Tensor) -> torch.Tensor:
 def build(experiment: "params.GAN", meta: "Meta", _outputs: int) -> GAN:
     """Both networks for images of `meta.shape` (C, H, W).
 
-    Args:
-        experiment: `generator` and `discriminator` are the widths of their hidden layers; with architecture convolutional
-            numbers of channels, each of a layer that doubles or halves the image.
-
-    Raises:
-        UserError: the image size cannot be halved that often.
+    `generator` and `discriminator` are the widths of their hidden layers; with architecture convolutional numbers of
+    channels, each of a layer that doubles or halves the image: UserError if its size cannot be halved that often.
     """
-    shape, noise = tuple(meta.shape), experiment.latent_dim
-    networks = _convolutional if experiment.architecture == "convolutional" else _dense
-    generator, discriminator = networks(noise, experiment.generator, experiment.discriminator, shape)
-    return GAN(generator, discriminator, noise)
+    networks = {"convolutional": _convolutional, "dense": _dense}[experiment.architecture]
+    noise, up, down = experiment.latent_dim, experiment.generator, experiment.discriminator
+    return GAN(*networks(noise, up, down, tuple(meta.shape)), noise)
 
 
 def _dense(noise: int, up: list[int], down: list[int], shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
     pixels = math.prod(shape)
+    layers: list[nn.Module] = []
+    for before, after in pairwise([noise, *up]):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    generator = nn.Sequential(*layers, nn.Linear(up[-1], pixels), nn.Tanh(), nn.Unflatten(1, shape))
 
-    def hidden(widths: list[int], activation: nn.Module) -> Iterator[nn.Module]:
-        for before, after in pairwise(widths):
-            yield from (nn.Linear(before, after), activation)
-
-    generator = nn.Sequential(
-        *hidden([noise, *up], nn.ReLU()), nn.Linear(up[-1], pixels), nn.Tanh(), nn.Unflatten(1, shape)
-    )
-    discriminator = nn.Sequential(
-        nn.Flatten(), *hidden([pixels, *down], nn.LeakyReLU(0.2)), nn.Linear(down[-1], 1)
-    )  # fmt: skip
-    return generator, discriminator
+    layers = [nn.Flatten()]
+    for before, after in pairwise([pixels, *down]):
+        layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]
+    return generator, nn.Sequential(*layers, nn.Linear(down[-1], 1))
 
 
 def _convolutional(noise: int, up: list[int], down: list[int], shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
-    """DCGAN: strides, no pooling; batch norm except in the last layer of the generator and the first of the discriminator."""
+    """DCGAN: strides, no pooling; batch norm except in the generator's last and the discriminator's first layer."""
     channels, height, width = shape
     for key, times in (("generator", len(up)), ("discriminator", len(down))):
         if height % 2**times or width % 2**times:

@@ -7,12 +7,12 @@ sigmoid on the output, softmax regression with a softmax: the layer is the same,
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from torchprimer.datasets.meta import Meta
     from torchprimer.datasets.storage import SplitArrays
     from torchprimer.params import experiments as params
@@ -38,8 +38,8 @@ def linear_layer(model: nn.Module) -> nn.Linear:
 
 
 @torch.no_grad()
-def set_linear(layer: nn.Linear, weight: npt.ArrayLike, bias: float) -> None:
+def set_linear(layer: nn.Linear, weight: "npt.ArrayLike", bias: float) -> None:
     """Sets the weights of a layer with one output, and its bias if it has one, rounded to its dtype."""
-    layer.weight.copy_(torch.from_numpy(np.reshape(np.asarray(weight, np.float64), (1, -1))))
+    layer.weight.copy_(torch.as_tensor(weight, dtype=torch.float64).reshape(1, -1))
     if layer.bias is not None:
         layer.bias.fill_(bias)

@@ -1,6 +1,7 @@
 """Multilayer perceptron: linear layers with a nonlinearity between them.
 
-What it teaches: an image is a vector without neighbourhood; depth helps only because of the nonlinearity. Rumelhart, Hinton, Williams 1986; ReLU: Nair, Hinton 2010.
+What it teaches: an image is a vector without neighbourhood; depth helps only because of the nonlinearity. Rumelhart,
+Hinton, Williams 1986; ReLU: Nair, Hinton 2010.
 """
 
 import math

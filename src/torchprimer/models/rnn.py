@@ -62,38 +62,25 @@ class TorchRNN(nn.Module):
 def build(experiment: "params.RNN", meta: "Meta", outputs: int) -> nn.Sequential:
     """Token ids of characters, int64 (N, T) -> logits for each character, (N, T, `outputs`).
 
-    Raises:
-        UserError: without an output layer, and `hidden_size` is not the size of the alphabet.
+    Raises UserError if there is no output layer, and `hidden_size` is not the size of the alphabet.
     """
     hidden_size, embedding = experiment.hidden_size, experiment.embedding
     if not experiment.output_layer and hidden_size != outputs:
         raise UserError(
-            f"model rnn: without an output layer the hidden state is the output, so hidden_size, {hidden_size}, must be the "
-            f"number of characters, {outputs} ({' '.join(meta.classes)}); change it, or set output_layer: true"
+            f"model rnn: without an output layer the hidden state is the output, so hidden_size, {hidden_size}, must "
+            f"be the number of characters, {outputs} ({' '.join(meta.classes)}); change it, or set output_layer: true"
         )
     characters = len(meta.classes)
     layers: list[nn.Module] = [nn.Embedding(characters, embedding) if embedding else OneHot(characters)]
     recurrence = {"RNNCell": ManualRNN, "RNN": TorchRNN}[experiment.cell]
     layers.append(recurrence(embedding or characters, hidden_size))
-    if experiment.output_layer:
-        layers.append(nn.Linear(hidden_size, outputs))
-    return nn.Sequential(*layers)
-
-
-def strings(token_ids: torch.Tensor, alphabet: list[str]) -> list[str]:
-    """Token ids, (N, T) -> N strings."""
-    return ["".join(alphabet[i] for i in row) for row in token_ids.tolist()]
-
-
-def epoch_probe(model: nn.Module, meta: "Meta", train_split: "SplitArrays") -> dict[str, str]:
-    """The string predicted for the first training sample after an epoch."""
-    return {"text": greedy_decode(model, train_split.inputs, meta.classes)}
+    return nn.Sequential(*layers, *([nn.Linear(hidden_size, outputs)] if experiment.output_layer else []))
 
 
 @torch.inference_mode()
-def greedy_decode(model: nn.Module, inputs: torch.Tensor, alphabet: list[str]) -> str:
-    """The string predicted for the first of `inputs`, (N, T); the mode (train or eval) of the model is restored."""
+def epoch_probe(model: nn.Module, meta: "Meta", train_split: "SplitArrays") -> dict[str, float | str]:
+    """The string predicted for the first training sample; the mode of the model (train or eval) is restored."""
     device, training = next(model.parameters()).device, model.training
-    logits = model.eval()(inputs[:1].to(device))
+    logits = model.eval()(train_split.inputs[:1].to(device))
     model.train(training)
-    return strings(logits.argmax(-1), alphabet)[0]
+    return {"text": "".join(meta.classes[number] for number in logits[0].argmax(-1).tolist())}

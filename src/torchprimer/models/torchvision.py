@@ -5,8 +5,8 @@ continues to train the whole network; with frozen features only the classifier i
 torchvision's names; its documentation cites the paper of each architecture.
 """
 
-import importlib.util
 from collections import OrderedDict
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -26,13 +26,7 @@ SIZES = (32, 48, 64, 80, 96, 128, 160, 192, 224)  # pixels; the last one is enou
 
 
 class Torchvision(nn.Module):
-    """Normalised images, float32 (N, C, H, W) -> logits (N, K).
-
-    Attributes:
-        architecture: torchvision's name.
-        head: torchvision's name for `classifier`.
-        min_input_size: side in pixels to which smaller images are upscaled first; None: no scaling.
-    """
+    """Normalised images, float32 (N, C, H, W) -> logits (N, K); `head`: torchvision's name for `classifier`."""
 
     def __init__(
         self, architecture: str, head: str, features: nn.Module, classifier: nn.Module, min_input_size: int | None
@@ -63,16 +57,16 @@ class Torchvision(nn.Module):
     def imagenet(self) -> tuple[dict[str, torch.Tensor], list[float], list[float]]:
         """torchvision's best weights, by its keys, and the mean and deviation of the pixels that they expect.
 
-        Raises:
-            UserError: they are not in the cache of torch.hub and cannot be downloaded.
+        Raises UserError if they are not in the cache of torch.hub and cannot be downloaded.
         """
         published = torchvision_models().get_model_weights(self.architecture).DEFAULT
         try:
             weights = published.get_state_dict(progress=False, check_hash=True, weights_only=True)
         except (OSError, RuntimeError) as error:  # no network (URLError), no disk; another checksum
             raise UserError(
-                f"init_from: imagenet: weights of {self.architecture} cannot be downloaded ({error}): download {published.url} "
-                f"elsewhere and put it into {Path(torch.hub.get_dir()) / 'checkpoints'}, or set init_from: scratch"
+                f"init_from: imagenet: weights of {self.architecture} cannot be downloaded ({error}): download "
+                f"{published.url} elsewhere and put it into {Path(torch.hub.get_dir()) / 'checkpoints'}, or set "
+                "init_from: scratch"
             ) from None
         if self.architecture in ("inception_v3", "googlenet"):  # trained in TensorFlow, on pixels from -1 to 1
             return weights, [0.5] * 3, [0.5] * 3
@@ -83,13 +77,8 @@ class Torchvision(nn.Module):
 def build(experiment: "params.Torchvision", meta: "Meta", outputs: int) -> Torchvision:
     """The classifier `architecture` with new weights and `outputs` logits.
 
-    Args:
-        experiment: `hidden` is None for torchvision's last layers, or the widths of an MLP that replaces them, with
-            `dropout` after each layer.
-        meta: of images, shape (C, H, W).
-
-    Raises:
-        UserError: there is no such architecture, or the images are too small for it.
+    `hidden` is None for torchvision's last layers, or the widths of an MLP that replaces them, `dropout` after each.
+    Raises UserError if there is no such architecture, or the images are too small for it.
     """
     name, side = experiment.architecture, max(experiment.min_input_size or 0, meta.shape[-1])
     check_architecture(name)
@@ -104,30 +93,23 @@ def build(experiment: "params.Torchvision", meta: "Meta", outputs: int) -> Torch
     model = Torchvision(name, head, net, classifier, experiment.min_input_size).eval()
     features = probe_features(model.features, name, side)
     if experiment.hidden is not None:
-        if (
-            name.startswith(("vgg", "alexnet"))
-            and probe_features(net.features, name, side).shape[-1] < net.avgpool.output_size[0]
-        ):
-            net.avgpool = nn.Identity()  # it would repeat each value (VGG at 32 pixels: 49 times)
-            features = probe_features(model.features, name, side)
+        if name.startswith(("vgg", "alexnet")):
+            pooled = net.avgpool.output_size[0]
+            if probe_features(net.features, name, side).shape[-1] < pooled:  # pooling would repeat each value
+                net.avgpool = nn.Identity()
+                features = probe_features(model.features, name, side)
         model.classifier = _mlp(features.shape, experiment.hidden, experiment.dropout, outputs)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own stub
     return model.train()
 
 
 def check_architecture(name: str) -> None:
-    """Checks that torchvision has a classifier of this name.
-
-    Raises:
-        UserError: it has not; names the closest one.
-    """
+    """Raises UserError, with the closest name, unless torchvision has a classifier of this name."""
     module = torchvision_models()
     names = module.list_models(module=module)  # without segmentation, detection and video
     if name not in names:
-        raise UserError(
-            f"architecture: {name!r} is not a classifier of torchvision.{did_you_mean(name, names)} One of: "
-            f"{', '.join(names)}"
-        )
+        guess, allowed = did_you_mean(name, names), ", ".join(names)
+        raise UserError(f"architecture: {name!r} is not a classifier of torchvision.{guess} One of: {allowed}")
 
 
 def torchvision_models() -> ModuleType:
@@ -137,21 +119,17 @@ def torchvision_models() -> ModuleType:
     uses them, so declaring them is enough. If the compiled part loads, nothing is declared.
     """
     if not hasattr(torch.ops.torchvision, "nms") and not _compiled_part_loads():
+        schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
         for operator in ("nms", "qnms"):
-            torch.library.define(
-                f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            )
+            torch.library.define(f"torchvision::{operator}", schema)
     import torchvision.models
 
     return torchvision.models  # type: ignore[no-any-return]
 
 
 def _compiled_part_loads() -> bool:
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None or spec.origin is None:
-        return True  # not installed: the import reports it
     try:
-        for library in Path(spec.origin).parent.glob("_C.*"):
+        for library in Path(str(metadata.distribution("torchvision").locate_file("torchvision"))).glob("_C.*"):
             torch.ops.load_library(str(library))
     except OSError:
         return False
@@ -170,16 +148,13 @@ def _build_net(name: str, side: int, outputs: int) -> nn.Module:
     try:
         net: nn.Module = torchvision_models().get_model(name, weights=None, **settings)
     except (AssertionError, ValueError) as error:  # transformers split images into patches
-        raise UserError(f"architecture {name}: {_too_small(side)} ({error}); set min_input_size: {SIZES[-1]}") from None
+        text = f"architecture {name}: images of {side} x {side} pixels are too small ({error})"
+        raise UserError(f"{text}; set min_input_size: {SIZES[-1]}") from None
     return net
 
 
 def probe_features(features: nn.Module, name: str, side: int) -> torch.Tensor:
-    """The output of `features` for one black image.
-
-    Raises:
-        UserError: images of this size are too small for its layers; the message names a sufficient size.
-    """
+    """The output of `features` for one black image; raises UserError, with a sufficient size, if it is too small."""
     with torch.no_grad():
         for size in (side, *(larger for larger in SIZES if larger > side)):
             try:
@@ -190,21 +165,15 @@ def probe_features(features: nn.Module, name: str, side: int) -> torch.Tensor:
                 return output
             break
     raise UserError(
-        f"architecture {name}: {_too_small(side)}; set min_input_size: {size} (images are upscaled in the model), or a "
-        "larger image_size"
+        f"architecture {name}: images of {side} x {side} pixels are too small; set min_input_size: {size} (images are "
+        "upscaled in the model), or a larger image_size"
     )
-
-
-def _too_small(side: int) -> str:
-    return f"images of {side} x {side} pixels are too small"
 
 
 def _mlp(shape: torch.Size, hidden: list[int], dropout: float, outputs: int) -> nn.Sequential:
     """Layers as in models/mlp.py, for features of `shape`; feature maps are average-pooled first."""
-    layers: list[nn.Module] = [nn.Flatten()]
+    layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(1), nn.Flatten()] if len(shape) == 4 else [nn.Flatten()]
     width = shape[1]
-    if len(shape) == 4:
-        layers.insert(0, nn.AdaptiveAvgPool2d(1))
     for size in hidden:
         layers += [nn.Linear(width, size), nn.ReLU()]
         if dropout:

@@ -9,23 +9,15 @@ class Stage:
 
     The module defines `run(params)`, or `run(params, item)` for a stage with a section, or `run(params, item, tracker)`
     for a tracked one.
-
-    Attributes:
-        section: the section of params.yaml whose keys are its items; None for a stage that runs once.
-        help: the text of `torchprimer NAME --help`; its first sentence is the line in `torchprimer --help`.
-        example: an item for the example in the help; empty for a stage that runs once.
-        tracked: whether it logs to MLflow; `run` then takes a `Tracker`, which is None on all DDP ranks but the first.
-        distributed: whether torchrun may run it in several processes (`processes` in params.yaml).
-        resumable: whether an interrupted run continues where it stopped when the same command is run again.
     """
 
     name: str
-    section: str | None
-    help: str
-    example: str = ""
-    tracked: bool = False
-    distributed: bool = False
-    resumable: bool = False
+    section: str | None  # of params.yaml, whose keys are its items; None for a stage that runs once
+    help: str  # the text of `torchprimer NAME --help`; its first sentence is the line in `torchprimer --help`
+    example: str = ""  # an item for the example in the help; empty for a stage that runs once
+    tracked: bool = False  # logs to MLflow; `run` then takes a `Tracker`, None on all DDP ranks but the first
+    distributed: bool = False  # torchrun may run it in several processes (`processes` in params.yaml)
+    resumable: bool = False  # an interrupted run continues where it stopped when the same command is run again
 
 
 _STAGES = (

@@ -1,8 +1,7 @@
 """Cross-validates an experiment and the baseline of its dataset: metrics/E/folds.json, folds.csv.
 
-Stratified k-fold cross-validation (Stone 1974; Kohavi 1995) on training and validation rows; the test rows take no part.
-The score of a fold is that of the last epoch: an epoch chosen on the fold would score too high. Equal rows are in the
-same fold.
+Stratified k-fold cross-validation (Stone 1974; Kohavi 1995) on training and validation rows, without the test rows. The
+score of a fold is that of the last epoch: an epoch chosen on the fold would score too high. Equal rows share a fold.
 """
 
 import math
@@ -96,9 +95,6 @@ def _fold(
         model, train_split, validation_split, experiment.model_copy(update={"early_stopping": None}), device=device,
         precision=select_precision(params.precision, device, model), on_epoch=lambda row: None,
     )  # fmt: skip
-    last = result.history[-1]
+    scores = {key: float(result.history[-1][f"validation_{key}"]) for key in ("loss", "accuracy")}
     baseline = fit_baselines(train_split, validation_split, data, dataset.baseline, params.seed)[dataset.baseline]
-    return {
-        "loss": float(last["validation_loss"]), "accuracy": float(last["validation_accuracy"]),
-        "baseline_accuracy": baseline["accuracy"],
-    }  # fmt: skip
+    return scores | {"baseline_accuracy": baseline["accuracy"]}

@@ -1,4 +1,4 @@
-"""Writes data/splits/D.csv: one row per sample (id, label, split), and beside it the rejected samples with the reason."""
+"""Writes data/splits/D.csv: one row per sample (id, label, split), and beside it the rejected samples with reasons."""
 
 from torchprimer import paths
 from torchprimer.atomic import atomic_write

@@ -14,19 +14,11 @@ EpochMetrics = dict[str, float | str]  # one row of the history: epoch, lr, trai
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The result of a training.
+    """The result of a training; `artifacts` are arrays to save beside the weights (GANs: images of each epoch)."""
 
-    Attributes:
-        weights: the state_dict to save.
-        history: the metrics of each epoch (grid search: of each candidate).
-        best_epoch: the epoch that `weights` are from, counted from 1.
-        epoch_seconds: duration of each epoch.
-        artifacts: arrays to save beside the weights, by name (GANs: generated samples of each epoch).
-    """
-
-    weights: "dict[str, torch.Tensor]"
-    history: list[EpochMetrics]
-    best_epoch: int
+    weights: "dict[str, torch.Tensor]"  # the state_dict to save
+    history: list[EpochMetrics]  # of each epoch (grid search: of each candidate)
+    best_epoch: int  # that `weights` are from, counted from 1
     epoch_seconds: list[float]
     artifacts: "dict[str, npt.NDArray[np.generic]]" = field(default_factory=dict)
 

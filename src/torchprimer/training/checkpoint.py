@@ -16,13 +16,12 @@ MAX_OVERHEAD = 0.05  # maximum fraction of the time for writing; after very shor
 
 
 class Checkpoint:
-    """The checkpoint file of a training.
+    """The checkpoint file of a training; a resumed one ends with the same weights, to the bit, as an uninterrupted one.
 
-    A resumed training ends with the same weights, to the bit, as one that was never interrupted.
+    `file`: None writes nothing. `parts`: objects with `state_dict` and `load_state_dict`, by name.
     """
 
     def __init__(self, file: Path | None, parts: dict[str, Any], device: torch.device) -> None:
-        """`file`: None writes nothing. `parts`: objects with `state_dict` and `load_state_dict`, by name."""
         self.file, self.parts, self.device = file, parts, device
         self._next_write = 0.0
 
@@ -54,14 +53,10 @@ class Checkpoint:
         started = time.perf_counter()
         if self.file is None or started < self._next_write:
             return
-        state = {
-            "parts": {name: part.state_dict() for name, part in self.parts.items()},
-            "random": torch.get_rng_state(),
-            "device_random": None,
-            "progress": progress,
-        }
-        if self.device.type != "cpu":
-            state["device_random"] = torch.get_device_module(self.device).get_rng_state(self.device)
+        on_cpu, parts = self.device.type == "cpu", {name: part.state_dict() for name, part in self.parts.items()}
+        device_random = None if on_cpu else torch.get_device_module(self.device).get_rng_state(self.device)
+        random = torch.get_rng_state()
+        state = {"parts": parts, "random": random, "device_random": device_random, "progress": progress}
         with atomic_write(self.file) as partial:
             torch.save(state, partial)
         ended = time.perf_counter()
@@ -87,13 +82,12 @@ def prune(file: Path) -> None:
     """
     remove(file)
     experiment = file.stem.rpartition("-")[0]
-    running = set()
+    abandoned = set(file.parent.glob(f"{experiment}-*.pt"))
     for marker in file.parent.glob(f".{experiment}-*.in_use"):
         name, pid, _ = marker.name.removeprefix(".").rsplit(".", 2)
         if psutil.pid_exists(int(pid)):
-            running.add(name)
+            abandoned.discard(file.with_name(name))
         else:
             remove(marker)
-    for other in file.parent.glob(f"{experiment}-*.pt"):
-        if other.name not in running:
-            remove(other)
+    for other in abandoned:
+        remove(other)

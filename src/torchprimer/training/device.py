@@ -14,19 +14,14 @@ BF16_MIN_WEIGHTS = {(torch.nn.Conv2d, torch.nn.ConvTranspose2d): 50_000, (torch.
 
 
 def select_device(name: str) -> torch.device:
-    """The device called `name`; `auto`: the accelerator of this machine (`torch.accelerator`) if any, else the CPU.
-
-    Raises:
-        UserError: this machine has no such device.
-    """
+    """The device called `name`, UserError if it is missing; `auto`: the accelerator if there is one, else the CPU."""
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if name == "auto":
         return accelerator or torch.device("cpu")
     kind, _, index = name.partition(":")
-    available = ["cpu"] if accelerator is None else ["cpu", accelerator.type]
     count = torch.accelerator.device_count() if accelerator and kind == accelerator.type else 1
-    if kind not in available or int(index or 0) >= count:
-        devices = "cpu only" if accelerator is None else f"cpu, {count} x {accelerator.type}"
+    if kind not in ("cpu", accelerator and accelerator.type) or int(index or 0) >= count:
+        devices = f"cpu, {count} x {accelerator.type}" if accelerator else "cpu only"
         raise UserError(
             f"device: {name} is not available, this machine has {devices}; set device: auto, or -S device=cpu"
         )
@@ -34,11 +29,7 @@ def select_device(name: str) -> torch.device:
 
 
 def local_device(device: torch.device) -> torch.device:
-    """The device of this process: under torchrun each process takes an accelerator of its own.
-
-    Raises:
-        UserError: there are fewer accelerators than processes.
-    """
+    """The device of this process: with torchrun an accelerator for each, and UserError if there are too few."""
     if world_size() == 1 or device.type == "cpu":
         return device
     count, processes = torch.accelerator.device_count(), int(os.environ["LOCAL_WORLD_SIZE"])
@@ -63,7 +54,9 @@ def select_precision(name: str, device: torch.device, model: torch.nn.Module) ->
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
             has_bf16 = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-            fast = device.type == "cpu" and has_bf16 and not _has_depthwise(model)
+            convolutions = [layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)]
+            depthwise = any(layer.groups == layer.in_channels > 1 for layer in convolutions)
+            fast = device.type == "cpu" and has_bf16 and not depthwise
         return torch.bfloat16 if fast else torch.float32
     return {"float32": torch.float32, "bf16": torch.bfloat16}[name]
 
@@ -80,12 +73,4 @@ def seed_everything(seed: int) -> None:
 
 
 def _count_weights(model: torch.nn.Module, kinds: tuple[type[torch.nn.Module], ...]) -> int:
-    """Number of weights in the layers of these kinds."""
     return sum(layer.get_parameter("weight").numel() for layer in model.modules() if isinstance(layer, kinds))
-
-
-def _has_depthwise(model: torch.nn.Module) -> bool:
-    """Whether a convolution filters each channel separately."""
-    return any(
-        isinstance(layer, torch.nn.Conv2d) and layer.groups == layer.in_channels > 1 for layer in model.modules()
-    )

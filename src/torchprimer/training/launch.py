@@ -24,10 +24,9 @@ def rank() -> int:
 
 
 def launch_torchrun(processes: int) -> int | None:
-    """Runs this command in several processes.
+    """Runs this command in several processes, which meet through files in a folder that only this user can open.
 
-    The processes meet through files in a folder that only this user can open. PyTorch's default, a TCP store on the
-    loopback device, accepts connections from every user of the machine and unpickles what they send.
+    PyTorch's default, a TCP store on the loopback device, unpickles what any user of the machine sends.
 
     Returns:
         The exit code of torchrun; None inside of the processes it started, and if `processes` is 1.
@@ -48,18 +47,12 @@ def launch_torchrun(processes: int) -> int | None:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     with tempfile.TemporaryDirectory(prefix="torchprimer-") as folder:  # readable for this user only
-        os.environ[STORE_ENV] = str(Path(folder) / "store")
+        os.environ[STORE_ENV] = f"{folder}/store"
         config = LaunchConfig(
-            min_nodes=1,
-            max_nodes=1,
-            nproc_per_node=processes,
-            rdzv_backend="c10d",
-            rdzv_endpoint=str(Path(folder) / "rendezvous"),
-            rdzv_configs={"store_type": "file"},
-            run_id=str(os.getpid()),
-            max_restarts=0,
+            min_nodes=1, max_nodes=1, nproc_per_node=processes, max_restarts=0, run_id=str(os.getpid()),
+            rdzv_backend="c10d", rdzv_endpoint=f"{folder}/rendezvous", rdzv_configs={"store_type": "file"},
             logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # otherwise each run leaves an empty folder in /tmp
-        )
+        )  # fmt: skip
         try:
             elastic_launch(config, sys.executable)(str(Path(__file__).parents[1]), *sys.argv[1:])
         except ChildFailedError:

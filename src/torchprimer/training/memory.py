@@ -16,39 +16,23 @@ if TYPE_CHECKING:
 
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 SMALL = 2048  # widths and batches up to this fit everywhere: no estimate, whose imports take a second
-INPUT_DTYPES = {"images": torch.uint8, "text": torch.int32, "sequences": torch.int64}  # others: float32
 
 
 def check_memory(experiment: "Experiment", meta: "Meta", device: torch.device) -> None:
-    """Compares a lower estimate of what a training needs with the memory that the machine has.
-
-    The estimate is made on PyTorch's meta device, which computes shapes alone: 4 bytes for each weight, its gradient,
-    and each output of a layer for one batch.
-
-    Raises:
-        UserError: it needs more; with both numbers.
-    """
-    if max(_sizes(experiment, meta)) <= SMALL:
+    """Raises UserError if a lower estimate of what a training needs exceeds the memory of the machine."""
+    samples = meta.samples.get("train", 1)
+    batch = min(getattr(experiment, "batch_size", None) or samples, samples)
+    values = experiment.model_dump(exclude={"epochs", "batch_size", "samples_per_epoch", "early_stopping", "scheduler"})
+    flat = [size for value in values.values() for size in (value if isinstance(value, list) else [value])]
+    if max([batch, *(size for size in flat if isinstance(size, int))]) <= SMALL:
         return
-    limit, needed = memory_limit(device), _estimate(experiment, meta)
+    limit, needed = memory_limit(device), _estimate(experiment, meta, batch)
     if needed > limit:
         raise UserError(
             f"model {experiment.model}: weights, gradients and activations of a batch need {_gigabytes(needed)}, and "
             f"{'this machine' if device.type == 'cpu' else device} has {_gigabytes(limit)}: choose smaller layers or a "
             "smaller batch_size"
         )
-
-
-def _sizes(experiment: "Experiment", meta: "Meta") -> list[int]:
-    """Number of samples in a batch, and all widths, numbers of channels ... of the model."""
-    values = experiment.model_dump(exclude={"epochs", "batch_size", "samples_per_epoch", "early_stopping", "scheduler"})
-    flat = [size for value in values.values() for size in (value if isinstance(value, list) else [value])]
-    return [_batch_size(experiment, meta), *(size for size in flat if isinstance(size, int))]
-
-
-def _batch_size(experiment: "Experiment", meta: "Meta") -> int:
-    samples = meta.samples.get("train", 1)
-    return min(getattr(experiment, "batch_size", None) or samples, samples)
 
 
 def memory_limit(device: torch.device) -> int:
@@ -61,14 +45,14 @@ def memory_limit(device: torch.device) -> int:
     return min([int(psutil.virtual_memory().total), *(int(limit) for limit in limits if limit.isdigit())])
 
 
-def _estimate(experiment: "Experiment", meta: "Meta") -> float:
-    """Bytes; infinite if the number of elements of a tensor exceeds 64 bits."""
+def _estimate(experiment: "Experiment", meta: "Meta", batch: int) -> float:
+    """Bytes, 4 for each weight, its gradient, and each output of a layer for one batch; infinite if beyond 64 bits."""
     random_state = torch.get_rng_state()
     try:
-        with torch.device("meta"):
+        with torch.device("meta"):  # computes shapes alone
             model = models.build(experiment, meta)
         weights = sum(parameter.numel() for parameter in model.parameters())
-        return 4 * (2 * weights + _count_activations(model, experiment, meta))
+        return 4 * (2 * weights + _count_activations(model, meta, batch))
     except (RuntimeError, OverflowError) as error:
         if "overflow" in str(error).lower() or isinstance(error, OverflowError):
             return math.inf
@@ -77,7 +61,7 @@ def _estimate(experiment: "Experiment", meta: "Meta") -> float:
         torch.set_rng_state(random_state)
 
 
-def _count_activations(model: nn.Sequential, experiment: "Experiment", meta: "Meta") -> int:
+def _count_activations(model: nn.Sequential, meta: "Meta", batch: int) -> int:
     """Elements of the outputs of all layers for one batch; 0 if shapes depend on values, as with texts."""
     total = 0
 
@@ -85,9 +69,7 @@ def _count_activations(model: nn.Sequential, experiment: "Experiment", meta: "Me
         nonlocal total
         total += output.numel() if isinstance(output, torch.Tensor) else 0
 
-    inputs = torch.empty(
-        _batch_size(experiment, meta), *meta.shape, dtype=INPUT_DTYPES.get(meta.kind, torch.float32), device="meta"
-    )
+    inputs = torch.empty(batch, *meta.shape, dtype=getattr(torch, meta.dtype), device="meta")
     for layer in model.modules():
         if not list(layer.children()):
             layer.register_forward_hook(add)

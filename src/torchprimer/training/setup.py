@@ -37,7 +37,6 @@ def set_up(params: "Params", name: str, prepared: Path, init_from: Path, project
     """Builds the model of experiment `name`, seeded, from PyTorch's random state on.
 
     Args:
-        prepared: folder of the dataset.
         init_from: file or folder of weights of another model; not read for `init_from: scratch`.
         project: folder of dvc.yaml, which names the code that decides the weights.
 

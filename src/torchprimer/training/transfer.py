@@ -17,15 +17,10 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 
 @dataclass(frozen=True)
 class TransferReport:
-    """Which initial weights of a model are of another model.
-
-    Attributes:
-        transferred: keys of the tensors that were copied.
-        new: keys of those that were not: the last layers, for other classes.
-    """
+    """Which initial weights of a model are of another model, by key."""
 
     transferred: list[str]
-    new: list[str]
+    new: list[str]  # not copied: the last layers, for other classes
 
     def __str__(self) -> str:
         new = f"; new: {_join(self.new)}" if self.new else ""
@@ -37,8 +32,7 @@ def load_initial_weights(model: nn.Sequential, init_from: str, path: Path) -> Tr
 
     Args:
         model: from `models.build`. Its `normalize` gets the mean and standard deviation that the weights expect.
-        init_from: scratch, imagenet (torchvision's weights and ImageNet's normalisation), or the value in params.yaml
-            that `path` is from, for error messages.
+        init_from: scratch, imagenet (torchvision's weights), or the value in params.yaml that `path` is from.
         path: the folder of an experiment, any folder with one file of weights, or such a file.
 
     Raises:
@@ -55,13 +49,12 @@ def load_initial_weights(model: nn.Sequential, init_from: str, path: Path) -> Tr
     new = [key for key in state if key not in transferred]
     last = last_layers(net)
     if unfit := [key for key in new if not key.startswith(last)]:
-        reasons = [
-            f"{key} ({f'{_shape(weights[key])} instead of {_shape(state[key])}' if key in weights else 'missing'})"
-            for key in unfit
-        ]
+        shapes = {
+            k: f"{_shape(weights[k])} instead of {_shape(state[k])}" if k in weights else "missing" for k in unfit
+        }
         raise UserError(
-            f"init_from: {init_from}: these weights are of another architecture: {len(unfit)} of {len(state)} tensors do not "
-            f"fit: {_join(reasons)}"
+            f"init_from: {init_from}: these weights are of another architecture: {len(unfit)} of {len(state)} tensors "
+            f"do not fit: {_join([f'{key} ({shape})' for key, shape in shapes.items()])}"
         )
     with torch.no_grad():
         for key in transferred:
@@ -73,7 +66,7 @@ def load_initial_weights(model: nn.Sequential, init_from: str, path: Path) -> Tr
 
 
 def _map_keys(state: Weights, net: Any, weights: Weights) -> Weights:
-    """The weights by the keys of this net: without the prefix `net.`, or translated by the `map_key` of the net."""
+    """The weights by the keys of `net`: without the prefix `net.`, or translated by its `map_key`."""
     plain = {key.removeprefix("net."): tensor for key, tensor in weights.items()}
     if not hasattr(net, "map_key"):
         return plain
@@ -92,12 +85,8 @@ def last_layers(net: nn.Module) -> str:
 def freeze(model: nn.Sequential, layers: list[str]) -> None:
     """Freezes layers, in place: no gradients, and permanently in eval mode, which fixes batch norm and dropout as well.
 
-    Args:
-        model: of `models.build`.
-        layers: names in its net, such as `features` or `features.layer1`, including all layers inside.
-
-    Raises:
-        UserError: there is no such layer, or no trainable weights remain.
+    `layers`: names in the net of the model, such as `features` or `features.layer1`, including all layers inside.
+    Raises UserError if there is no such layer, or no trainable weights remain.
     """
     net = model.get_submodule("net")
     for layer in layers:
@@ -112,14 +101,9 @@ def freeze(model: nn.Sequential, layers: list[str]) -> None:
         for name, part in net.named_modules():
             if f"{name}.".startswith(f"{layer}."):
                 part.eval()
-                part.train = MethodType(keep_eval, part)
+                part.train = MethodType(lambda module, _mode=True: module, part)
     if layers and not any(parameter.requires_grad for parameter in net.parameters()):
         raise UserError(f"freeze: {', '.join(layers)}: nothing is left to train")
-
-
-def keep_eval(module: nn.Module, _mode: bool = True) -> nn.Module:
-    """Replaces `train()` of a frozen layer, which stays in eval mode."""
-    return module
 
 
 def _weights_file(init_from: str, path: Path) -> Path:

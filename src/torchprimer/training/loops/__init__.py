@@ -1,35 +1,33 @@
-"""Training loops, a folder each: `__init__.py` has `train` and `USES_NUMPY`; what only one loop imports is beside it."""
+"""Training loops, a folder each: `__init__.py` has `train` and `USES_NUMPY`, other files are of this loop."""
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-if TYPE_CHECKING:
-    from torch import nn
+from tqdm import tqdm
 
-    from torchprimer.datasets.storage import SplitArrays
-    from torchprimer.training import TrainResult
+if TYPE_CHECKING:
+    from torchprimer.training import EpochMetrics, TrainResult
 
 
 class Loop(Protocol):
-    """What the module of a loop has.
+    """What the module of a loop has."""
 
-    Attributes:
-        USES_NUMPY: it computes with NumPy on the CPU, in float64, whatever `device` and `precision` say.
-        train: trains a model in place; for its arguments see loops/supervised.
-    """
-
-    USES_NUMPY: bool
-
-    def train(
-        self,
-        model: "nn.Module",
-        train_split: "SplitArrays",
-        validation_split: "SplitArrays",
-        experiment: Any,  # the class of params/experiments.py that belongs to the loop
-        **options: Any,
-    ) -> "TrainResult": ...
+    USES_NUMPY: bool  # it computes with NumPy on the CPU, in float64, whatever `device` and `precision` say
+    train: "Callable[..., TrainResult]"  # trains a model in place; for its arguments see loops/supervised
 
 
 def get_loop(name: str) -> Loop:
     """The loop of that name, as `loop` in params.yaml has it."""
     return cast(Loop, import_module(f"{__name__}.{name}"))
+
+
+def progress_bar(
+    batches: tuple[Any, ...], label: str, history: "list[EpochMetrics]", part: str, *, disable: bool | None = None
+) -> "tqdm[Any]":
+    """Iterates over batches; on a terminal with a bar and the metrics of the last epoch with `part` in their names."""
+    bar = tqdm(batches, desc=label, disable=disable, leave=False)  # None: shown on a terminal only
+    if history:
+        values = [f"{key.replace(part, '')} {value:.4f}" for key, value in history[-1].items() if part in key]
+        bar.set_postfix_str(f"{', '.join(values)} ({part.strip('_')})")
+    return bar

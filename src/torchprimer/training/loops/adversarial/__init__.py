@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
 from torchprimer.models.gan import GAN, scaled
 from torchprimer.training import EpochMetrics, TrainResult
 from torchprimer.training.checkpoint import Checkpoint
+from torchprimer.training.loops import progress_bar
 
 if TYPE_CHECKING:
     from torchprimer.params import experiments as params
 
 USES_NUMPY = False
+METRICS = ("generator_loss", "discriminator_loss", "real_score", "fake_score")  # in the history
 NUM_PREVIEWS = 64  # images generated after each epoch, always from the same noise
 
 
@@ -42,28 +43,18 @@ def train(
     title: str = "",
     epoch_probe: Callable[[nn.Module], EpochMetrics] | None = None,
 ) -> TrainResult:
-    """Trains `model.net`, a GAN, in place, from the current random state of PyTorch.
-
-    Args:
-        train_split: uint8 images; the targets are not used.
-        precision, on_epoch, checkpoint, title, epoch_probe: as in loops/supervised.
+    """Trains `model.net`, a GAN, in place; arguments and errors as in loops/supervised.
 
     Returns:
         The weights of the last epoch (no loss tells which epoch has the best images), the history, and the artifact
         `samples`: the images generated after each epoch, uint8, shape (epochs, 64, C, H, W).
-
-    Raises:
-        UserError: a loss is not finite.
     """
     gan = cast(GAN, model.to(device).get_submodule("net"))
     generator, discriminator = gan.generator, gan.discriminator
     loss_function = getattr(F, experiment.loss)
     least_squares = experiment.loss == "mse_loss"
-    adam: dict[str, Any] = {
-        "lr": experiment.lr,
-        "betas": (experiment.beta1, 0.999),
-        "fused": device.type == "cpu" or None,
-    }
+    on_cpu, betas = device.type == "cpu", (experiment.beta1, 0.999)
+    adam: dict[str, Any] = {"lr": experiment.lr, "betas": betas, "fused": on_cpu or None}
     generator_optimizer = torch.optim.Adam(generator.parameters(), **adam)
     discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
     autocast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
@@ -81,9 +72,8 @@ def train(
         started = time.perf_counter()
         totals = torch.zeros(4, device=device)
         model.train()
-        bar = tqdm(total=steps, desc=f"{title} {epoch}/{experiment.epochs}", disable=None, leave=False)
-        bar.set_postfix_str(progress_text(history))
-        for batch in torch.randperm(len(train_split)).tensor_split(steps):
+        batches, label = torch.randperm(len(train_split)).tensor_split(steps), f"{title} {epoch}/{experiment.epochs}"
+        for batch in progress_bar(batches, label, history, "_loss"):
             real = scaled(train_split.inputs[batch].to(device))
             noise = torch.randn(len(real), gan.latent_dim, device=device)
             ones, zeros = torch.ones(len(real), 1, device=device), torch.zeros(len(real), 1, device=device)
@@ -99,21 +89,17 @@ def train(
             with autocast:
                 generator_loss = loss_function(discriminator(fake).float(), ones)
             generator_optimizer.zero_grad()
-            generator_loss.backward(
-                inputs=list(generator.parameters())
-            )  # through the discriminator, whose weights get no gradient
+            # through the discriminator, whose weights get no gradient
+            generator_loss.backward(inputs=list(generator.parameters()))
             generator_optimizer.step()
 
             scores = [logits if least_squares else logits.sigmoid() for logits in (real_logits, fake_logits)]
             means = [generator_loss, discriminator_loss, scores[0].mean(), scores[1].mean()]
             totals.add_(torch.stack(means).detach(), alpha=len(real))
-            bar.update()
-        bar.close()
 
         samples.append(gan.images(gan.noise(NUM_PREVIEWS, seed=0)))
-        names = ("generator_loss", "discriminator_loss", "real_score", "fake_score")
         row = {"epoch": epoch, "lr": experiment.lr}
-        row |= dict(zip(names, (totals / len(train_split)).tolist(), strict=True))
+        row |= dict(zip(METRICS, (totals / len(train_split)).tolist(), strict=True))
         row |= epoch_probe(model) if epoch_probe else {}
         epoch_seconds.append(round(time.perf_counter() - started, 3))
         if not math.isfinite(totals.sum().item()):
@@ -126,10 +112,3 @@ def train(
         on_epoch(row)
     weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
     return TrainResult(weights, history, len(history), epoch_seconds, {"samples": torch.stack(samples).numpy()})
-
-
-def progress_text(history: list[EpochMetrics]) -> str:
-    """The losses of the last epoch, for the progress bar."""
-    if not history:
-        return ""
-    return ", ".join(f"{name} {history[-1][f'{name}_loss']:.4f}" for name in ("generator", "discriminator")) + " (loss)"

@@ -45,23 +45,18 @@ def train(
 ) -> TrainResult:
     """Trains the linear layer of `model` in place, from its initial weights, in float64.
 
-    Args:
-        train_split, validation_split: inputs (N, F), targets (N, 1).
-        experiment: batch_size 1: one sample at a time; None: all samples at once. Batches are drawn from PyTorch's random
-            state in the same way as in loops/supervised, so both take the same steps.
-        on_epoch: called with each new row of the history.
+    Batches are drawn from PyTorch's random state in the same way as in loops/supervised, so both take the same steps.
+    Inputs are (N, F), targets (N, 1). Raises UserError if the loss is not finite.
 
     Returns:
         The weights of the epoch with the lowest validation loss, and the history: loss, lr, bias, and the weight if
         there is one feature.
-
-    Raises:
-        UserError: the loss is not finite.
     """
     layer = linear_layer(model)
     w = layer.weight.detach().cpu().double().numpy()[0]
     b = 0.0 if layer.bias is None else layer.bias.item()
-    x, y = train_split.inputs.numpy().astype(np.float64), train_split.targets.numpy().astype(np.float64)[:, 0]
+    parts = {"train": train_split, "validation": validation_split}
+    x, y = train_split.inputs.double().numpy(), train_split.targets.double().numpy()[:, 0]
     validation_x, validation_y = validation_split.inputs.numpy(), validation_split.targets.numpy()[:, 0]
     objective = get_task(experiment.task).objective(experiment)
     steps = math.ceil(len(y) / (experiment.batch_size or len(y)))
@@ -83,11 +78,8 @@ def train(
         if not math.isfinite(squares + validation_squares):
             raise UserError(f"{title}: the loss is not finite after epoch {epoch}, the training diverged; lower lr")
         row: EpochMetrics = {"epoch": epoch, "lr": experiment.lr}
-        for part, split, total in (
-            ("train", train_split, squares),
-            ("validation", validation_split, validation_squares),
-        ):
-            scores = {"loss": total / len(split)} | objective.result(total, split.targets)
+        for part, total in (("train", squares), ("validation", validation_squares)):
+            scores = {"loss": total / len(parts[part])} | objective.result(total, parts[part].targets)
             row |= {f"{part}_{name}": value for name, value in scores.items()}
         row |= {"weight": float(w[0])} if len(w) == 1 else {}
         row |= {"bias": b} if experiment.bias else {}
@@ -103,12 +95,6 @@ def train(
 
 
 def gradient(w: Array, b: float, x: Array, y: Array) -> tuple[float, Array, float]:
-    """The loss L of the line w x + b, and its derivatives with respect to w and b, as derived above.
-
-    Args:
-        w: shape (F,).
-        x: shape (N, F).
-        y: shape (N,).
-    """
+    """The loss L of w (F,) and b on x (N, F) and y (N,), and its derivatives by w and b, as derived above."""
     error = x @ w + b - y
     return float((error**2).mean()), 2 * error @ x / len(y), float(2 * error.mean())

@@ -1,8 +1,6 @@
-"""Linear regression by grid search: no gradient; of all weights (and biases) of a grid the one with the lowest mean
-squared error wins.
+"""Linear regression by grid search: of all weights (and biases) of a grid the lowest mean squared error wins.
 
-This works because there are one or two parameters: a grid over n parameters with 41 values each has 41 to the power of
-n points.
+It needs no gradient, and works for one or two parameters: a grid over n parameters with 41 values each has 41^n points.
 """
 
 import time
@@ -37,16 +35,10 @@ def train(
 ) -> TrainResult:
     """Sets the linear layer of `model` to the best of all candidates, in place.
 
-    Args:
-        train_split, validation_split: inputs (N, 1), targets (N, 1).
-        experiment: `weight` and `bias` are grids; bias None: a line through the origin.
-        on_epoch: called with the row of each candidate.
+    Inputs are (N, 1), targets (N, 1). Raises UserError if there is more than one feature.
 
     Returns:
         The weights of the lowest training loss (the first among equals); the history has a row for each candidate.
-
-    Raises:
-        UserError: the data has more than one feature.
     """
     if train_split.inputs.shape[1] != 1:
         raise UserError(

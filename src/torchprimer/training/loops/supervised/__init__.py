@@ -8,12 +8,11 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from tqdm import tqdm
 
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
@@ -21,9 +20,9 @@ from torchprimer.tasks import get_task
 from torchprimer.tasks.base import Objective
 from torchprimer.training import EpochMetrics, TrainResult
 from torchprimer.training.checkpoint import Checkpoint
+from torchprimer.training.loops import progress_bar
 from torchprimer.training.loops.supervised.augmentation import augment
 from torchprimer.training.loops.supervised.distributed import DataParallelGroup
-from torchprimer.training.loops.supervised.optimizers import build_optimizer, build_scheduler
 
 if TYPE_CHECKING:
     from torchprimer.params import experiments as params
@@ -52,9 +51,8 @@ def train(
         train_split, validation_split: inputs (N, ...) as the model takes them; targets (N,) int64 class indices, (N, 1)
             float32 numbers, or (N, T) int64 characters.
         precision: torch.float32, or torch.bfloat16 for autocast.
-        on_epoch: called with each new row of the history.
-        checkpoint: file for the state between epochs. If it exists, training resumes from it, to the same weights to
-            the bit as without the interruption, and `on_epoch` is first called for the epochs before.
+        on_epoch: called with each new row of the history; after a resumption first with those before it.
+        checkpoint: file for the state between epochs. If it exists, training resumes from it.
         title: text in front of the progress bar.
         epoch_probe: computes further values for the row of an epoch from the model.
 
@@ -77,9 +75,8 @@ def train(
             f"{title}: batch norm needs 2 samples or more in each batch, and {samples:,} samples in batches of at most "
             f"{experiment.batch_size or samples} leave a batch of one; set a larger batch_size"
         )
-    group = DataParallelGroup(
-        model, device, max_shards=samples // steps // smallest, sum_reduction=objective.sum_reduction
-    )
+    shards, sum_reduction = samples // steps // smallest, objective.sum_reduction
+    group = DataParallelGroup(model, device, max_shards=shards, sum_reduction=sum_reduction)
     scheduler = build_scheduler(experiment, optimizer, steps)
     per_step = isinstance(scheduler, torch.optim.lr_scheduler.OneCycleLR)
     parts = {"model": model, "optimizer": optimizer} | ({"scheduler": scheduler} if scheduler else {})
@@ -97,15 +94,12 @@ def train(
         started = time.perf_counter()
         lr = optimizer.param_groups[0]["lr"]
         group.seed_epoch(epoch)
-        total_loss = torch.zeros((), device=device)
-        count = torch.zeros((), device=device)
+        total_loss, count = torch.zeros(2, device=device)
         model.train()
-        disable = None if group.is_main else True  # None: shown on a terminal only
-        bar = tqdm(total=steps, desc=f"{title} {epoch}/{experiment.epochs}", disable=disable, leave=False)
-        bar.set_postfix_str(progress_text(history))
         order = torch.randperm(len(train_split))[:samples]
         group.broadcast(order)
-        for batch in order.tensor_split(steps):  # sizes differ by one sample at most
+        batches, label = order.tensor_split(steps), f"{title} {epoch}/{experiment.epochs}"  # sizes differ by at most 1
+        for batch in progress_bar(batches, label, history, "validation_", disable=None if group.is_main else True):
             batch = group.shard(batch)  # the whole batch, unless torchrun started several processes
             inputs, targets = train_split.inputs[batch].to(device), train_split.targets[batch].to(device)
             if experiment.augment:
@@ -120,10 +114,8 @@ def train(
             if scheduler and per_step:
                 scheduler.step()
             # on the device: .item() would wait for the device in every step
-            total_loss.add_(loss.detach(), alpha=1 if objective.sum_reduction else len(targets))
+            total_loss.add_(loss.detach(), alpha=1 if sum_reduction else len(targets))
             count += objective.count(outputs.detach(), targets)
-            bar.update()
-        bar.close()
         group.all_reduce_sum(total_loss, count)
         group.broadcast(*model.buffers())
 
@@ -163,12 +155,11 @@ def score(
 ) -> dict[str, float]:
     """Mean loss and score over a split, in eval mode: without dropout, batch norm with its running statistics."""
     model.eval()
-    total_loss = torch.zeros((), device=device)
-    count = torch.zeros((), device=device)
+    total_loss, count = torch.zeros(2, device=device)
     batches = zip(split.inputs.split(VALIDATION_BATCH), split.targets.split(VALIDATION_BATCH), strict=True)
     for inputs, targets in list(batches)[group.rank :: group.world_size] if group else batches:
-        inputs, targets = inputs.to(device), targets.to(device)
-        targets = objective.targets(inputs, targets)
+        inputs = inputs.to(device)
+        targets = objective.targets(inputs, targets.to(device))
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             outputs = model(inputs)
             total_loss += objective.loss(outputs, targets) * (1 if objective.sum_reduction else len(targets))
@@ -179,11 +170,7 @@ def score(
 
 
 def best_epoch(history: list[EpochMetrics], metric: str | None) -> int:
-    """The epoch with the best validation score, the lower validation loss among equals.
-
-    Args:
-        metric: `selection_metric` of the task: `loss`, None (the loss alone counts), or a score where higher is better.
-    """
+    """The epoch with the best validation score (`selection_metric` of the task), the lower loss among equals."""
 
     def selection_key(row: EpochMetrics) -> tuple[float, float]:
         score = 0.0 if metric in (None, "loss") else float(row[f"validation_{metric}"])
@@ -197,9 +184,30 @@ def stopped_early(history: list[EpochMetrics], patience: int | None, metric: str
     return patience is not None and len(history) > 0 and len(history) - best_epoch(history, metric) >= patience
 
 
-def progress_text(history: list[EpochMetrics]) -> str:
-    """The validation scores of the last epoch, for the progress bar."""
-    if not history:
-        return ""
-    scores = {key.removeprefix("validation_"): value for key, value in history[-1].items() if key.startswith("valid")}
-    return ", ".join(f"{key} {value:.4f}" for key, value in scores.items()) + " (validation)"
+def build_optimizer(experiment: "params.Supervised", model: nn.Module) -> torch.optim.Optimizer:
+    """SGD, Adam, AdamW or RMSprop over the parameters that require gradients."""
+    settings: dict[str, Any] = {"lr": experiment.lr, "weight_decay": experiment.weight_decay}
+    if experiment.momentum is not None:
+        settings["momentum"] = experiment.momentum
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if experiment.optimizer != "RMSprop" and next(model.parameters()).device.type in ("cpu", "cuda"):
+        settings["fused"] = True  # one pass over the weights for a step
+    optimizer: torch.optim.Optimizer = getattr(torch.optim, experiment.optimizer)(parameters, **settings)
+    return optimizer
+
+
+def build_scheduler(
+    experiment: "params.Supervised", optimizer: torch.optim.Optimizer, steps_per_epoch: int
+) -> torch.optim.lr_scheduler.LRScheduler | None:
+    """The scheduler of `experiment.scheduler`; None for a constant learning rate."""
+    if experiment.scheduler is None:
+        return None
+    settings: dict[str, Any] = experiment.scheduler.model_dump()
+    name = settings.pop("name")
+    if name == "OneCycleLR":
+        total_steps = experiment.epochs * steps_per_epoch
+        settings = {"max_lr": experiment.lr, "total_steps": total_steps, "cycle_momentum": False}
+    elif name == "CosineAnnealingLR":
+        settings = {"T_max": experiment.epochs}
+    scheduler: torch.optim.lr_scheduler.LRScheduler = getattr(torch.optim.lr_scheduler, name)(optimizer, **settings)
+    return scheduler

@@ -19,6 +19,11 @@ from torchprimer.training.launch import STORE_ENV, rank, world_size
 class DataParallelGroup:
     """The processes that train `model`; with a single process no method has an effect.
 
+    Args:
+        max_shards: into how many shards the smallest batch can be split. With more processes than that, each process
+            computes whole batches by itself.
+        sum_reduction: whether the loss of a batch is the sum, not the mean, over its samples.
+
     Attributes:
         net: the module to call in place of the model when gradients are needed.
         world_size: number of processes that share each batch; 1 with more processes than `max_shards`.
@@ -27,13 +32,6 @@ class DataParallelGroup:
     """
 
     def __init__(self, model: nn.Module, device: torch.device, *, max_shards: int, sum_reduction: bool) -> None:
-        """Waits for all processes.
-
-        Args:
-            max_shards: into how many shards the smallest batch can be split. With more processes than that, each
-                process computes whole batches by itself.
-            sum_reduction: whether the loss of a batch is the sum, not the mean, over its samples.
-        """
         self.net, self.is_main = model, rank() == 0
         self.world_size, self.rank = (world_size(), rank()) if max_shards >= world_size() else (1, 0)
         self._device, self._sum_reduction, self._weight = device, sum_reduction, 1.0
@@ -43,12 +41,8 @@ class DataParallelGroup:
                 os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
             if not dist.is_initialized():
                 file = os.environ.get(STORE_ENV)  # None if the user called torchrun, which sets MASTER_ADDR
-                dist.init_process_group(
-                    dist.get_default_backend_for_device(device),
-                    init_method=f"file://{file}" if file else None,
-                    rank=rank(),
-                    world_size=world_size(),
-                )
+                method, backend = f"file://{file}" if file else None, dist.get_default_backend_for_device(device)
+                dist.init_process_group(backend, init_method=method, rank=rank(), world_size=world_size())
             ids = None if device.type == "cpu" else [device]
             net = DistributedDataParallel(model, device_ids=ids, forward_sync_buffers=False)
             net.register_comm_hook(None, lambda _state, bucket: self._sum_gradients(bucket))
@@ -57,8 +51,7 @@ class DataParallelGroup:
     def seed_epoch(self, epoch: int) -> None:
         """Seeds this process by its rank for an epoch, so that augmentation and dropout differ between shards.
 
-        Rank 0 keeps its random state. The seeds depend on the epoch, so that a resumed training, for which
-        the checkpoint has the random state of rank 0, draws the same numbers.
+        Rank 0 keeps its random state, which the checkpoint has; the seeds of the others follow from the epoch.
         """
         if self.rank:
             torch.manual_seed(self._seed + self.rank + self.world_size * epoch)
