@@ -1,4 +1,4 @@
-"""The stages of dvc.yaml: each is a module with a function `run` (read, compute, write, track) and an entry in STAGES."""
+"""The stages of dvc.yaml: each a module with a function `run` (read, compute, write, track) and an entry in STAGES."""
 
 from dataclasses import dataclass
 

@@ -42,7 +42,7 @@ def local_device(device: torch.device) -> torch.device:
 
 
 def select_precision(name: str, device: torch.device, model: torch.nn.Module) -> torch.dtype:
-    """The dtype called `name`; `auto`: bfloat16 if supported natively (by the GPU, or by AMX or AVX512_BF16 of the CPU).
+    """The dtype called `name`; `auto`: bfloat16 if supported natively (by the GPU, by AMX or AVX512_BF16 of the CPU).
 
     Small models stay in float32: conversions would cost more than bfloat16 saves. So do models with depthwise
     convolutions on a CPU: EfficientNet-Lite0 took 1.8 times as long in bfloat16.
