@@ -82,9 +82,9 @@ def test_a_run_has_all_params_tags_and_epochs(root: Path) -> None:
 
 
 def test_metrics_arrive_while_the_training_runs(root: Path) -> None:
+    store = Store()  # created before, since `begin` waits for 10 seconds only
     with Tracker() as tracker:
         tracker.begin(RECORD)
-        store = Store()
         (run,) = store.client.search_runs([store.experiment], "attributes.status = 'RUNNING'")
         for epoch in range(1, 4):
             tracker.log_epoch({"epoch": epoch, "validation_loss": 1 / epoch})
@@ -105,9 +105,9 @@ def test_a_run_that_breaks_is_ended(root: Path, error: type[BaseException], stat
             tracker.log_epoch({"epoch": 1, "validation_loss": 0.5})
             raise error
 
+    store = Store()  # created before, since an interrupted stage waits for 5 seconds only
     with pytest.raises(error):
         breaks()
-    store = Store()
     (run,) = store.client.search_runs([store.experiment])
     assert run.info.status == status
     assert run.data.metrics == {"validation_loss": 0.5}
