@@ -24,7 +24,7 @@ from torchprimer import params
 from torchprimer.errors import UserError
 from torchprimer.params import Download
 from torchprimer.sources import SourceError, fetch, sha256
-from torchprimer.sources.cifar10 import binary_batches
+from torchprimer.sources.registry import binary_batches
 
 CLOSED = "http://127.0.0.1:9"  # nobody listens there
 FILES = {

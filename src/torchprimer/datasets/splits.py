@@ -96,14 +96,13 @@ def stratified_split(
 ) -> npt.NDArray[np.str_]:
     """Assigns each sample to `train`, `validation`, `test`, or `` (removed by `limit`), stratified by class.
 
+    Raises UserError for one class only, or fewer samples than the split asks for.
+
     Args:
         labels: shape (N,), in an order that does not change.
         is_test: shape (N,); an official test split is used whole, and `test` is ignored then.
         validation, test: a number of samples, or (a float) a fraction of all; at most `max_holdout_fraction` of all.
         limit: at most this many samples in each split.
-
-    Raises:
-        UserError: one class only, or fewer samples than the split asks for.
     """
     random = np.random.default_rng(seed)
     classes = require_two_classes(labels, name)

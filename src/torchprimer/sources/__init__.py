@@ -70,7 +70,7 @@ def fetch_and_verify(
     module = import_module(f"torchprimer.sources.{KINDS[source.kind][0]}")
     files: Path = module.fetch(source, list(missing), temporary)
     if download.format == "cifar10" and not any(files.glob("*.bin")):
-        from torchprimer.sources.cifar10 import binary_batches
+        from torchprimer.sources.registry import binary_batches
 
         files = binary_batches(files, list(missing), temporary)
     for name, expected in missing.items():

