@@ -81,7 +81,7 @@ def read_images(argument: str, _columns: Sequence[str]) -> Iterator[PredictInput
 
 def read_texts(argument: str, columns: Sequence[str]) -> Iterator[PredictInput]:
     """One text per line of a file or of standard input; a column of a CSV; or the argument itself."""
-    is_file = argument == STDIN or _test_path(argument, Path.is_file)
+    is_file = argument == STDIN or os.path.isfile(argument)  # noqa: PTH113 (pathlib raises if a text is too long)
     if is_file and not argument.lower().endswith(TABLES):
         lines = _read_lines(argument)
         if argument != STDIN and not any(line.strip() for line in lines):
@@ -98,19 +98,12 @@ def read_texts(argument: str, columns: Sequence[str]) -> Iterator[PredictInput]:
             required = f"a CSV of texts needs a column '{candidates[0]}', or a single column"
             raise UserError(f"{argument}: {required}; its columns: {', '.join(names)}")
         yield from (PredictInput(row[column], row[column], f"{argument}, line {number}") for number, row in rows)
-    elif argument.strip() and _test_path(argument, Path.is_dir):
+    elif argument.strip() and os.path.isdir(argument):  # noqa: PTH112
         raise UserError(f"{argument} is a folder: name a .txt file with one text per line, a CSV, or type a text")
     elif argument.lower().endswith((".txt", *TABLES)) and len(argument.split()) == 1:
         raise UserError(f"{argument}: no such file")
     else:
         yield PredictInput(argument, argument)
-
-
-def _test_path(argument: str, test: Callable[[Path], bool]) -> bool:
-    try:
-        return test(Path(argument))
-    except OSError:  # a text may be too long for a file name
-        return False
 
 
 def read_tables(argument: str, columns: Sequence[str]) -> Iterator[PredictInput]:
