@@ -5,19 +5,31 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
 
 from torchprimer import paths
 from torchprimer.errors import UserError
 from torchprimer.params import Params
 from torchprimer.tasks.metrics import HEADLINE_METRICS, Metric
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def _json_file(folder: Callable[[str], Path], file: str, stage: str = "") -> "cached_property[dict[str, Any]]":
+Content = TypeAdapter[dict[str, Any]]
+OBJECT: Content = TypeAdapter(dict[str, Any])
+SCORES: Content = TypeAdapter(dict[str, int | float])
+SCORES_BY_MODEL: Content = TypeAdapter(dict[str, dict[str, int | float]])
+
+
+def _json_file(
+    folder: Callable[[str], Path], file: str, stage: str = "", content: Content = SCORES
+) -> "cached_property[dict[str, Any]]":
     """The content of a file that a stage writes for each experiment."""
 
     def read(result: "ExperimentResults") -> dict[str, Any]:
-        return read_json(folder(result.name) / file, stage and f"{stage}@{result.name}")
+        return read_json(folder(result.name) / file, stage and f"{stage}@{result.name}", content)
 
     return cached_property(read)
 
@@ -71,16 +83,24 @@ class ExperimentResults:
         file = paths.export(self.name) / "model.onnx"
         return file if file.is_file() else None
 
-    exported = _json_file(paths.export, "model.json", "export")
+    exported = _json_file(paths.export, "model.json", "export", OBJECT)
     train = _json_file(paths.metrics, "train.json", "train")  # scores of the best and the last epoch, parameters
-    timing = _json_file(paths.metrics, "timing.json")  # seconds on this machine
+    timing = _json_file(paths.metrics, "timing.json", content=OBJECT)  # seconds on this machine
     test = _json_file(paths.metrics, "test.json", "evaluate")
     folds = _json_file(paths.metrics, "folds.json", "crossvalidate")
 
     @cached_property
+    def history(self) -> "pd.DataFrame":
+        """metrics/E/history.csv, a row for each epoch; no rows if it is missing."""
+        import pandas as pd
+
+        file = paths.metrics(self.name) / "history.csv"
+        return read_table(file, f"train@{self.name}", "epoch") if file.is_file() else pd.DataFrame()
+
+    @cached_property
     def baseline(self) -> dict[str, dict[str, float]]:
         """Test scores of a model that ignores its input (`dummy`) and of a classic one."""
-        return read_json(paths.baseline(self.raw_dataset), f"baseline@{self.raw_dataset}")
+        return read_json(paths.baseline(self.raw_dataset), f"baseline@{self.raw_dataset}", SCORES_BY_MODEL)
 
     @property
     def metric(self) -> Metric | None:
@@ -112,7 +132,7 @@ def validation_scores(train: Mapping[str, float]) -> dict[str, float]:
     return {name.removeprefix("validation_").removesuffix("_best"): train[name] for name in names}
 
 
-def read_json(file: Path, target: str = "") -> dict[str, Any]:
+def read_json(file: Path, target: str = "", content: Content = OBJECT) -> dict[str, Any]:
     """The object in a JSON file, which the stage `target` writes (`train@mnist_cnn`); empty if there is no file.
 
     Raises:
@@ -121,11 +141,32 @@ def read_json(file: Path, target: str = "") -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        content = json.loads(file.read_text("utf-8"))
-        if isinstance(content, dict):
-            return content
+        return content.validate_python(json.loads(file.read_text("utf-8")), strict=True)
     except (ValueError, RecursionError):
-        pass
+        raise _damaged(file, target) from None
+
+
+def read_table(file: Path, target: str, key: str) -> "pd.DataFrame":
+    """A CSV that the stage `target` writes: numbers, in some columns texts; `key` numbers the rows.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(file)
+    except ValueError:  # not UTF-8, or not a table
+        raise _damaged(file, target) from None
+    numbers = table.drop(columns="text", errors="ignore").apply(pd.to_numeric, errors="coerce")
+    gaps = numbers.isna().sum()  # in a column of texts as many as rows
+    complete = len(table) and file.read_bytes().endswith(b"\n") and not gaps.between(1, len(table) - 1).any()
+    if not complete or gaps.get(key, 1):
+        raise _damaged(file, target)
+    return table
+
+
+def _damaged(file: Path, target: str) -> UserError:
     name = file.relative_to(paths.project()) if file.is_relative_to(paths.project()) else file
     remedy = f"`dvc repro {target}` restores it from DVC's cache, or computes it again"
-    raise UserError(f"{name} is damaged: {remedy if target else f'delete it, or `git restore {name}`'}")
+    return UserError(f"{name} is damaged: {remedy if target else f'delete it, or `git restore {name}`'}")

@@ -29,7 +29,7 @@ def image_grid(images: Bytes, columns: int, *, gap: int = 1, gray: int = 200) ->
 
 
 def enlarge(pixels: Bytes, width: int) -> "Image.Image":
-    """An image enlarged by the largest integer factor that keeps it within `width` pixels; wider ones stay as they are."""
+    """An image enlarged by the largest integer factor that keeps it within `width` pixels; wider ones are unchanged."""
     from PIL import Image
 
     image = Image.fromarray(pixels)

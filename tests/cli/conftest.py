@@ -11,7 +11,7 @@ from tests.clone import PROJECT, clean_environment
 
 STAGES = (
     "download hours", "split hours", "preprocess hours", "train hours_logistic", "evaluate hours_logistic",
-    "export hours_logistic",
+    "export hours_logistic", "baseline hours",
 )  # fmt: skip
 
 

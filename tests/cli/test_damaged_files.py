@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.clone import PROJECT, clean_environment
@@ -17,6 +18,16 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "garbage": lambda file: file.write_bytes(bytes(range(256)) * 4),
     "other": lambda file: file.write_bytes(b"[1]"),
 }
+TYPES = {
+    "a text": lambda file: file.write_bytes(b'{"parameters": "many", "accuracy": "high"}'),
+    "a list": lambda file: file.write_bytes(b'{"parameters": [2], "accuracy": [1.0]}'),
+}
+TABLES = {
+    "other columns": lambda file: file.write_bytes(file.read_bytes().replace(b"epoch", b"hcope")),
+    "a text": lambda file: file.write_bytes(file.read_bytes().replace(b"\n9,", b"\n9,x")),
+    "a gap": lambda file: file.write_bytes(file.read_bytes().replace(b"\n9,", b"\n,")),
+    "no rows": lambda file: file.write_bytes(file.read_bytes().splitlines(keepends=True)[0]),
+}
 MISSING = {"missing": lambda file: file.unlink()}
 RETRAIN = "`dvc repro train@hours_logistic`"
 EXPORT = "export it again (dvc repro export@hours_logistic)"
@@ -27,7 +38,15 @@ CASES = [
     ("models/hours_logistic/experiment.json", "show hours_logistic", RETRAIN, DAMAGES),
     ("models/hours_logistic/experiment.json", "evaluate hours_logistic", RETRAIN, DAMAGES),
     ("models/hours_logistic/experiment.json", "list", RETRAIN, DAMAGES),
-    ("metrics/hours_logistic/train.json", "list", RETRAIN, DAMAGES),
+    ("metrics/hours_logistic/train.json", "list", RETRAIN, DAMAGES | TYPES),
+    ("metrics/hours_logistic/train.json", "export hours_logistic", RETRAIN, DAMAGES | TYPES),
+    ("metrics/hours_logistic/test.json", "export hours_logistic", "`dvc repro evaluate@hours_logistic`", TYPES),
+    ("metrics/hours_logistic/test.json", "report", "`dvc repro evaluate@hours_logistic`", TYPES),
+    ("metrics/hours_logistic/history.csv", "evaluate hours_logistic", RETRAIN, DAMAGES | TABLES),
+    ("metrics/hours_logistic/history.csv", "report", RETRAIN, DAMAGES | TABLES),
+    ("models/hours_logistic/samples.npy", "evaluate hours_logistic", RETRAIN, DAMAGES),
+    ("metrics/baselines/hours.json", "report", "`dvc repro baseline@hours`", DAMAGES | {
+        "a number": lambda file: file.write_bytes(b'{"dummy": 1}'), **TYPES}),
     ("metrics/hours_logistic/test.json", "show hours_logistic", "`dvc repro evaluate@hours_logistic`", DAMAGES),
     ("models/hours_logistic.export/model.json", "show hours_logistic", "`dvc repro export@hours_logistic`", DAMAGES),
     ("models/hours_logistic.export/model.json", "predict hours_logistic hours=2", EXPORT, DAMAGES),
@@ -46,6 +65,7 @@ def test_damaged_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.chdir(hours)
+    np.save(hours / "models" / "hours_logistic" / "samples.npy", np.zeros((2, 3)))  # as of a GAN
     paths.project.cache_clear()
     content = (hours / file).read_bytes()
     folder = str(Path(file).parent)

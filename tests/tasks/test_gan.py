@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -410,6 +411,14 @@ def test_distances_compare_samples_of_one_size(scorer: nn.Module, digits: SplitA
     scores = generation.evaluate(make_context(Replay(images), digits, scorer, samples), tmp_path)
     assert scores["frechet_distance"] == pytest.approx(scores["frechet_distance_real"], rel=1e-6)
     assert scores["frechet_distance_real"] > 0
+
+
+@pytest.mark.parametrize("samples", [None, np.zeros((2, 3))])
+def test_samples_that_are_missing_or_damaged(digits: SplitArrays, samples: Any, tmp_path: Path) -> None:
+    context = make_context(Replay(digits.inputs), digits, None, np.zeros((2, 64, 1, 28, 28), np.uint8))
+    context = replace(context, artifacts={} if samples is None else {"samples": samples})
+    with pytest.raises(UserError, match=r"models/digits/samples\.npy is missing or damaged: `dvc repro train@digits`"):
+        generation.evaluate(context, tmp_path)
 
 
 # ---- the pictures ----------------------------------------------------------------------------------------------------

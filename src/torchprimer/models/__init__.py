@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
@@ -129,6 +131,21 @@ def load_record(folder: Path) -> Record:
         return Record.model_validate_json((folder / RECORD).read_text("utf-8"))
     except ValueError as error:
         raise _damaged(folder, RECORD, error) from None
+
+
+def load_arrays(folder: Path) -> dict[str, npt.NDArray[np.generic]]:
+    """The arrays that a training saved beside the weights, by name.
+
+    Raises:
+        UserError: one is damaged.
+    """
+    arrays = {}
+    for file in folder.glob("*.npy"):
+        try:
+            arrays[file.stem] = np.array(np.lib.format.open_memmap(file, mode="r"))
+        except ValueError as error:  # truncated, not an array, or one of Python objects, which are never unpickled
+            raise _damaged(folder, file.name, error) from None
+    return arrays
 
 
 def _damaged(folder: Path, name: str, error: Exception) -> UserError:

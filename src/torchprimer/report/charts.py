@@ -8,8 +8,9 @@ import altair as alt
 import pandas as pd
 
 from torchprimer import paths
+from torchprimer.experiment_results import read_table
 from torchprimer.report.summaries import Summary
-from torchprimer.tasks.metrics import HEADLINE_METRICS
+from torchprimer.tasks.metrics import HEADLINE_METRICS, LOSS_NAMES
 
 MAX_POINTS = 250  # of a curve
 LOG_SCALE_RATIO = 200  # the axis is logarithmic if largest / smallest value exceeds this
@@ -17,23 +18,13 @@ PALETTE = (
     "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#b79a20", "#b279a2", "#ff9da6", "#9d755d", "#8c8c8c",
     "#17becf", "#d62790",
 )  # fmt: skip
-LOSS_NAMES = {  # function of torch.nn.functional -> name of the quantity
-    "binary_cross_entropy_with_logits": "cross-entropy",
-    "cross_entropy": "cross-entropy",
-    "nll_loss": "cross-entropy",
-    "multi_margin_loss": "margin",
-    "mse_loss": "mean squared error",
-    "l1_loss": "mean absolute error",
-}
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The data of one chart.
+    """The data of one chart; `columns` of the histories -> label in the legend, empty for a single column.
 
-    Attributes:
-        columns: of the histories -> label in the legend; an empty label if there is one column only. The first column
-            is drawn solid, the second dashed.
+    The first column is drawn solid, the second dashed.
     """
 
     title: str
@@ -45,8 +36,7 @@ class Curves:
         """Columns experiment, epoch, split (training, validation, generator, ...), value with five digits."""
         tables = []
         for summary in self.summaries:
-            epochs = history(summary)
-            epochs = epochs.iloc[:: -(-len(epochs) // MAX_POINTS)]
+            epochs = summary.history.iloc[:: -(-len(summary.history) // MAX_POINTS)]
             for column, label in self.columns.items():
                 values = epochs[column].map(lambda value: float(f"{value:.5g}"))
                 rows = {"experiment": summary.name, "epoch": epochs["epoch"], "split": label, "value": values}
@@ -54,15 +44,9 @@ class Curves:
         return pd.concat(tables, ignore_index=True)
 
 
-def history(summary: Summary) -> pd.DataFrame:
-    """metrics/E/history.csv, a row for each epoch; no rows if it is missing."""
-    file = paths.metrics(summary.name) / "history.csv"
-    return pd.read_csv(file) if file.is_file() else pd.DataFrame()
-
-
 def curves(summaries: Iterable[Summary]) -> list[Curves]:
     """The charts of one dataset: scores, one chart of losses for each loss function, losses and scores of GANs."""
-    columns = {summary.name: set(history(summary)) for summary in summaries}
+    columns = {summary.name: set(summary.history) for summary in summaries}
     trained = [summary for summary in summaries if "lr" in columns[summary.name]]  # a grid search has no epochs
 
     def with_column(column: str, candidates: Iterable[Summary] = trained) -> tuple[Summary, ...]:
@@ -75,17 +59,17 @@ def curves(summaries: Iterable[Summary]) -> list[Curves]:
         if column != "validation_loss":
             title = f"{metric.label[:1].upper()}{metric.label[1:]}"
             charts.append(Curves(f"{title} on {split}", title, with_column(column), {column: ""}))
-    for title, labels in (
-        ("Loss", {"validation_loss": "validation", "train_loss": "training"}),
-        ("Adversarial loss", {"generator_loss": "generator", "discriminator_loss": "discriminator"}),
-    ):
+    labels_of = {
+        "Loss": {"validation_loss": "validation", "train_loss": "training"},
+        "Adversarial loss": {"generator_loss": "generator", "discriminator_loss": "discriminator"},
+    }
+    for title, labels in labels_of.items():
         for loss in dict.fromkeys(map(loss_name, trained)):
             group = with_column(next(iter(labels)), [summary for summary in trained if loss_name(summary) == loss])
             charts.append(Curves(f"{title}: {loss}", loss, group, labels))
     scores = {"fake_score": "generated images", "real_score": "real images"}
-    charts.append(
-        Curves("Score of the discriminator", "score (1/2: cannot tell them apart)", with_column("fake_score"), scores)
-    )
+    axis = "score (1/2: cannot tell them apart)"
+    charts.append(Curves("Score of the discriminator", axis, with_column("fake_score"), scores))
     return [chart for chart in charts if chart.summaries]
 
 
@@ -94,12 +78,10 @@ def loss_name(summary: Summary) -> str:
 
 
 def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str, Any]:
-    """A Vega-Lite specification.
+    """A Vega-Lite specification; `colours` of the experiments.
 
-    Args:
-        colours: experiment -> colour.
-        page: for the page: as wide as its container, without title and legend (the page has one legend for all charts
-            of a dataset), with a parameter `picked`, the experiment to highlight. Otherwise 640 points wide.
+    `page`: as wide as its container, without title and legend (the page has one legend for all charts of a dataset),
+    with a parameter `picked`, the experiment to highlight. Otherwise 640 points wide.
     """
     table = curves.table()
     names = [summary.name for summary in curves.summaries]
@@ -141,16 +123,16 @@ def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str
 
 def folds(summary: Summary, colour: str) -> dict[str, Any]:
     """The accuracy of each fold of a cross-validation, and their mean; hollow points: the baseline on the same fold."""
-    table = pd.read_csv(paths.metrics(summary.name) / "folds.csv").round(5)
-    x, y = alt.X("fold:O", axis=alt.Axis(labelAngle=0)), alt.Scale(zero=False)
+    file = paths.metrics(summary.name) / "folds.csv"
+    table = read_table(file, f"crossvalidate@{summary.name}", "fold").round(5)
+    x, scale = alt.X("fold:O", axis=alt.Axis(labelAngle=0)), alt.Scale(zero=False)
     base = alt.Chart(table)
     layers: list[Any] = [base.mark_rule(strokeDash=[4, 3], color=colour).encode(y="mean(accuracy):Q")]
     for column, filled in (("accuracy", True), ("baseline_accuracy", False)):
         if column in table:
             points = base.mark_point(size=90, opacity=1, color=colour, filled=filled)
-            layers.append(
-                points.encode(x=x, y=alt.Y(f"{column}:Q", title="Accuracy", scale=y), tooltip=["fold:O", f"{column}:Q"])
-            )
+            y = alt.Y(f"{column}:Q", title="Accuracy", scale=scale)
+            layers.append(points.encode(x=x, y=y, tooltip=["fold:O", f"{column}:Q"]))
     return for_page(alt.layer(*layers))
 
 

@@ -44,11 +44,8 @@ def cross_validated(summaries: Sequence[Summary]) -> Iterator[str]:
 
 def majority_class(summaries: Sequence[Summary]) -> Iterator[str]:
     """Classifiers that predict the majority class only, and why."""
-    stuck = [
-        summary
-        for summary in summaries
-        if "accuracy" in summary.test and summary.score == summary.baselines.get("dummy")
-    ]
+    scored = [summary for summary in summaries if "accuracy" in summary.test]
+    stuck = [summary for summary in scored if summary.score == summary.baselines.get("dummy")]
     if not stuck:
         return
     verb, losses_are = ("scores", "its loss is") if len(stuck) == 1 else ("score", "their losses are")
@@ -73,13 +70,10 @@ def majority_class(summaries: Sequence[Summary]) -> Iterator[str]:
 def explained_variance(summaries: Sequence[Summary]) -> Iterator[str]:
     """How much of the variance the principal components explain."""
     for summary in summaries:
-        if "explained_variance" in summary.test:
-            components = getattr(summary.params.datasets.get(summary.dataset), "pca", None)
-            fraction = summary.test["explained_variance"]
-            yield (
-                f"The input of `{summary.name}` is {components} principal components, which explain {fraction:.1%} of "
-                "the variance."
-            )
+        if fraction := summary.test.get("explained_variance"):
+            components = getattr(summary.params.datasets[summary.dataset], "pca", None)
+            inputs = f"{components} principal components, which explain {fraction:.1%} of the variance"
+            yield f"The input of `{summary.name}` is {inputs}."
 
 
 def pretrained(summaries: Sequence[Summary]) -> Iterator[str]:
@@ -103,9 +97,8 @@ def precomputed_features(summaries: Sequence[Summary]) -> Iterator[str]:
     for quick in summaries:
         features = quick.params.features.get(quick.dataset)
         for slow in summaries:
-            if features is None or slow.params.experiments[slow.name].init_from != features.experiment:
-                continue
-            if quick.seconds and slow.seconds and quick.train and slow.train:
+            is_source = features and slow.params.experiments[slow.name].init_from == features.experiment
+            if is_source and quick.seconds and slow.seconds and quick.train and slow.train:
                 short, long = (summary.seconds / summary.train["epochs"] for summary in (quick, slow))
                 yield (
                     f"An epoch of `{quick.name}` on precomputed features takes {short:.2f} s on average; an epoch of "
@@ -119,8 +112,8 @@ def linear_codes(summaries: Sequence[Summary]) -> Iterator[str]:
     for summary in summaries:
         if "mse_pca" in summary.test:
             yield (
-                f"`{summary.name}` reconstructs images with a mean squared error of {summary.test['mse']:.4f} per pixel; "
-                f"as many principal components, the best linear code, with {summary.test['mse_pca']:.4f}."
+                f"`{summary.name}` reconstructs images with a mean squared error of {summary.test['mse']:.4f} per "
+                f"pixel; as many principal components, the best linear code, with {summary.test['mse_pca']:.4f}."
             )
 
 

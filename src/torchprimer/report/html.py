@@ -1,12 +1,14 @@
 """reports/index.html: one self-contained page (figures, charts, scripts) that opens from a file, offline."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
 
 from torchprimer import paths
 from torchprimer.experiment_results import ExperimentResults
@@ -16,25 +18,18 @@ from torchprimer.report.findings import all_findings, generator_scores
 from torchprimer.report.images import Embedded, embed, figures_of
 from torchprimer.report.summaries import Summary, by_dataset, dataset_descriptions, summarize
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
 
 def render(params: Params) -> str:
     """The page as HTML, from params.yaml, metrics/ and the sizes of models/*.export.
 
     It names no commit, date or host, so it stays the same to the byte while its inputs do.
     """
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["markdown"] = markdown
     summaries, descriptions = summarize(params, training_seconds(params)), dataset_descriptions(params)
     with ThreadPoolExecutor() as pool:  # Pillow releases the GIL while it encodes
         embedded = pool.map(lambda summary: list(map(embed, figures_of(summary.name))), summaries)
         figures = dict(zip((summary.name for summary in summaries), embedded, strict=True))
-    return environment.from_string(read_source("page.html")).render(
+    return render_template(
+        "page.html", (markdown,), autoescape=True,
         summaries=summaries,
         sections=[section(name, descriptions[name], group, figures) for name, group in by_dataset(summaries).items()],
         below=[summary for summary in summaries if summary.below_baseline],
@@ -43,7 +38,16 @@ def render(params: Params) -> str:
         css=Markup(read_source("page.css")),
         javascript=Markup(read_source("page.js")),
         vega=Markup(vega.script()),
-    )
+    )  # fmt: skip
+
+
+def render_template(
+    name: str, filters: Sequence[Callable[..., Any]], *, autoescape: bool = False, **variables: Any
+) -> str:
+    """A template of this folder with its variables."""
+    environment = Environment(autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {function.__name__: function for function in filters}
+    return environment.from_string(read_source(name)).render(variables)
 
 
 def training_seconds(params: Params) -> dict[str, float]:
@@ -57,39 +61,32 @@ def section(
 ) -> dict[str, Any]:
     """The variables of the template for one dataset."""
     curves = charts.curves(summaries)
+    colours = charts.colours(curves)
+    entries = [
+        {"summary": summary, "figures": figures[summary.name], "words": top_words(words_file(summary.name), 15)}
+        for summary in summaries
+    ]
     return {
-        "name": dataset,
-        "description": description,
-        "summaries": summaries,
-        "findings": all_findings(summaries),
-        "charts": [*curve_charts(curves), *fold_charts(summaries, charts.colours(curves))],
-        "colours": charts.colours(curves),
-        "generators": generator_scores(summaries),
-        "experiments": [
-            {"summary": summary, "figures": figures[summary.name], "words": top_words(words_file(summary.name), 15)}
-            for summary in summaries
+        "name": dataset, "description": description, "summaries": summaries, "experiments": entries,
+        "findings": all_findings(summaries), "generators": generator_scores(summaries), "colours": colours,
+        "charts": [
+            *(curve_chart(chart, colours) for chart in curves),
+            *(fold_chart(summary, colours[summary.name]) for summary in summaries if summary.folds),
         ],
-    }
+    }  # fmt: skip
 
 
-def curve_charts(curves: Sequence[charts.Curves]) -> Iterator[dict[str, Any]]:
-    for chart in curves:
-        labels = [label for label in chart.columns.values() if label]
-        yield {
-            "title": chart.title,
-            "legend": f"{labels[0]} solid, {labels[1]} dashed" if labels else "",
-            "names": ", ".join(summary.name for summary in chart.summaries),
-            "spec": charts.chart(chart, charts.colours(curves), page=True),
-        }
+def curve_chart(curves: charts.Curves, colours: Mapping[str, str]) -> dict[str, Any]:
+    solid, dashed = curves.columns.values() if len(curves.columns) > 1 else ("", "")
+    names = ", ".join(summary.name for summary in curves.summaries)
+    legend = f"{solid} solid, {dashed} dashed" if solid else ""
+    return {"title": curves.title, "legend": legend, "names": names, "spec": charts.chart(curves, colours, page=True)}
 
 
-def fold_charts(summaries: Sequence[Summary], colours: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    for summary in summaries:
-        if summary.folds:
-            title = f"Cross-validation of {summary.name}"
-            legend = f"{summary.cross_validation}{'; hollow: baseline' if summary.baseline_cross_validation else ''}"
-            spec = charts.folds(summary, colours[summary.name])
-            yield {"title": title, "legend": legend, "names": summary.name, "spec": spec}
+def fold_chart(summary: Summary, colour: str) -> dict[str, Any]:
+    legend = f"{summary.cross_validation}{'; hollow: baseline' if summary.baseline_cross_validation else ''}"
+    title, spec = f"Cross-validation of {summary.name}", charts.folds(summary, colour)
+    return {"title": title, "legend": legend, "names": summary.name, "spec": spec}
 
 
 def words_file(experiment: str) -> Path:
@@ -105,10 +102,8 @@ def top_words(file: Path, count: int) -> dict[str, list[dict[str, Any]]]:
     return {str(label): rows.head(count).to_dict("records") for label, rows in groups}  # type: ignore[misc]
 
 
-def markdown(text: str) -> "Markup":
+def markdown(text: str) -> Markup:
     """HTML of a sentence with `names` in backticks."""
-    from markupsafe import Markup, escape
-
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 

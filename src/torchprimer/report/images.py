@@ -2,14 +2,12 @@
 
 import base64
 import io
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageSequence
 
 from torchprimer import paths
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 CAPTIONS = {  # stem of the file -> caption; the most informative figures first
     "search": "loss of every candidate",
@@ -41,14 +39,8 @@ def figures_of(experiment: str) -> list[Path]:
     return sorted(files, key=lambda file: (order.index(file.stem) if file.stem in order else len(order), file.stem))
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """An image inside a page.
-
-    Attributes:
-        uri: `data:image/webp;base64,...`
-        width, height: pixels.
-    """
+class Embedded(NamedTuple):
+    """An image inside a page: `uri` is `data:image/webp;base64,...`, width and height are in pixels."""
 
     caption: str
     uri: str
@@ -80,23 +72,19 @@ def compress(file: Path, animation_width: int = 280) -> bytes:
     return encode(first, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
 
 
-def read_frames(file: Path) -> "tuple[list[Image.Image], list[int]]":
+def read_frames(file: Path) -> tuple[list[Image.Image], list[int]]:
     """The frames as RGB images, and the duration of each in milliseconds."""
-    from PIL import Image, ImageSequence
-
     with Image.open(file) as image:
         pairs = [(frame.convert("RGB"), frame.info.get("duration", 0)) for frame in ImageSequence.Iterator(image)]
     return [frame for frame, _ in pairs], [duration for _, duration in pairs]
 
 
-def quantize(image: "Image.Image", colours: int) -> "Image.Image":
-    from PIL import Image
-
+def quantize(image: Image.Image, colours: int) -> Image.Image:
     # median cut, the default, would merge the few pixels of a legend into the colours of large areas
     return image.quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
 
 
-def encode(image: "Image.Image", image_format: str, **options: Any) -> bytes:
+def encode(image: Image.Image, image_format: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, image_format, **options)
     return buffer.getvalue()

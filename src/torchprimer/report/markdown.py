@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
+import vl_convert
 
 from torchprimer import params, paths
 from torchprimer.atomic import atomic_write
@@ -19,7 +20,7 @@ from torchprimer.experiment_results import read_json
 from torchprimer.params import Params
 from torchprimer.report import charts
 from torchprimer.report.findings import all_findings, generator_scores
-from torchprimer.report.html import read_source, top_words, training_seconds, words_file
+from torchprimer.report.html import render_template, top_words, training_seconds, words_file
 from torchprimer.report.images import compress, figures_of
 from torchprimer.report.summaries import Summary, by_dataset, summarize
 
@@ -36,9 +37,10 @@ IN_THE_README = {  # experiment -> its description in Chinese; params.yaml has t
     "cifar10_cnn_tuned": "与 cifar10_cnn 结构相同，加上批归一化、dropout 和数据增强，学习率提高到三倍。",
     "dogs_vs_cats_cnn": "三个卷积-ReLU-池化块（32、64、128 个通道），再接全连接层 512-64-2。",
     "dogs_vs_cats_resnet18": "ResNet-18，用 cifar8_resnet18 的权重初始化，微调所有层。",
-    "dogs_vs_cats_efficientnet_lite0": "EfficientNet-Lite0（Tan、Le 2019），用 ImageNet 预训练权重，冻结分类器以外的所有层。",
+    "dogs_vs_cats_efficientnet_lite0":
+        "EfficientNet-Lite0（Tan、Le 2019），用 ImageNet 预训练权重，冻结分类器以外的所有层。",
     "hello_embedding": "字符嵌入为可学习的 10 维向量，隐藏状态更宽，由一个线性层输出。",
-}
+}  # fmt: skip
 TITLES = {
     "en": ("experiment", "data", "description", "test score", "baselines"),
     "zh-CN": ("实验", "数据集", "说明", "测试集得分", "基线"),
@@ -57,12 +59,8 @@ DOC_FIGURES = (  # figures in the docs: the first group whose first figure exist
 TOP_WORDS = 12  # of each class
 
 
-def figures_folder() -> Path:
-    return paths.project() / "docs" / "figures"
-
-
-def timings_file() -> Path:
-    return paths.project() / "docs" / "timings.json"
+def docs() -> Path:
+    return paths.project() / "docs"
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
@@ -101,11 +99,7 @@ def in_chinese(cell: str) -> str:
 
 
 def with_results(readme: str, summaries: Sequence[Summary], language: str = "en") -> str:
-    """The text of a README with its table regenerated.
-
-    Raises:
-        UserError: a comment that encloses the table is missing.
-    """
+    """The text of a README with its table regenerated; a UserError if a comment that encloses the table is missing."""
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -118,19 +112,13 @@ def with_results(readme: str, summaries: Sequence[Summary], language: str = "en"
 
 def experiments_page(summaries: Sequence[Summary]) -> str:
     """docs/experiments.md: a section for each heading of params.yaml, with table, findings and figures."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     filters = (
         score_cell, baselines_cell, by_dataset, all_findings, generator_scores, doc_curves, figure_names, top_words,
     )  # fmt: skip
-    environment.filters |= {function.__name__: function for function in filters}
-    headings = dict.fromkeys(summary.heading for summary in summaries)
-    return environment.from_string(read_source("experiments.md.j2")).render(
-        groups={heading: [each for each in summaries if each.heading == heading] for heading in headings},
-        figures=figures_folder(),
-        top=TOP_WORDS,
-    )
+    groups: dict[str, list[Summary]] = {}
+    for summary in summaries:
+        groups.setdefault(summary.heading, []).append(summary)
+    return render_template("experiments.md.j2", filters, groups=groups, figures=docs() / "figures", top=TOP_WORDS)
 
 
 # ---- docs/figures, docs/timings.json ---------------------------------------------------------------------------------
@@ -153,39 +141,39 @@ def figure_names(summary: Summary) -> Iterator[str]:
 
 def draw(summaries: Sequence[Summary]) -> None:
     """Renews docs/figures from the figures in metrics/E/test that exist, and draws the learning curves."""
-    import vl_convert
-
-    figures_folder().mkdir(parents=True, exist_ok=True)
+    folder = docs() / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
     for summary in summaries:
         figures = {file.stem: file for file in figures_of(summary.name)}
         group = next((group for group in DOC_FIGURES if group[0] in figures), ())
         for number, name in enumerate(group):
             if name in figures:
-                file = figures_folder() / f"{summary.name}{f'_{name}' if number else ''}{figures[name].suffix}"
+                file = folder / f"{summary.name}{f'_{name}' if number else ''}{figures[name].suffix}"
                 file.write_bytes(compress(figures[name]))
         if (words := words_file(summary.name)).is_file():
             rows = pd.read_csv(words, keep_default_na=False).groupby("class", sort=False).head(TOP_WORDS)
-            rows.to_csv(figures_folder() / f"{summary.name}_words.csv", index=False)
+            rows.to_csv(folder / f"{summary.name}_words.csv", index=False)
     for members in by_dataset([summary for summary in summaries if summary.train]).values():
         for name, curves in doc_curves(members).items():
             png = vl_convert.vegalite_to_png(charts.chart(curves, charts.colours([curves]), page=False), scale=1.5)
-            with atomic_write(figures_folder() / name) as file:
+            with atomic_write(folder / name) as file:
                 file.write_bytes(png)
                 file.write_bytes(compress(file))
 
 
 def renew_timings(params: Params) -> dict[str, float]:
     """docs/timings.json, renewed from the metrics/E/timing.json that exist: experiment -> seconds of its training."""
-    seconds = read_json(timings_file()) | training_seconds(params)
+    target = docs() / "timings.json"
+    seconds = read_json(target) | training_seconds(params)
     seconds = {name: round(seconds[name], 1) for name in params.experiments if name in seconds}
-    with atomic_write(timings_file()) as file:
+    with atomic_write(target) as file:
         file.write_text(json.dumps(seconds, indent=1) + "\n", "utf-8")
     return seconds
 
 
 def texts(summaries: Sequence[Summary]) -> dict[Path, str]:
     """File -> generated text: docs/experiments.md, and the READMEs that exist."""
-    generated = {paths.project() / "docs" / "experiments.md": experiments_page(summaries)}
+    generated = {docs() / "experiments.md": experiments_page(summaries)}
     for name, language in (("README.md", "en"), ("README.zh-CN.md", "zh-CN")):
         file = paths.project() / name
         if file.is_file():

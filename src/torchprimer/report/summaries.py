@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from rich.filesize import decimal
-
 from torchprimer import paths
 from torchprimer.experiment_results import ExperimentResults
 from torchprimer.params import Params, StrictModel
@@ -25,7 +23,7 @@ class Summary(ExperimentResults):
     Attributes:
         heading: title of its group in params.yaml.
         description: the comment above it in params.yaml.
-        seconds: duration of its training; None if it is not known.
+        seconds: of its training; None if not known.
     """
 
     heading: str
@@ -50,14 +48,10 @@ class Summary(ExperimentResults):
     @property
     def baselines(self) -> dict[str, str]:
         """Name of each scikit-learn baseline -> its score, by the same metric on the same rows."""
-        metric = self.metric
-        if metric is None or not metric.higher_is_better:
+        if self.metric is None or not self.metric.higher_is_better:
             return {}
-        return {
-            name.replace("_", " "): metric.format(scores[metric.name])
-            for name, scores in self.baseline.items()
-            if metric.name in scores
-        }
+        key, text = self.metric.name, self.metric.format
+        return {name.replace("_", " "): text(scores[key]) for name, scores in self.baseline.items() if key in scores}
 
     @property
     def best_baseline(self) -> tuple[str, str]:
@@ -99,12 +93,18 @@ class Summary(ExperimentResults):
     @property
     def cross_validation(self) -> str:
         """Mean and standard deviation of the accuracy over the folds; empty without cross-validation."""
-        return over_folds(self.folds, "accuracy")
+        return self._over_folds("accuracy")
 
     @property
     def baseline_cross_validation(self) -> str:
         """The same for the classic baseline on the same folds."""
-        return over_folds(self.folds, "baseline_accuracy")
+        return self._over_folds("baseline_accuracy")
+
+    def _over_folds(self, metric: str) -> str:
+        if f"{metric}_mean" not in self.folds:
+            return ""
+        mean, deviation = self.folds[f"{metric}_mean"], self.folds[f"{metric}_std"]
+        return f"{mean:.4f} ± {deviation:.4f} in {self.folds['folds']} folds"
 
     @property
     def seconds_text(self) -> str:
@@ -120,10 +120,6 @@ class Summary(ExperimentResults):
         if self.onnx is None:
             return None
         return sum(file.stat().st_size for file in self.onnx.parent.glob(f"{self.onnx.name}*"))
-
-    @property
-    def size(self) -> str:
-        return "" if self.exported_bytes is None else decimal(self.exported_bytes)
 
     @cached_property
     def settings(self) -> dict[str, str]:
@@ -141,12 +137,6 @@ class Summary(ExperimentResults):
             if not usual and value is not None and (field.is_required() or value != field.default):
                 settings[key] = param_text(value)
         return settings
-
-
-def over_folds(folds: Mapping[str, float], metric: str) -> str:
-    if f"{metric}_mean" not in folds:
-        return ""
-    return f"{folds[f'{metric}_mean']:.4f} ± {folds[f'{metric}_std']:.4f} in {folds['folds']} folds"
 
 
 def by_dataset(summaries: Sequence[Summary]) -> dict[str, list[Summary]]:
@@ -170,11 +160,7 @@ def param_text(value: Any) -> str:
 
 
 def summarize(params: Params, seconds: Mapping[str, float]) -> list[Summary]:
-    """All experiments, in the order of params.yaml.
-
-    Args:
-        seconds: experiment -> duration of its training.
-    """
+    """All experiments, in the order of params.yaml; `seconds`: duration of each training."""
     comments = {name: (heading, comment) for heading, name, comment in commented_keys("experiments")}
     return [Summary(params, name, *comments.get(name, ("", "")), seconds.get(name)) for name in params.experiments]
 

@@ -3,17 +3,14 @@
 `python -m torchprimer.report.vega` writes it to .dvc/plots/vega.js, for `dvc plots show` and `dvc plots diff`.
 """
 
-from functools import cache
+import vl_convert
 
 from torchprimer import paths
 from torchprimer.atomic import atomic_write
 
 
-@cache
 def script() -> str:
     """JavaScript that defines `window.vegaEmbed` and no other global."""
-    import vl_convert
-
     return f"(() => {{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();\n"
 
 

@@ -2,12 +2,12 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 
 from torchprimer import models, paths
 from torchprimer.atomic import atomic_write, write_json
 from torchprimer.datasets.storage import SAMPLES_FILE, load_split
+from torchprimer.experiment_results import read_table
 from torchprimer.params import Params
 from torchprimer.tasks.evaluation import EvaluationContext
 from torchprimer.tracking import Tracker
@@ -25,11 +25,11 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
         name=name,
         model=model.to(device),
         record=record,
-        history=pd.read_csv(paths.metrics(name) / "history.csv"),
+        history=read_table(paths.metrics(name) / "history.csv", f"train@{name}", "epoch"),
         train=load_split(prepared, "train"),
         test=load_split(prepared, "test"),
         ids=list(samples[samples["split"].isin(["test", "all"])]["id"]),
-        artifacts={file.stem: np.load(file) for file in folder.glob("*.npy")},
+        artifacts=models.load_arrays(folder),
         scorer=models.load(paths.model(experiment.scorer))[0].to(device) if experiment.scorer != "none" else None,
         device=device,
     )

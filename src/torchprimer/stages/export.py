@@ -16,7 +16,7 @@ from torchprimer.atomic import atomic_write, write_json
 from torchprimer.datasets.meta import FeaturesMeta
 from torchprimer.datasets.storage import load_split
 from torchprimer.errors import UserError
-from torchprimer.experiment_results import read_json
+from torchprimer.experiment_results import ExperimentResults
 from torchprimer.export.metadata import build_metadata
 from torchprimer.export.model_card import render_model_card
 from torchprimer.export.onnx import ParityError, check_parity, export_onnx, prepend_graph
@@ -27,14 +27,14 @@ from torchprimer.tracking import Tracker
 NUM_PARITY_SAMPLES = 1000  # of the test split
 
 
-def run(_params: Params, name: str, tracker: Tracker) -> None:
+def run(params: Params, name: str, tracker: Tracker) -> None:
     model, record = models.load(paths.model(name))
-    train, test = (read_json(paths.metrics(name) / f"{stage}.json") for stage in ("train", "test"))
+    results = ExperimentResults(params, name)
     raw_input = get_task(record.params.task).raw_input(record.params, record.data)
     with atomic_write(paths.export(name)) as folder:
         folder.mkdir()
         graph, model_input = write_graph(model, record, folder / "model.onnx")
-        description = build_metadata(record, raw_input, train, test, graph)
+        description = build_metadata(record, raw_input, results.train, results.test, graph)
         example = raw_input.example(description["transform"], model_input)
         write_json(folder / "model.json", description)
         write_json(folder / "example.json", [example])

@@ -16,14 +16,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from torchprimer.datasets import get_kind
+from torchprimer.datasets.meta import Meta
+from torchprimer.params.experiments import Experiment, HasLoss
 from torchprimer.tasks.metrics import METRICS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from torchprimer.datasets.meta import Meta
-    from torchprimer.params import Experiment
-    from torchprimer.params.experiments import HasLoss
     from torchprimer.tasks.evaluation import EvaluationContext
 
 BatchFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -43,7 +42,7 @@ class Objective:
         loss_inputs: (outputs, targets) -> the arguments of the loss function.
     """
 
-    experiment: "HasLoss"
+    experiment: HasLoss
     score: str = ""
     count: BatchFunction = lambda outputs, _targets: outputs.new_zeros(())
     targets: BatchFunction = lambda _inputs, targets: targets
@@ -105,19 +104,19 @@ class Task(ABC):
     output_kind: ClassVar[str]
     export_kind: ClassVar[str] = ""
 
-    @abstractmethod
-    def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
+    def output_size(self, experiment: Experiment, meta: Meta) -> int:
         """Numbers that the last layer computes for each sample (sequences: for each character); 0: an image."""
+        return 0
 
     @abstractmethod
     def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
         """(name, type) of each column of a table of predictions, with the types of MLflow."""
 
     @abstractmethod
-    def objective(self, experiment: "HasLoss") -> Objective:
+    def objective(self, experiment: HasLoss) -> Objective:
         """Loss and score while training."""
 
-    def output_head(self, experiment: "Experiment", meta: "Meta") -> nn.Module:
+    def output_head(self, experiment: Experiment, meta: Meta) -> nn.Module:
         """Turns a model's outputs into predictions as the export gives them; unchanged if not overridden."""
         return nn.Identity()
 
@@ -128,11 +127,11 @@ class Task(ABC):
                 return score if METRICS[metric].higher_is_better else -score
         return None
 
-    def raw_input(self, experiment: "Experiment", meta: "Meta") -> RawInput:
+    def raw_input(self, experiment: Experiment, meta: Meta) -> RawInput:
         """Reads the raw input of an exported model; that of the kind of data if not overridden."""
         return get_kind(meta.kind)
 
-    def parity_inputs(self, experiment: "Experiment", inputs: torch.Tensor, count: int) -> torch.Tensor:
+    def parity_inputs(self, experiment: Experiment, inputs: torch.Tensor, count: int) -> torch.Tensor:
         """Inputs on which ONNX and PyTorch are compared: the first `count` of the test split if not overridden."""
         return inputs[:count].clone()
 

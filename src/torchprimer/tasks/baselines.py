@@ -11,12 +11,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from torchprimer.datasets.meta import ImagesMeta, Meta, SequencesMeta, TabularMeta, TextMeta
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
-from torchprimer.tasks.classification.metrics import classification_metrics
-from torchprimer.tasks.regression.metrics import regression_metrics
+from torchprimer.tasks.classification.metrics import Floats, Integers, classification_metrics
+from torchprimer.tasks.regression.metrics import Doubles, regression_metrics
 
 Scores = dict[str, float]
 MAX_SIDE = 32  # pixels; larger images are reduced to this side: every pixel is a feature
@@ -25,34 +34,28 @@ MAX_SIDE = 32  # pixels; larger images are reduced to this side: every pixel is 
 def fit_baselines(training: SplitArrays, test: SplitArrays, meta: Meta, baseline: str, seed: int) -> dict[str, Scores]:
     """Test metrics of `dummy` and of the classic model named `baseline`.
 
-    Args:
-        meta: of the dataset.
-        baseline: logistic_regression, linear_regression, gradient_boosting, naive_bayes or nearest_neighbours.
-
     Raises:
         UserError: all training rows are of one class.
     """
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-    from sklearn.exceptions import ConvergenceWarning
-
     if isinstance(meta, SequencesMeta):
         return {"dummy": character_scores(training, test, use_input=False), baseline: character_scores(training, test)}
-    regression = meta.task == "regression"
-    y = training.targets.numpy()[:, 0] if regression else training.targets.numpy()
-    if not regression and len(np.unique(y)) < 2:
+    y, y_test = training.targets.numpy(), test.targets.numpy()
+    if not meta.classes:
+        y, y_test = y[:, 0], y_test[:, 0]
+    elif len(np.unique(y)) < 2:
         raise UserError(f"baseline {baseline}: all training rows are of class {meta.classes[y[0]]!r}: nothing to learn")
     models = {
-        "dummy": DummyRegressor(strategy="mean") if regression else DummyClassifier(strategy="prior"),
+        "dummy": DummyClassifier(strategy="prior") if meta.classes else DummyRegressor(strategy="mean"),
         baseline: make_baseline(baseline, meta, len(y), seed),
     }
-    x_train, x_test, y_test = features(training.inputs, meta), features(test.inputs, meta), test.targets.numpy()
+    x_train, x_test = features(training.inputs, meta), features(test.inputs, meta)
     scores = {}
     for name, model in models.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is early stopping here
             model.fit(x_train, y)
-        if isinstance(meta, TabularMeta) and regression:
-            scores[name] = regression_scores(y_test[:, 0], model.predict(x_test), meta)
+        if isinstance(meta, TabularMeta) and not meta.classes:
+            scores[name] = regression_scores(y_test, model.predict(x_test), meta)
         else:
             probabilities = np.zeros((len(y_test), len(meta.classes)))
             probabilities[:, model.classes_] = model.predict_proba(x_test)
@@ -61,41 +64,21 @@ def fit_baselines(training: SplitArrays, test: SplitArrays, meta: Meta, baseline
 
 
 def make_baseline(name: str, meta: Meta, rows: int, seed: int) -> Any:
-    """The scikit-learn model of that name for this kind of data, unfitted.
-
-    Args:
-        rows: of the training split.
-    """
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
+    """The scikit-learn model of that name for this kind of data and so many training rows, unfitted."""
     if name == "nearest_neighbours":
-        from sklearn.neighbors import KNeighborsClassifier
-
         return KNeighborsClassifier(min(5, rows), algorithm="brute")
     if name == "naive_bayes":
-        from sklearn.naive_bayes import MultinomialNB
-
         return MultinomialNB()
     if name == "gradient_boosting":
-        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-        boosting = {"regression": HistGradientBoostingRegressor, "classification": HistGradientBoostingClassifier}
-        return boosting[meta.task](random_state=seed)
-    if name == "linear_regression":
-        from sklearn.linear_model import Ridge, RidgeCV
-
-        # how strong: by leave-one-out on the training rows
+        return (HistGradientBoostingClassifier if meta.classes else HistGradientBoostingRegressor)(random_state=seed)
+    if name == "linear_regression":  # the penalty is chosen by leave-one-out on the training rows
         return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-6, 3, 10)) if rows > 1 else Ridge())
-    from sklearn.linear_model import LogisticRegression
-
     if isinstance(
         meta, ImagesMeta
     ):  # chosen on CIFAR-10's validation split; 100 steps: twice the time, 0.4 points more
         return LogisticRegression(C=1e-3, max_iter=50)
-    if isinstance(meta, TextMeta):
-        return LogisticRegression(max_iter=1000)
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    model = LogisticRegression(max_iter=1000)
+    return model if isinstance(meta, TextMeta) else make_pipeline(StandardScaler(), model)
 
 
 def features(inputs: torch.Tensor, meta: Meta) -> Any:
@@ -107,7 +90,7 @@ def features(inputs: torch.Tensor, meta: Meta) -> Any:
     return inputs.numpy()
 
 
-def pixels(images: torch.Tensor, mean: list[float], std: list[float]) -> npt.NDArray[np.float32]:
+def pixels(images: torch.Tensor, mean: list[float], std: list[float]) -> Floats:
     """uint8 images (N, C, H, W), shrunk to MAX_SIDE x MAX_SIDE if they are larger, normalised -> (N, F)."""
     count, channels, height, width = images.shape
     size = min(height, MAX_SIDE), min(width, MAX_SIDE)
@@ -123,25 +106,19 @@ def pixels(images: torch.Tensor, mean: list[float], std: list[float]) -> npt.NDA
 
 def word_counts(texts: npt.NDArray[np.int32], words: int) -> Any:
     """Word counts of each text, sparse (N, words), from token ids (N, L) that begin at 1; 0: padding."""
-    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
-
     row, position = np.nonzero(texts)
     column = texts[row, position] - 1
     return csr_matrix((np.ones(len(row)), (row, column)), shape=(len(texts), words))
 
 
-def classification_scores(
-    targets: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], classes: list[str]
-) -> Scores:
+def classification_scores(targets: Integers, probabilities: Doubles, classes: list[str]) -> Scores:
     """Cross-entropy, unless a true class has probability 0, and the metrics of a classifier."""
     likelihoods = probabilities[np.arange(len(targets)), targets]
     loss = {"loss": float(-np.log(likelihoods).mean())} if likelihoods.min() > 0 else {}
     return loss | classification_metrics(targets, probabilities.astype(np.float32), classes)
 
 
-def regression_scores(
-    targets: npt.NDArray[np.float32], predictions: npt.NDArray[np.float64], meta: TabularMeta
-) -> Scores:
+def regression_scores(targets: Floats, predictions: Doubles, meta: TabularMeta) -> Scores:
     """Loss in standardised units; the other metrics in the units of the target."""
     mean, std = meta.target_mean, meta.target_std
     predictions = predictions.astype(np.float64)  # some models predict float32
@@ -150,11 +127,7 @@ def regression_scores(
 
 
 def character_scores(training: SplitArrays, test: SplitArrays, *, use_input: bool = True) -> Scores:
-    """Accuracy of predicting the most frequent target of each input character.
-
-    Args:
-        use_input: False: predict the most frequent target of all.
-    """
+    """Accuracy of predicting the most frequent target of each input character; without input: that of all."""
     inputs, targets = training.inputs.numpy().ravel(), training.targets.numpy().ravel()
     alphabet = int(max(split.max() for split in (training.inputs, training.targets, test.inputs, test.targets))) + 1
     counts = np.zeros((alphabet, alphabet), np.int64)

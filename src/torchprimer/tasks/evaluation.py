@@ -24,7 +24,6 @@ class EvaluationContext:
     """A trained experiment and the test split.
 
     Attributes:
-        name: of the experiment.
         model: in eval mode, on `device`.
         record: experiment.json of the model.
         history: history.csv, a row for each epoch.

@@ -78,28 +78,22 @@ def confusion(targets: Integers, predictions: Integers, classes: list[str], titl
     return figure
 
 
-def roc(points: pd.DataFrame, areas: dict[str, float], title: str) -> Figure:
-    """True against false positive rate, a line per class; `areas`: the area under each."""
+def roc(points: pd.DataFrame, title: str) -> Figure:
+    """True against false positive rate, a line per class, with the area under it (by trapezoids)."""
     figure, axes = new_axes(5.6, 5.0)
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1, label="chance")
-    colours = mpl.colormaps["tab10"]
+    colours, areas = mpl.colormaps["tab10"], []
     for number, (name, curve) in enumerate(points.groupby("class", sort=False)):
-        label = f"{drawable([str(name)])[0]} (area {areas[str(name)]:.4f})"
-        axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], color=colours(number % 10), label=label)
+        x, y = curve["false_positive_rate"], curve["true_positive_rate"]
+        areas.append(np.trapezoid(y, x))
+        label = f"{drawable([str(name)])[0]} (area {areas[-1]:.4f})"
+        axes.plot(x, y, color=colours(number % 10), label=label)
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
-    if min(areas.values()) > 0.99:  # nothing to see but the corner: look closer
+    if min(areas) > 0.99:  # nothing to see but the corner: look closer
         axes.set(xlim=(-0.001, 0.05), ylim=(0.9, 1.002), title=f"{title} (upper left corner)")
     axes.legend(loc="lower right", fontsize=8)
     axes.grid(alpha=0.3)
     return figure
-
-
-def areas_under(points: pd.DataFrame) -> dict[str, float]:
-    """Area under each class's curve, by trapezoids."""
-    return {
-        str(name): float(np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"]))
-        for name, curve in points.groupby("class", sort=False)
-    }
 
 
 def top_errors(

@@ -43,4 +43,12 @@ METRICS = {
         Metric("loss", "loss", False),
     )
 }
+LOSS_NAMES = {  # function of torch.nn.functional -> name of the quantity
+    "binary_cross_entropy_with_logits": "cross-entropy",
+    "cross_entropy": "cross-entropy",
+    "nll_loss": "cross-entropy",
+    "multi_margin_loss": "margin",
+    "mse_loss": "mean squared error",
+    "l1_loss": "mean absolute error",
+}
 HEADLINE_METRICS = tuple(metric for metric in METRICS.values() if metric.headline)

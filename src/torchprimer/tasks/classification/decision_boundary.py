@@ -26,12 +26,12 @@ def plot_boundary(context: EvaluationContext, folder: Path) -> None:
     meta = tabular_meta(context)
     if meta.shape == [2]:
         figures.save(boundary(context), folder / "boundary.png")
-        return
-    query = query_points(denormalize(context.train.inputs, meta))
-    probs = pd.DataFrame(probabilities(context, query).round(6), columns=[f"p_{name}" for name in meta.classes])
-    probs.insert(0, meta.features[0], query[:, 0].round(6))
-    probs.to_csv(folder / "predict_at.csv", index=False)
-    figures.save(curve(context, float(query[-1, 0])), folder / "probability.png")
+    elif meta.shape == [1]:
+        query = query_points(denormalize(context.train.inputs, meta))
+        probs = pd.DataFrame(probabilities(context, query).round(6), columns=[f"p_{name}" for name in meta.classes])
+        probs.insert(0, meta.features[0], query[:, 0].round(6))
+        probs.to_csv(folder / "predict_at.csv", index=False)
+        figures.save(curve(context, float(query[-1, 0])), folder / "probability.png")
 
 
 def tabular_meta(context: EvaluationContext) -> TabularMeta:

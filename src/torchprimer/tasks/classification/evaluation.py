@@ -35,7 +35,7 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     points = roc_points(targets, probabilities, classes)
     if len(points):
         points.to_csv(folder / "roc.csv", index=False)
-        figures.save(figures.roc(points, figures.areas_under(points), title), folder / "roc.png")
+        figures.save(figures.roc(points, title), folder / "roc.png")
     if write_for_kind := BY_KIND.get(context.meta.kind):
         write_for_kind(context, probabilities, folder)
     if isinstance(context.meta, TabularMeta) and context.meta.explained_variance:
@@ -43,18 +43,10 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     return scores
 
 
-# ---- by kind of data -------------------------------------------------------------------------------------------------
-
-
 def _write_top_errors(context: EvaluationContext, probabilities: Floats, folder: Path) -> None:
     images, targets = context.test.inputs.numpy(), context.test.targets.numpy()
     figure = figures.top_errors(images, targets, probabilities, context.meta.classes, f"{context.title}: top errors")
     figures.save(figure, folder / "mistakes.png")
-
-
-def _write_boundary(context: EvaluationContext, _probabilities: Floats, folder: Path) -> None:
-    if context.meta.shape in ([1], [2]):
-        plot_boundary(context, folder)
 
 
 def _write_top_words(context: EvaluationContext, _probabilities: Floats, folder: Path) -> None:
@@ -91,9 +83,9 @@ def top_words(margins: torch.Tensor, meta: TextMeta, count: int) -> pd.DataFrame
     return pd.concat(tables, ignore_index=True)
 
 
-# what the test folder also gets
+# what the test folder also gets, by kind of data
 BY_KIND: dict[str, Callable[[EvaluationContext, Floats, Path], None]] = {
     "images": _write_top_errors,
-    "tabular": _write_boundary,
+    "tabular": lambda context, _probabilities, folder: plot_boundary(context, folder),
     "text": _write_top_words,
 }

@@ -9,11 +9,7 @@ Integers = npt.NDArray[np.int64]
 
 
 def classification_metrics(targets: Integers, probabilities: Floats, classes: list[str]) -> dict[str, float]:
-    """Flat scores of one split.
-
-    Args:
-        targets: shape (N,), class indices.
-        probabilities: shape (N, K), rows that sum to 1.
+    """Flat scores of one split, from class indices (N,) and probabilities (N, K).
 
     Returns:
         accuracy, precision_macro, recall_macro, f1_macro, roc_auc_macro (one class against the rest; left out if a

@@ -1,15 +1,10 @@
 """Generation: a model makes images from noise; its loop has the losses, no target compares with them."""
 
-from typing import TYPE_CHECKING
-
 import torch
 
+from torchprimer.datasets.meta import Meta
+from torchprimer.params.experiments import Experiment, HasLoss
 from torchprimer.tasks.base import Json, Objective, RawInput, Task
-
-if TYPE_CHECKING:
-    from torchprimer.datasets.meta import Meta
-    from torchprimer.params import Experiment
-    from torchprimer.params.experiments import HasLoss
 
 
 class Generation(Task):
@@ -21,20 +16,17 @@ class Generation(Task):
     output_kind = "image"
     export_kind = "generator"
 
-    def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
-        return 0
-
     def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
         return [("image", "string")]
 
-    def raw_input(self, experiment: "Experiment", meta: "Meta") -> "Noise":
+    def raw_input(self, experiment: Experiment, meta: Meta) -> "Noise":
         return Noise(experiment.latent_dim)  # type: ignore[union-attr]  # every generator has it
 
-    def parity_inputs(self, experiment: "Experiment", inputs: torch.Tensor, count: int) -> torch.Tensor:
+    def parity_inputs(self, experiment: Experiment, inputs: torch.Tensor, count: int) -> torch.Tensor:
         size: int = experiment.latent_dim  # type: ignore[union-attr]
         return torch.randn(count, size, generator=torch.Generator().manual_seed(0))
 
-    def objective(self, experiment: "HasLoss") -> Objective:
+    def objective(self, experiment: HasLoss) -> Objective:
         raise NotImplementedError("generators have their own loop, training/loops/adversarial")
 
 
@@ -46,7 +38,7 @@ class Noise(RawInput):
     def __init__(self, latent_dim: int) -> None:
         self.latent_dim = latent_dim
 
-    def transform(self, meta: "Meta") -> Json:
+    def transform(self, meta: Meta) -> Json:
         return {"latent_dim": self.latent_dim, "shape": meta.shape}
 
     def columns(self, transform: Json) -> list[dict[str, str]]:

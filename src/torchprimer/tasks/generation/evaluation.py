@@ -16,20 +16,18 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
 from torchprimer.errors import UserError
-from torchprimer.image_grid import enlarge, image_grid
+from torchprimer.image_grid import Bytes, enlarge, image_grid
 from torchprimer.tasks import figures
 from torchprimer.tasks.classification.metrics import Floats, Integers
 from torchprimer.tasks.evaluation import EvaluationContext
 
-Bytes = npt.NDArray[np.uint8]
+Doubles = npt.NDArray[np.float64]
 CONFIDENT = 0.9  # minimum probability of a confident prediction of the scorer
 SEED = 1  # of the noise for the metrics; samples saved during training use other noise
 WIDTH = 700  # approximate width of pictures, in pixels
 
 
-class ImageGenerator(Protocol):
-    """A model that makes uint8 images (N, C, H, W) from noise (N, Z)."""
-
+class ImageGenerator(Protocol):  # noise (N, Z) -> uint8 images (N, C, H, W)
     def noise(self, count: int, seed: int) -> torch.Tensor: ...
     def images(self, noise: torch.Tensor) -> torch.Tensor: ...
 
@@ -38,13 +36,14 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     """Writes samples.png, epochs.png, training.gif, losses.png and, with a scorer, classes.csv and classes.png.
 
     Returns:
-        generator_loss and discriminator_loss of the last epoch. With a scorer also confident_fraction (images with a
-        probability of at least 90 %) and class_entropy (bits) of as many generated images as the test split has, and
-        frechet_distance between half of the generated and half of the test images ([::2] of each); `..._real`: the
-        same metrics of the test images, the distance between their halves [::2] and [1::2], since its bias depends on
-        the sample size.
+        generator_loss and discriminator_loss of the last epoch. With a scorer also, of as many generated images as the
+        test split has, confident_fraction (with a probability of at least 90 %), class_entropy (bits) and
+        frechet_distance ([::2] of both); `..._real`: the same of the test images, the distance of [::2] to [1::2].
+        Both distances are of one sample size, since their bias depends on it.
     """
-    samples = cast(Bytes, context.artifacts["samples"])
+    samples = cast(Bytes, context.artifacts.get("samples"))
+    if samples is None or samples.shape[1:] != (64, *context.meta.shape):
+        raise UserError(f"models/{context.name}/samples.npy is missing or damaged: `dvc repro train@{context.name}`")
     last = context.history.iloc[-1]
     grid(samples[-1]).save(folder / "samples.png")
     write_gif(samples, folder / "training.gif")
@@ -59,13 +58,9 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     probabilities, features = score_with_classifier(context.scorer, generated, context.device)
     real_probabilities, real_features = score_with_classifier(context.scorer, context.test.inputs, context.device)
     classes = context.meta.classes
-    frequencies = pd.DataFrame(
-        {
-            "class": classes,
-            "generated": class_frequencies(probabilities.argmax(1), len(classes)),
-            "real": class_frequencies(real_probabilities.argmax(1), len(classes)),
-        }
-    )
+    frequencies = pd.DataFrame({"class": classes})
+    frequencies["generated"] = class_frequencies(probabilities.argmax(1), len(classes))
+    frequencies["real"] = class_frequencies(real_probabilities.argmax(1), len(classes))
     frequencies.to_csv(folder / "classes.csv", index=False)
     figures.save(class_bars(frequencies, f"{context.title}: classes by the scorer"), folder / "classes.png")
     return {
@@ -78,17 +73,9 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     } | scores
 
 
-# ---- scores ----------------------------------------------------------------------------------------------------------
-
-
 @torch.inference_mode()
-def score_with_classifier(
-    classifier: nn.Module, images: torch.Tensor, device: torch.device
-) -> tuple[Floats, npt.NDArray[np.float64]]:
-    """Predictions and features of a classifier for uint8 images (N, C, H, W).
-
-    Returns:
-        Probabilities (N, K), and the inputs of the last linear layer (N, F).
+def score_with_classifier(classifier: nn.Module, images: torch.Tensor, device: torch.device) -> tuple[Floats, Doubles]:
+    """Probabilities (N, K) of uint8 images (N, C, H, W), and their features (N, F): inputs of the last linear layer.
 
     Raises:
         UserError: the classifier has no linear layer, or cannot take images of this shape.
@@ -102,15 +89,14 @@ def score_with_classifier(
         logits = torch.cat([classifier(batch.to(device)).float().cpu() for batch in images.split(500)])
     except RuntimeError as error:
         shape = " x ".join(map(str, images.shape[1:]))
-        raise UserError(
-            f"scorer: it cannot take images of {shape}; name a classifier of the same dataset ({error})"
-        ) from None
+        reason = f"it cannot take images of {shape}; name a classifier of the same dataset ({error})"
+        raise UserError(f"scorer: {reason}") from None
     finally:
         hook.remove()
     return logits.softmax(1).numpy(), torch.cat(features).flatten(1).double().numpy()
 
 
-def frechet_distance(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
+def frechet_distance(one: Doubles, other: Doubles) -> float:
     """Squared Fréchet distance of the normal distributions with mean and covariance of two samples (N, F), (M, F).
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)); the root's trace is that of (C1^(1/2) C2 C1^(1/2))^(1/2), which is
@@ -124,18 +110,15 @@ def frechet_distance(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64
     return float(means @ means + np.trace(first) + np.trace(second) - 2 * common)
 
 
-def class_frequencies(predictions: Integers, classes: int) -> npt.NDArray[np.float64]:
+def class_frequencies(predictions: Integers, classes: int) -> Doubles:
     """Relative frequency of each class among the predictions (N,); shape (`classes`,), sums to 1."""
     return np.bincount(predictions, minlength=classes) / len(predictions)
 
 
-def entropy(probabilities: npt.NDArray[np.float64]) -> float:
+def entropy(probabilities: Doubles) -> float:
     """In bits: 0 if all are of one class, log2(K) if K classes are equally frequent."""
     present = probabilities[probabilities > 0]
     return float(-(present * np.log2(present)).sum()) + 0.0  # not -0.0
-
-
-# ---- pictures --------------------------------------------------------------------------------------------------------
 
 
 def tiles(images: Bytes, columns: int) -> Bytes:
@@ -153,10 +136,10 @@ def grid(images: Bytes, width: int = WIDTH) -> Image.Image:
 
 def write_gif(samples: Bytes, file: Path, frames: int = 30) -> None:
     """Samples (epochs, 64, C, H, W) -> an animated GIF, at most `frames` of the epochs, the last one held."""
-    shown = evenly_spaced(len(samples), frames)
+    epochs = evenly_spaced(len(samples), frames)
     font, colours = ImageFont.load_default(20), 16 if samples.shape[2] == 1 else 64
     pictures = []
-    for epoch in shown:
+    for epoch in epochs:
         picture = grid(samples[epoch], WIDTH * 2 // 3)
         frame = Image.new(picture.mode, (picture.width, picture.height + 28), "white")
         frame.paste(picture, (0, 28))
@@ -173,13 +156,12 @@ def evenly_spaced(count: int, maximum: int) -> list[int]:
 
 def over_epochs(samples: Bytes, title: str) -> Figure:
     """Samples (epochs, 64, C, H, W): a column for each of 10 noise vectors, a row for each of up to 10 epochs."""
-    shown = evenly_spaced(len(samples), 10)
-    picture = tiles(np.concatenate([samples[epoch, :10] for epoch in shown]), 10)
-    side = picture.shape[0] / len(shown)
-    figure = Figure(figsize=(6.4, 0.59 * len(shown) + 0.45), layout="constrained")
-    axes = figure.add_subplot()
+    epochs = evenly_spaced(len(samples), 10)
+    picture = tiles(np.concatenate([samples[epoch, :10] for epoch in epochs]), 10)
+    side = picture.shape[0] / len(epochs)
+    figure, axes = figures.new_axes(6.4, 0.59 * len(epochs) + 0.45)
     axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255)
-    axes.set_yticks([side * (row + 0.5) for row in range(len(shown))], [str(epoch + 1) for epoch in shown])
+    axes.set_yticks([side * (row + 0.5) for row in range(len(epochs))], [str(epoch + 1) for epoch in epochs])
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -194,30 +176,28 @@ def losses(history: pd.DataFrame, loss: str, title: str) -> Figure:
     figure.suptitle(title)
     upper, lower = figure.subplots(2, sharex=True)
     marker = "o" if len(history) == 1 else ""
-    for axes, columns in ((upper, ("generator_loss", "discriminator_loss")), (lower, ("real_score", "fake_score"))):
-        for column in columns:
-            label = {"real_score": "real images", "fake_score": "generated images"}.get(column, column.split("_")[0])
+    curves = {"generator_loss": "generator", "discriminator_loss": "discriminator"}
+    scores = {"real_score": "real images", "fake_score": "generated images"}
+    undecided = (0.25, "1/4") if least_squares else (np.log(2), "ln 2")
+    for axes, labels, (value, text) in ((upper, curves, undecided), (lower, scores, (0.5, "1/2"))):
+        for column, label in labels.items():
             axes.plot(history["epoch"], history[column], marker=marker, label=label)
         axes.grid(alpha=0.3)
-    equilibrium, text = (0.25, "undecided: 1/4") if least_squares else (np.log(2), "undecided: ln 2")
-    upper.axhline(equilibrium, color="grey", linestyle=":", label=text)
-    lower.axhline(0.5, color="grey", linestyle=":", label="undecided: 1/2")
+        axes.axhline(value, color="grey", linestyle=":", label=f"undecided: {text}")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, fontsize=8)
     upper.set(ylabel="mean squared error" if least_squares else "cross-entropy (nats)")
     lower.set(xlabel="epoch", ylabel="the discriminator's score" if least_squares else "the discriminator's\nP(real)")
-    for axes in (upper, lower):
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, fontsize=8)
     lower.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 
 def class_bars(frequencies: pd.DataFrame, title: str) -> Figure:
     """Columns class, generated, real: two bars for each class."""
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    positions = np.arange(len(frequencies))
+    figure, axes = figures.new_axes(6.4, 3.6)
+    x = np.arange(len(frequencies))
     for offset, column, label in ((-0.2, "generated", "generated images"), (0.2, "real", "real images")):
-        axes.bar(positions + offset, 100 * frequencies[column], 0.4, label=label)
-    axes.set_xticks(positions, figures.drawable(list(frequencies["class"])))
+        axes.bar(x + offset, 100 * frequencies[column], 0.4, label=label)
+    axes.set_xticks(x, figures.drawable(list(frequencies["class"])))
     if frequencies["class"].str.len().max() > 4:
         axes.tick_params(axis="x", labelrotation=45)
     axes.set(xlabel="class predicted by the scorer", ylabel="share of all images (%)", title=title)

@@ -1,13 +1,7 @@
 """Reconstruction: an autoencoder's target is its own input, pixels as 0..1."""
 
-from typing import TYPE_CHECKING
-
+from torchprimer.params.experiments import HasLoss
 from torchprimer.tasks.base import Objective, Task
-
-if TYPE_CHECKING:
-    from torchprimer.datasets.meta import Meta
-    from torchprimer.params import Experiment
-    from torchprimer.params.experiments import HasLoss
 
 
 class Reconstruction(Task):
@@ -18,13 +12,10 @@ class Reconstruction(Task):
     output_kind = "reconstruction"
     export_kind = "autoencoder"
 
-    def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
-        return 0
-
     def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
         return [("image", "string"), ("mse", "double")]
 
-    def objective(self, experiment: "HasLoss") -> Objective:
+    def objective(self, experiment: HasLoss) -> Objective:
         return Objective(
             experiment,
             targets=lambda inputs, _targets: inputs,

@@ -2,7 +2,6 @@
 
 from itertools import combinations
 from pathlib import Path
-from typing import Protocol, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -19,13 +18,6 @@ from torchprimer.tasks.evaluation import EvaluationContext, predict
 MAX_POINTS = 3000  # of a scatter plot: more would hide each other
 
 
-class EncoderDecoder(Protocol):
-    """An autoencoder: images -> latent vectors (N, K) -> images, 0..1."""
-
-    encoder: torch.nn.Module
-    decoder: torch.nn.Module
-
-
 def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     """Writes latents.csv, reconstructions.png and latents.png into `folder`.
 
@@ -34,9 +26,9 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
         many principal components (of the training split) as a latent vector has numbers: the best linear code.
     """
     classes, inputs, targets = context.meta.classes, context.test.inputs, context.test.targets.numpy()
-    normalize, net = context.model.get_submodule("normalize"), cast(EncoderDecoder, context.model.get_submodule("net"))
-    latents = predict(torch.nn.Sequential(normalize, net.encoder), inputs, context.device)
-    reconstructions, images = predict(net.decoder, latents, context.device), inputs.float() / 255
+    normalize, encoder, decoder = map(context.model.get_submodule, ("normalize", "net.encoder", "net.decoder"))
+    latents = predict(torch.nn.Sequential(normalize, encoder), inputs, context.device)
+    reconstructions, images = predict(decoder, latents, context.device), inputs.float() / 255
     errors = (reconstructions - images).square().flatten(1).mean(1)
     scores = {
         "loss": getattr(F, context.experiment.loss)(reconstructions, images).item(),
@@ -55,7 +47,7 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
 
 
 def pca_error(training: torch.Tensor, test: torch.Tensor, components: int) -> float:
-    """Mean squared error of a pixel (0..1) of `test` after principal components of `training`; uint8 images (N, C, H, W)."""
+    """Mean squared error of a pixel, 0..1, after principal components of `training`; of uint8 images (N, C, H, W)."""
     from sklearn.decomposition import PCA
 
     train_rows, test_rows = (images.flatten(1).numpy() / np.float32(255) for images in (training, test))
@@ -81,9 +73,8 @@ def originals_over_reconstructions(images: Floats, reconstructions: Floats, titl
     for number, pair in enumerate(zip(images, reconstructions, strict=True)):
         row, column = divmod(number, columns)
         for below, image in enumerate(pair):
-            axes[2 * row + below, column].imshow(
-                image.transpose(1, 2, 0).squeeze(), cmap="gray_r" if len(image) == 1 else None, vmin=0, vmax=1
-            )
+            pixels, colours = image.transpose(1, 2, 0).squeeze(), "gray_r" if len(image) == 1 else None
+            axes[2 * row + below, column].imshow(pixels, cmap=colours, vmin=0, vmax=1)
     for row in range(rows):
         axes[2 * row, 0].set_ylabel("original", fontsize=8)
         axes[2 * row + 1, 0].set_ylabel("reconstruction", fontsize=8)

@@ -1,17 +1,11 @@
 """Regression: each sample has a number to predict."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import nn
 
-from torchprimer.datasets.meta import TabularMeta
+from torchprimer.datasets.meta import Meta, TabularMeta
+from torchprimer.params.experiments import Experiment, HasLoss
 from torchprimer.tasks.base import Objective, Task
-
-if TYPE_CHECKING:
-    from torchprimer.datasets.meta import Meta
-    from torchprimer.params import Experiment
-    from torchprimer.params.experiments import HasLoss
 
 
 class OriginalUnits(nn.Module):
@@ -32,16 +26,16 @@ class Regression(Task):
     output_name = "values"
     output_kind = "value"
 
-    def output_size(self, experiment: "Experiment", meta: "Meta") -> int:
+    def output_size(self, experiment: Experiment, meta: Meta) -> int:
         return 1
 
     def output_columns(self, classes: list[str]) -> list[tuple[str, str]]:
         return [("prediction", "double")]
 
-    def objective(self, experiment: "HasLoss") -> Objective:
+    def objective(self, experiment: HasLoss) -> Objective:
         return Objective(experiment, "r2", lambda outputs, targets: (outputs - targets).square().sum())
 
-    def output_head(self, experiment: "Experiment", meta: "Meta") -> nn.Module:
+    def output_head(self, experiment: Experiment, meta: Meta) -> nn.Module:
         assert isinstance(meta, TabularMeta)  # the only kind of data with this task
         return OriginalUnits(meta.target_mean, meta.target_std)
 

@@ -12,14 +12,11 @@ from torchprimer.datasets.meta import TabularMeta
 from torchprimer.tasks import figures
 from torchprimer.tasks.evaluation import EvaluationContext, predict
 from torchprimer.tasks.regression.linear_fit import evaluate_line
-from torchprimer.tasks.regression.metrics import Array, regression_metrics
+from torchprimer.tasks.regression.metrics import Doubles, regression_metrics
 
 
 def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
-    """Writes predictions.csv and the figures into `folder`; returns the scores, flat.
-
-    Data of one feature is drawn with its line as well, data split by time as a course over the test period.
-    """
+    """Writes predictions.csv and the figures into `folder`; returns the scores, flat."""
     meta, head = context.meta, context.head
     assert isinstance(meta, TabularMeta)
     outputs = predict(context.model, context.test.inputs, context.device)
@@ -39,7 +36,7 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     return scores
 
 
-def predicted_against_true(targets: Array, predictions: Array, name: str, title: str) -> Figure:
+def predicted_against_true(targets: Doubles, predictions: Doubles, name: str, title: str) -> Figure:
     """A point for each sample; on the diagonal the two are the same."""
     figure, axes = figures.new_axes(5.8, 5.4)
     ends = [min(targets.min(), predictions.min()), max(targets.max(), predictions.max())]
@@ -52,13 +49,13 @@ def predicted_against_true(targets: Array, predictions: Array, name: str, title:
     return figure
 
 
-def timeline(time: "pd.Series[Any]", targets: Array, predictions: Array, names: tuple[str, str], title: str) -> Figure:
-    """Predicted and true values over the test period.
+def timeline(
+    time: "pd.Series[Any]", targets: Doubles, predictions: Doubles, names: tuple[str, str], title: str
+) -> Figure:
+    """Predicted and true values over the test period; `names`: of the columns of time and target.
 
-    Args:
-        time: numbers, counted from the first here, or ISO dates, counted in days; samples of the same time (the hours
-            of a day) follow each other at equal distances.
-        names: of the time's column and of the target.
+    Time is numbers, counted from the first, or ISO dates, counted in days; samples of the same time (the hours of a
+    day) follow each other at equal distances.
     """
     label = f"{names[0]}, counted from the first of the test split"
     if not pd.api.types.is_numeric_dtype(time):

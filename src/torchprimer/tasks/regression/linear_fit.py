@@ -11,8 +11,8 @@ from torch import nn
 from torchprimer.tasks import figures
 from torchprimer.tasks.classification.decision_boundary import denormalize, feature_scales, tabular_meta
 from torchprimer.tasks.evaluation import EvaluationContext, predict
+from torchprimer.tasks.metrics import LOSS_NAMES
 
-LOSSES = {"mse_loss": "mean squared error", "l1_loss": "mean absolute error"}
 BLUE, ORANGE, RED = "tab:blue", "tab:orange", "tab:red"
 
 
@@ -24,7 +24,7 @@ def evaluate_line(context: EvaluationContext, folder: Path) -> None:
         draw = search_surface if "bias" in history else search_curve
         figures.save(draw(history, f"{context.name}: {len(history):,} candidates"), folder / "search.png")
     elif "weight" in history:
-        course = descent(history, f"{context.name}: each epoch", LOSSES[context.experiment.loss])
+        course = descent(history, f"{context.name}: each epoch", LOSS_NAMES[context.experiment.loss])
         figures.save(course, folder / "descent.png")
 
 

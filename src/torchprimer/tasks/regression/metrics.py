@@ -3,10 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+Doubles = npt.NDArray[np.float64]
 
 
-def regression_metrics(targets: Array, predictions: Array) -> dict[str, float]:
+def regression_metrics(targets: Doubles, predictions: Doubles) -> dict[str, float]:
     """mse, rmse, mae and r2, the coefficient of determination (0 where nothing deviates), in original units, (N,)."""
     from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 

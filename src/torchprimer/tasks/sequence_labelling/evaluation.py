@@ -26,8 +26,8 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
     columns = {"input": test.inputs, "target": test.targets, "prediction": predictions}
     texts = {name: decode(indices, alphabet) for name, indices in columns.items()}
     pd.DataFrame({"id": context.ids} | texts).to_csv(folder / "predictions.csv", index=False)
-    picture = spelling(context.history, texts["input"][0], texts["target"][0], context.title)
-    figures.save(picture, folder / "spelling.png")
+    figure = spelling(context.history, texts["input"][0], texts["target"][0], context.title)
+    figures.save(figure, folder / "spelling.png")
     return {
         "loss": context.mean_loss(logits),
         "accuracy": is_correct.float().mean().item(),
@@ -36,11 +36,7 @@ def evaluate(context: EvaluationContext, folder: Path) -> dict[str, float]:
 
 
 def spelling(history: pd.DataFrame, text: str, target: str, title: str) -> Figure:
-    """The loss of each epoch, and the output of the model whenever it changes.
-
-    Args:
-        history: columns epoch, train_loss, text; `text` is the model's output for `text` after that epoch.
-    """
+    """The loss of each epoch, and the column `text`, the model's output for `text`, whenever it changes."""
     epochs, texts = history["epoch"].astype(int).tolist(), history["text"].astype(str).tolist()
     changes = [i for i, text in enumerate(texts) if i == 0 or text != texts[i - 1]]
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
