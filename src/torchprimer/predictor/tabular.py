@@ -1,4 +1,4 @@
-"""Rows of a table -> float32 features, by what was fitted to the training rows (medians, standard deviations, categories)."""
+"""Rows of a table -> float32 features, by what was fitted to the training rows: medians, mean and std, categories."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
