@@ -1,4 +1,4 @@
-"""Rows of a table -> float32 features, by what was fitted to the training rows: medians, mean and std, categories."""
+"""Rows of a table -> float32 features, by medians, standard deviations and categories of the training rows."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol

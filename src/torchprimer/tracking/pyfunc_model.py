@@ -36,7 +36,7 @@ class PredictorModel(PythonModel):
 
 
 def import_predictor(folder: Path) -> ModuleType:
-    """The predictor package of a folder, under a unique name: another model in this process may have an older version."""
+    """The predictor package of a folder, by a unique name: another model in this process may have an older one."""
     name, package = f"predictor_of_{folder.resolve()}".replace(".", "_"), folder / "predictor"
     spec = importlib.util.spec_from_file_location(
         name, package / "__init__.py", submodule_search_locations=[str(package)]
