@@ -36,7 +36,6 @@ class ImageFolder(RawImages):
         """`path`: a zip file or a folder. Raises UserError if it cannot be used, or has no photos with a class."""
         self.path = path
         self._local = threading.local()
-        self.ids, self.labels = [], []
         if path.is_file():
             names = self._zip_names()
         else:
@@ -46,12 +45,10 @@ class ImageFolder(RawImages):
         photos = sorted(name for name in visible if _path(name).suffix.lower() in SUFFIXES and name not in not_utf8)
         self.skipped = {ascii(name): "its name is not UTF-8" for name in not_utf8}
         self.skipped |= dict.fromkeys(sorted({*visible} - {*photos} - not_utf8), "not an image by its name")
-        for name, label in _labels(photos).items():
-            if label is None:
-                self.skipped[name] = "no class in its name or its folder's"
-            else:
-                self.ids.append(name)
-                self.labels.append(label)
+        labels = _labels(photos)
+        self.skipped |= {name: "no class in its name or its folder's" for name in photos if labels[name] is None}
+        labelled = {name: label for name, label in labels.items() if label is not None}
+        self.ids, self.labels = list(labelled), list(labelled.values())
         if not self.ids:
             raise UserError(
                 f"{path}: no photos with a class found; name them like cat.12.jpg, or put each class into a folder "
