@@ -1,4 +1,4 @@
-"""Photos at 128 pixels: an epoch of batches against torchvision's ImageFolder; `preprocess` against one worker."""
+"""Photos at 128 pixels: an epoch of batches against torchvision's ImageFolder; `preprocess` on all cores against one."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 
 from bench.data import SIZE, num_photos, photo_collection
 from bench.measure import Options, Result, compare, seconds_of, take_turns
-from bench.reference import photos as tutorial
+from bench.reference import photos as reference_photos
 from torchprimer import params
 from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.datasets.images import KIND
@@ -23,15 +23,15 @@ BATCH_SIZE = 64
 
 def photos(options: Options) -> Result:
     """Batches in random order, normalised; our side also mirrors and shifts them, the reference does not."""
-    folders = photo_collection(options)
+    photo_dir = photo_collection(options)
     prepared = options.temporary / "photos128"
-    normalize = Normalize(*_prepare(folders, prepared))
+    normalize = Normalize(*_prepare(photo_dir, prepared))
 
     def ours() -> float:
         return seconds_of(lambda: _epoch(prepared, normalize))
 
     def reference() -> float:
-        return seconds_of(lambda: tutorial.epoch(folders, SIZE, BATCH_SIZE))
+        return seconds_of(lambda: reference_photos.epoch(photo_dir, SIZE, BATCH_SIZE))
 
     our_seconds, reference_seconds = take_turns(ours, reference, options.repeat)
     source = "of --photos" if options.photos else "made of CIFAR-10"
@@ -40,13 +40,13 @@ def photos(options: Options) -> Result:
 
 
 def preprocess(options: Options) -> Result:
-    """`prepare` with all cores, and with a single worker."""
-    folders = photo_collection(options)
-    folder = options.temporary / "preprocess"
+    """`preprocess` on all cores, and with a single worker."""
+    photo_dir = photo_collection(options)
+    prepared = options.temporary / "preprocess"
     cores = os.cpu_count()
 
     def all_cores() -> float:
-        return seconds_of(lambda: _prepare(folders, folder))
+        return seconds_of(lambda: _prepare(photo_dir, prepared))
 
     def one_worker() -> float:
         with mock.patch.object(os, "cpu_count", return_value=1):
@@ -57,23 +57,23 @@ def preprocess(options: Options) -> Result:
     return compare("preprocess", min(our_seconds), min(reference_seconds), at_least=1.6, note=note)
 
 
-def _prepare(folders: Path, folder: Path) -> tuple[list[float], list[float]]:
-    """Prepares all photos as one training split; returns their mean and standard deviation per channel."""
-    collection = ImageFolder(folders)
+def _prepare(photo_dir: Path, prepared: Path) -> tuple[list[float], list[float]]:
+    """Prepares the photos as one training split; returns their mean and standard deviation per channel."""
+    collection = ImageFolder(photo_dir)
     dataset = params.load().datasets["dogs_vs_cats"].model_copy(update={"raw": "photos", "image_size": SIZE})
     assert isinstance(dataset, params.Images)
     rows = pd.DataFrame({"id": collection.ids, "label": collection.labels, "split": "train"})
-    folder.mkdir(exist_ok=True)
-    meta = KIND.prepare(folders, dataset, rows, folder)
+    prepared.mkdir(exist_ok=True)
+    meta = KIND.prepare(photo_dir, dataset, rows, prepared)
     return meta.mean, meta.std
 
 
 def _epoch(prepared: Path, normalize: Normalize) -> None:
-    """The data side of the loop `supervised`, one pass."""
+    """One epoch of the data loading in the loop `supervised`."""
     inputs, targets = (
         torch.from_numpy(np.load(prepared / f"train_{name}.npy", mmap_mode="c")) for name in ("inputs", "targets")
     )
     split = SplitArrays(inputs, targets)
     for batch in torch.randperm(len(split)).tensor_split(-(-len(split) // BATCH_SIZE)):
-        inputs, targets = split.inputs[batch], split.targets[batch]
-        assert len(normalize(augment(inputs, horizontal_flip=True, max_translate=4))) == len(targets)
+        images = normalize(augment(split.inputs[batch], horizontal_flip=True, max_translate=4))
+        assert len(images) == len(split.targets[batch])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import gradio as gr
 
 TITLE = "Bike riders"
-HOUR = "hr"  # the column of the x axis
+HOUR = "hr"  # the column on the x axis
 DERIVED = "workingday"  # computed from weekday and holiday
 LABELS = {  # of columns; without an entry the name of the column is shown
     "mnth": "month", "weekday": "day", "weathersit": "weather", "temp": "temperature", "atemp": "felt temperature",
@@ -28,7 +28,7 @@ CATEGORY_LABELS = {  # of columns, in the order of the choices
     "holiday": {"0": "no", "1": "yes"},
     "weekday": dict(zip("0123456", calendar.day_name[6:] + calendar.day_name[:6], strict=True)),
 }  # fmt: skip
-DEFAULTS = {"season": "2", "mnth": "May", "weekday": "3"}  # initial categories; for other columns the first one
+DEFAULTS = {"season": "2", "mnth": "May", "weekday": "3"}  # initially selected; in other columns the first category
 
 
 def handles(result: ExperimentResults) -> bool:
@@ -43,7 +43,7 @@ def choices(column: str, categories: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def slider_range(fitted: Mapping[str, float]) -> tuple[float, float]:
-    """Two standard deviations around the mean, within 0..1, the range of these columns."""
+    """Mean ± 2 standard deviations, clipped to 0..1, the range of these columns."""
     low, high = fitted["mean"] - 2 * fitted["std"], fitted["mean"] + 2 * fitted["std"]
     return round(max(low, 0.0), 2), round(min(high, 1.0), 2)
 
@@ -66,18 +66,18 @@ def hourly_riders(exports: Exports, names: Sequence[str], values: Mapping[str, A
 
 
 def summary(exports: Exports, riders: Mapping[str, Mapping[int, float]]) -> str:
-    """HTML: riders of the day and the busiest hour, for each model."""
+    """HTML: total riders that day and the busiest hour, for each model."""
     rows = []
     for name, by_hour in riders.items():
         busiest = max(by_hour, key=lambda hour: by_hour[hour])
         score = exports.descriptions[name]["scores"]["test"]["r2"]
         rows.append(
-            f"<tr><th>{escape(name)} <small>R² {score:.2f}</small></th><td>{sum(by_hour.values()):,.0f}</td>"
+            f"<tr><th>{escape(name)} <small>{score:.2f}</small></th><td>{sum(by_hour.values()):,.0f}</td>"
             f"<td>{busiest}:00</td><td>{by_hour[busiest]:,.0f}</td></tr>"
         )
     return (
-        '<table class="predictions"><thead><tr><th>model <small>on the test split</small></th>'
-        "<th>riders of the day</th><th>busiest hour</th><th>riders in that hour</th></tr></thead>"
+        '<table class="predictions"><thead><tr><th>model <small>R² on the test split</small></th>'
+        "<th>riders that day</th><th>busiest hour</th><th>riders in that hour</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 

@@ -1,4 +1,4 @@
-"""Learning curves of several experiments in one chart, by Altair: interactive on the page, PNG in the docs."""
+"""Learning curves of several experiments in one Altair chart: interactive in the report, PNG in the docs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torchprimer.experiment_results import read_table
 from torchprimer.report.summaries import Summary
 from torchprimer.tasks.metrics import HEADLINE_METRICS, LOSS_NAMES
 
-MAX_POINTS = 250  # of a curve
+MAX_POINTS = 250  # per curve
 LOG_SCALE_RATIO = 200  # the axis is logarithmic if largest / smallest value exceeds this
 PALETTE = (
     "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#b79a20", "#b279a2", "#ff9da6", "#9d755d", "#8c8c8c",
@@ -33,7 +33,7 @@ class Curves:
     columns: dict[str, str]
 
     def table(self) -> pd.DataFrame:
-        """Columns experiment, epoch, split (training, validation, generator, ...), value with five digits."""
+        """Columns experiment, epoch, split (training, validation, generator, ...), value (5 significant digits)."""
         tables = []
         for summary in self.summaries:
             epochs = summary.history.iloc[:: -(-len(summary.history) // MAX_POINTS)]
@@ -81,7 +81,7 @@ def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str
     """A Vega-Lite specification; `colours` of the experiments.
 
     `page`: as wide as its container, without title and legend (the page has one legend for all charts of a dataset),
-    with a parameter `picked`, the experiment to highlight. Otherwise 640 points wide.
+    with a parameter `picked`, the experiment to highlight. Otherwise 560 points wide.
     """
     table = curves.table()
     names = [summary.name for summary in curves.summaries]
@@ -95,11 +95,11 @@ def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str
     ticks = list(range(first, last + 1)) if last - first < 12 else alt.Undefined
     epochs = alt.Axis(values=ticks, format="d", grid=False, tickCount=8)
     scale = alt.Scale(type="log", nice=False) if logarithmic else alt.Scale(zero=False)
-    hues = alt.Scale(domain=names, range=[colours[name] for name in names])
+    colour_scale = alt.Scale(domain=names, range=[colours[name] for name in names])
     encoding: dict[str, Any] = {
         "x": alt.X("epoch:Q", title="epoch", axis=epochs, scale=alt.Scale(zero=False, nice=False)),
         "y": alt.Y("value:Q", title=curves.axis, scale=scale),
-        "color": alt.Color("experiment:N", scale=hues, legend=legend),
+        "color": alt.Color("experiment:N", scale=colour_scale, legend=legend),
         "tooltip": [
             alt.Tooltip("experiment:N"),
             *([alt.Tooltip("split:N", title="curve")] if labels else []),
@@ -108,9 +108,9 @@ def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str
         ],
     }
     if labels:
-        dashes = alt.Scale(domain=labels, range=[[1, 0], [4, 3]][: len(labels)])
-        strokes = alt.Legend(title=None, orient="right", symbolType="stroke", symbolStrokeColor="#666")
-        encoding["strokeDash"] = alt.StrokeDash("split:N", scale=dashes, legend=None if page else strokes)
+        dash_scale = alt.Scale(domain=labels, range=[[1, 0], [4, 3]][: len(labels)])
+        dash_legend = alt.Legend(title=None, orient="right", symbolType="stroke", symbolStrokeColor="#666")
+        encoding["strokeDash"] = alt.StrokeDash("split:N", scale=dash_scale, legend=None if page else dash_legend)
     base = alt.Chart(table)
     lines = base.mark_line(strokeWidth=1.8, clip=True)
     if not page:
@@ -122,7 +122,7 @@ def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str
 
 
 def folds(summary: Summary, colour: str) -> dict[str, Any]:
-    """The accuracy of each fold of a cross-validation, and their mean; hollow points: the baseline on the same fold."""
+    """The accuracy on each fold of a cross-validation, and their mean; hollow points: the baseline on the same fold."""
     file = paths.metrics(summary.name) / "folds.csv"
     table = read_table(file, f"crossvalidate@{summary.name}", "fold").round(5)
     x, scale = alt.X("fold:O", axis=alt.Axis(labelAngle=0)), alt.Scale(zero=False)
@@ -137,7 +137,7 @@ def folds(summary: Summary, colour: str) -> dict[str, Any]:
 
 
 def for_page(chart: alt.LayerChart | alt.FacetChart) -> dict[str, Any]:
-    """As wide as its container, with the parameter that the legend of the page sets."""
+    """The specification of a chart as wide as its container, with the parameter that the report's legend sets."""
     picked = alt.param(name="picked", value="")
     return chart.add_params(picked).properties(width="container", height=260).to_dict()
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from torchprimer.tracking.client import Store, explain, once_more, store_exists
+from torchprimer.tracking.client import Store, explain, retry_on_conflict, store_exists
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -35,7 +35,7 @@ def promote(store: Store, name: str, data: str) -> None:
         if champion and not _can_be_replaced(champion, best):
             return
         if not champion or champion.version != best.version:
-            once_more(partial(client.set_registered_model_alias, name, CHAMPION, str(best.version)))
+            retry_on_conflict(partial(client.set_registered_model_alias, name, CHAMPION, str(best.version)))
         elif tagged == best.run_id:
             return
         tagged = str(best.run_id)
@@ -47,7 +47,7 @@ def _tag_run(store: Store, name: str, run_id: str) -> None:
     for run in store.client.search_runs([store.experiment], f"tags.{CHAMPION} = '{name}'"):
         if run.info.run_id != run_id:
             store.client.set_tag(run.info.run_id, CHAMPION, "")  # to delete it twice, at once, would be an error
-    once_more(lambda: store.client.set_tag(run_id, CHAMPION, name))
+    retry_on_conflict(lambda: store.client.set_tag(run_id, CHAMPION, name))
 
 
 def _can_be_replaced(champion: "ModelVersion", best: "ModelVersion") -> bool:

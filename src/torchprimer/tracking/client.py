@@ -46,7 +46,7 @@ class Store:
     """A connection to the MLflow store, which is created on first use.
 
     Attributes:
-        client: of MLflow.
+        client: MLflow's client.
         experiment: the id of the experiment that holds all runs.
     """
 
@@ -61,19 +61,19 @@ class Store:
 
             with creation_lock(uri):
                 for logger in ("mlflow", "alembic", "urllib3.connectionpool"):
-                    logging.getLogger(logger).setLevel(logging.CRITICAL)  # their errors arrive as exceptions, too
+                    logging.getLogger(logger).setLevel(logging.CRITICAL)  # their errors are raised anyway
                 _prepare_sqlite(uri)
                 before = os.environ.get("MLFLOW_TRACKING_URI")
                 mlflow.set_tracking_uri(uri)
-                if before is None:  # MLflow sets it, which would hide that the store is the project's
+                if before is None:  # `set_tracking_uri` sets it; unset means the project's own store
                     os.environ.pop("MLFLOW_TRACKING_URI", None)
                 self.client = mlflow.MlflowClient()
-                self.experiment = once_more(self._get_or_create_experiment)
+                self.experiment = retry_on_conflict(self._get_or_create_experiment)
         except Exception as error:
             raise UserError(f"MLflow: {explain(error)}") from error
 
     def _get_or_create_experiment(self) -> str:
-        """The id of the experiment. Adds missing views and texts of its page; those that a user has changed stay."""
+        """The id of the experiment. Adds its missing tags (views, description); those that a user has changed stay."""
         tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": ABOUT, **view_tags()}
         experiment = self.client.get_experiment_by_name(EXPERIMENT)
         if not experiment:
@@ -92,7 +92,7 @@ class Store:
         return experiment_id
 
     def find(self, fingerprint: str) -> str | None:
-        """The newest finished run with this fingerprint, if possible one of the current DVC experiment."""
+        """The id of the newest finished run with this fingerprint, preferably of the current DVC experiment, or None."""
         runs = self.finished(fingerprint)
         same_name = [run for run in runs if run.data.tags.get("DVC_EXP_NAME", "") == os.environ.get("DVC_EXP_NAME", "")]
         return (same_name or runs)[0].info.run_id if runs else None
@@ -107,7 +107,7 @@ class Store:
         )
 
     def kill_stale_runs(self) -> None:
-        """Ends as KILLED the running runs whose process on this machine no longer exists."""
+        """Marks as KILLED the running runs of this machine whose process no longer exists."""
         import psutil
 
         for run in self.client.search_runs([self.experiment], "attributes.status = 'RUNNING'"):
@@ -124,10 +124,10 @@ class Store:
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
 
-def once_more(write: Callable[[], T]) -> T:
-    """Calls `write`, and again if another process inserted a row in the meantime.
+def retry_on_conflict(write: Callable[[], T]) -> T:
+    """Calls `write`, and once more if another process inserted the same row in the meantime.
 
-    MLflow reads before it inserts: of two processes that set one tag at once, one fails with a unique constraint.
+    MLflow reads before it inserts: of two processes that set the same tag at once, one violates a unique constraint.
     """
     from mlflow.exceptions import MlflowException
 
@@ -140,7 +140,7 @@ def once_more(write: Callable[[], T]) -> T:
 
 
 def creation_lock(uri: str) -> contextlib.AbstractContextManager[object]:
-    """A file lock for a new SQLite store: two processes that create the schema of MLflow at once break it for good."""
+    """A file lock for a new SQLite store: two processes that create MLflow's schema at once corrupt it."""
     from filelock import FileLock
 
     if not uri.startswith("sqlite:") or Path(uri.removeprefix("sqlite:///")).exists():
@@ -166,7 +166,7 @@ def _prepare_sqlite(uri: str) -> None:
 
 
 def explain(error: Exception) -> str:
-    """An error of MLflow or its store in one line."""
+    """One line that describes an error of MLflow or its store."""
     if isinstance(error, UserError):
         return str(error).removeprefix("MLflow: ")
     if isinstance(error, FileNotFoundError):  # of the files to log
@@ -178,6 +178,6 @@ def explain(error: Exception) -> str:
             return f"{name} does not answer"
     else:
         name = "the store mlflow.db" if "MLFLOW_TRACKING_URI" not in os.environ else f"the store {uri}"
-    error = getattr(error.__cause__, "orig", error)  # that of the database, which SQLAlchemy precedes with hints
+    error = getattr(error.__cause__, "orig", error)  # the database's own, without SQLAlchemy's hints
     message = str(error).strip().splitlines() or [type(error).__name__]
     return f"{name} cannot be used: {message[0].removesuffix('.')}"

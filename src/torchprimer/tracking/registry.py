@@ -10,7 +10,7 @@ from torchprimer import paths
 from torchprimer.experiment_results import read_json
 from torchprimer.tasks import get_task
 from torchprimer.tracking.champions import promote
-from torchprimer.tracking.client import Store, once_more
+from torchprimer.tracking.client import Store, retry_on_conflict
 from torchprimer.tracking.run_metadata import dataset_of, tags_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def log_model(store: Store, run_id: str, experiment: str) -> None:
     log_model_scores(store, run_id, model.model_id)
     name, data = registered_name(record), record.data.validation_samples
     text, client = registered_description(name, examples[0]), store.client
-    once_more(
+    retry_on_conflict(
         lambda: client.search_registered_models(f"name = '{name}'") or client.create_registered_model(name, None, text)
     )
     version_tags = {  # that decide the champion

@@ -16,7 +16,7 @@ from torchprimer.experiment_results import read_json
 from torchprimer.models import Record, load_record
 from torchprimer.tasks import get_task
 from torchprimer.tracking import Row
-from torchprimer.tracking.client import Store, once_more
+from torchprimer.tracking.client import Store, retry_on_conflict
 from torchprimer.tracking.registry import log_model, log_model_scores
 from torchprimer.tracking.run_metadata import (
     baseline_description,
@@ -147,7 +147,7 @@ class Run:
         source = json.dumps({"uri": f"data/prepared/{name}"})
         dataset = Dataset(name, data_digest[:8], "local", source, meta.mlflow_schema(), json.dumps(profile))
         inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
-        once_more(lambda: self.client.log_inputs(self.id, inputs))
+        retry_on_conflict(lambda: self.client.log_inputs(self.id, inputs))
 
 
 LOGGERS = {  # by `Part`
