@@ -63,9 +63,6 @@ def docs() -> Path:
     return paths.project() / "docs"
 
 
-# ---- tables ----------------------------------------------------------------------------------------------------------
-
-
 def score_cell(summary: Summary) -> str:
     score = f"{summary.metric_label} {summary.score}{'' if summary.held_out else ' (training rows)'}"
     below = "**below its baseline**" if summary.below_baseline else ""
@@ -107,9 +104,6 @@ def with_results(readme: str, summaries: Sequence[Summary], language: str = "en"
     return f"{before}{BEGIN}\n\n{results_table(summaries, language)}\n\n{END}{after}"
 
 
-# ---- docs/experiments.md ---------------------------------------------------------------------------------------------
-
-
 def experiments_page(summaries: Sequence[Summary]) -> str:
     """docs/experiments.md: a section for each heading of params.yaml, with table, findings and figures."""
     filters = (
@@ -119,9 +113,6 @@ def experiments_page(summaries: Sequence[Summary]) -> str:
     for summary in summaries:
         groups.setdefault(summary.heading, []).append(summary)
     return render_template("experiments.md.j2", filters, groups=groups, figures=docs() / "figures", top=TOP_WORDS)
-
-
-# ---- docs/figures, docs/timings.json ---------------------------------------------------------------------------------
 
 
 def doc_curves(summaries: Sequence[Summary]) -> dict[str, charts.Curves]:

@@ -18,17 +18,11 @@ Z_95 = 1.96  # quantile of the normal distribution for a two-sided 95% interval
 
 @dataclass(frozen=True)
 class Summary(ExperimentResults):
-    """The results of an experiment with the texts and numbers that tables show beside them.
+    """The results of an experiment with the texts and numbers that tables show beside them."""
 
-    Attributes:
-        heading: title of its group in params.yaml.
-        description: the comment above it in params.yaml.
-        seconds: of its training; None if not known.
-    """
-
-    heading: str
-    description: str
-    seconds: float | None
+    heading: str  # title of its group in params.yaml
+    description: str  # the comment above it in params.yaml
+    seconds: float | None  # of its training; None if not known
 
     @property
     def score(self) -> str:

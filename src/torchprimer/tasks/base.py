@@ -32,20 +32,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Objective:
-    """The loss of a batch, and what is counted for the score.
+    """The loss of a batch, and what is counted for the score."""
 
-    Attributes:
-        experiment: names the loss function and its reduction.
-        score: `accuracy`, `r2` (coefficient of determination), or empty where the loss alone counts.
-        count: (outputs, targets) -> correct predictions in the batch, or squared errors for r2.
-        targets: (inputs, targets) of a batch, after augmentation -> what the outputs are compared with.
-        loss_inputs: (outputs, targets) -> the arguments of the loss function.
-    """
-
-    experiment: HasLoss
-    score: str = ""
+    experiment: HasLoss  # names the loss function and its reduction
+    score: str = ""  # `accuracy`, `r2` (coefficient of determination), or empty where the loss alone counts
+    # (outputs, targets) -> correct predictions in the batch, or squared errors for r2
     count: BatchFunction = lambda outputs, _targets: outputs.new_zeros(())
+    # (inputs, targets) of a batch, after augmentation -> what the outputs are compared with
     targets: BatchFunction = lambda _inputs, targets: targets
+    # (outputs, targets) -> the arguments of the loss function
     loss_inputs: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]] = lambda *batch: batch
 
     @property
@@ -82,27 +77,17 @@ class RawInput(Protocol):
 
 
 class Task(ABC):
-    """What one task needs beyond the model.
+    """What one task needs beyond the model."""
 
-    Attributes:
-        name: its folder in tasks/, and the value of `task` in params.yaml.
-        selection_metric: the validation metric that compares epochs and champions; None: no metric does.
-        by_dataset: whether its models compete for the champion of their dataset.
-        predicts_classes: whether outputs are probabilities of classes, which the export names.
-        file_metrics: test metrics that MLflow gets in files alone: more columns make its table of runs unreadable.
-        output_name: of the ONNX graph.
-        output_kind: how a Predictor returns predictions; a key of OUTPUTS in predictor/outputs.py.
-        export_kind: `kind` in model.json; empty: that of the raw input.
-    """
-
-    name: ClassVar[str]
-    selection_metric: ClassVar[str | None]
-    by_dataset: ClassVar[bool] = True
-    predicts_classes: ClassVar[bool] = False
+    name: ClassVar[str]  # its folder in tasks/, and the value of `task` in params.yaml
+    selection_metric: ClassVar[str | None]  # the validation metric that compares epochs and champions; None: no metric
+    by_dataset: ClassVar[bool] = True  # whether its models compete for the champion of their dataset
+    predicts_classes: ClassVar[bool] = False  # whether outputs are probabilities of classes, which the export names
+    # test metrics that MLflow gets in files alone: more columns make its table of runs unreadable
     file_metrics: ClassVar[tuple[str, ...]] = ()
-    output_name: ClassVar[str]
-    output_kind: ClassVar[str]
-    export_kind: ClassVar[str] = ""
+    output_name: ClassVar[str]  # of the ONNX graph
+    output_kind: ClassVar[str]  # how a Predictor returns predictions; a key of OUTPUTS in predictor/outputs.py
+    export_kind: ClassVar[str] = ""  # `kind` in model.json; empty: that of the raw input
 
     def output_size(self, experiment: Experiment, meta: Meta) -> int:
         """Numbers that the last layer computes for each sample (sequences: for each character); 0: an image."""

@@ -21,27 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """A trained experiment and the test split.
-
-    Attributes:
-        model: in eval mode, on `device`.
-        record: experiment.json of the model.
-        history: history.csv, a row for each epoch.
-        train: the training split, for the background of figures; no metric is computed on it.
-        ids: id of each test sample.
-        artifacts: arrays that training saved beside the weights.
-        scorer: the classifier that scores generated images; None if the experiment names none.
-    """
+    """A trained experiment and the test split."""
 
     name: str
-    model: nn.Module
-    record: "Record"
-    history: pd.DataFrame
-    train: SplitArrays
+    model: nn.Module  # in eval mode, on `device`
+    record: "Record"  # experiment.json
+    history: pd.DataFrame  # history.csv, a row for each epoch
+    train: SplitArrays  # for the background of figures; no metric is computed on it
     test: SplitArrays
-    ids: list[str]
-    artifacts: dict[str, npt.NDArray[np.generic]]
-    scorer: nn.Module | None
+    ids: list[str]  # of the test samples
+    artifacts: dict[str, npt.NDArray[np.generic]]  # arrays that training saved beside the weights
+    scorer: nn.Module | None  # the classifier that scores generated images; None if the experiment names none
     device: torch.device
 
     @property

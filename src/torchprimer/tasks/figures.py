@@ -5,13 +5,13 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from torchprimer.image_grid import Bytes
 from torchprimer.tasks.classification.metrics import Floats, Integers
 
 OTHER_FONTS = (  # which have what DejaVu Sans lacks, where one of them is installed
@@ -96,9 +96,7 @@ def roc(points: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def top_errors(
-    images: npt.NDArray[np.uint8], targets: Integers, probabilities: Floats, classes: list[str], title: str
-) -> Figure:
+def top_errors(images: Bytes, targets: Integers, probabilities: Floats, classes: list[str], title: str) -> Figure:
     """Up to 20 wrong answers, the surest first: the image of (N, C, H, W), what it is, what it was taken for."""
     classes = drawable(classes)
     predictions = probabilities.argmax(1)

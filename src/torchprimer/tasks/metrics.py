@@ -4,23 +4,14 @@ from typing import NamedTuple
 
 
 class Metric(NamedTuple):
-    """One metric.
+    """One metric."""
 
-    Attributes:
-        name: its key in train.json (with a prefix), test.json and MLflow.
-        label: how tables and charts call it.
-        higher_is_better: which direction is an improvement.
-        decimals: fixed decimals for what lies between 0 and 1; None: four significant digits.
-        headline: whether it may stand for all scores of an experiment; the first of METRICS that it has does.
-        validation: its name on the validation split, where the loop computes it under another one.
-    """
-
-    name: str
-    label: str
+    name: str  # its key in train.json (with a prefix), test.json and MLflow
+    label: str  # how tables and charts call it
     higher_is_better: bool
-    decimals: int | None = None
-    headline: bool = False
-    validation: str = ""
+    decimals: int | None = None  # fixed decimals for what lies between 0 and 1; None: four significant digits
+    headline: bool = False  # may stand for all scores of an experiment; the first of METRICS that it has does
+    validation: str = ""  # its name on the validation split, where the loop computes it under another one
 
     @property
     def validation_name(self) -> str:
