@@ -3,14 +3,14 @@
 import calendar
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import gradio as gr
+import pandas as pd
 
 from torchprimer.demo import components
 from torchprimer.demo.models import Exports
 from torchprimer.experiment_results import ExperimentResults
-
-if TYPE_CHECKING:
-    import gradio as gr
 
 TITLE = "Bike riders"
 HOUR = "hr"  # the column on the x axis
@@ -82,10 +82,7 @@ def summary(exports: Exports, riders: Mapping[str, Mapping[int, float]]) -> str:
     )
 
 
-def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
-    import gradio as gr
-    import pandas as pd
-
+def build(exports: Exports, names: Sequence[str], selected: gr.Tab) -> None:
     transform = exports.descriptions[names[0]]["transform"]  # fitted to the dataset, so equal for all models
     categorical = {name: values for name, values in transform["categorical"].items() if name not in (HOUR, DERIVED)}
     gr.Markdown(

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any, ParamSpec, TypeVar
 
+import gradio as gr
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from torchprimer.demo.models import Exports
 from torchprimer.errors import UserError
@@ -29,8 +31,6 @@ def report_errors(handler: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(handler)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        import gradio as gr
-
         try:
             return handler(*args, **kwargs)
         except UserError as error:
@@ -46,8 +46,6 @@ def figure(pixels: Bytes, caption: str, *, smooth: bool = False) -> str:
         caption: HTML.
         smooth: whether the browser interpolates when it enlarges the image.
     """
-    from PIL import Image
-
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     data = base64.b64encode(file.getvalue()).decode()
@@ -62,7 +60,7 @@ def figure_row(figures: Sequence[str]) -> str:
 
 
 def highlight(text: str, strength: float, title: str = "") -> str:
-    """HTML of a text on a background: POSITIVE, or NEGATIVE if `strength` (-1..1) is below 0; transparent at 0. `title`: tooltip."""
+    """HTML of a text with a tooltip, on a background: POSITIVE or NEGATIVE by the sign of `strength` (-1..1)."""
     colour = "{}, {}, {}".format(*(POSITIVE if strength > 0 else NEGATIVE))
     style = f"background: rgba({colour}, {abs(strength):.2f})"
     return f'<mark style="{style}" title="{escape(title)}">{escape(text)}</mark>'

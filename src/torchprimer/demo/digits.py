@@ -5,18 +5,16 @@ import binascii
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import gradio as gr
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from torchprimer.demo import components
 from torchprimer.demo.components import Bytes
 from torchprimer.demo.models import Exports
 from torchprimer.errors import UserError
 from torchprimer.experiment_results import ExperimentResults
-
-if TYPE_CHECKING:
-    import gradio as gr
 
 TITLE = "Digits"
 EMPTY = '<p class="note">Nothing is drawn yet.</p>'
@@ -39,8 +37,6 @@ def centre_digit(drawing: Bytes) -> Bytes | None:
     Returns:
         uint8, 28 x 28, white on black; None if the drawing is empty.
     """
-    from PIL import Image
-
     ink = 255 - drawing
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     if not len(rows):
@@ -61,8 +57,6 @@ def centre_digit(drawing: Bytes) -> Bytes | None:
 
 def decode_data_url(drawing: str) -> Bytes:
     """The pixels, uint8 H x W, of the data URL of a PNG, which pad.js sends."""
-    from PIL import Image, UnidentifiedImageError
-
     try:
         content = base64.b64decode(drawing.partition(",")[2], validate=True)
         return np.asarray(Image.open(io.BytesIO(content)).convert("L"))
@@ -70,9 +64,7 @@ def decode_data_url(drawing: str) -> Bytes:
         raise UserError("the drawing could not be decoded: reload the page") from None
 
 
-def build(exports: Exports, names: Sequence[str], _selected: "gr.Tab") -> None:
-    import gradio as gr
-
+def build(exports: Exports, names: Sequence[str], _selected: gr.Tab) -> None:
     tasks = {name: exports.results[name].task for name in names}
     classifiers = [name for name in names if tasks[name] == "classification"]
     autoencoders = [name for name in names if tasks[name] == "reconstruction"]

@@ -1,8 +1,8 @@
 """Tab "Generators": images from noise; sliders change single components of the noise, a grid shows more samples."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
+import gradio as gr
 import numpy as np
 
 from torchprimer.demo import components
@@ -11,10 +11,6 @@ from torchprimer.demo.models import Exports
 from torchprimer.experiment_results import ExperimentResults
 from torchprimer.image_grid import image_grid
 from torchprimer.predictor import Predictor
-
-if TYPE_CHECKING:
-    import gradio as gr
-
 
 TITLE = "Generators"
 SLIDERS, MAX_NOISE = 6, 3.0  # number of sliders; they range from -MAX_NOISE to MAX_NOISE
@@ -40,9 +36,7 @@ def most_sensitive(generate: Callable[[Floats], Bytes], noise: Floats, count: in
     return [int(component) for component in np.argsort(-changes, kind="stable")[:count]]
 
 
-def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
-    import gradio as gr
-
+def build(exports: Exports, names: Sequence[str], selected: gr.Tab) -> None:
     gr.Markdown(
         "A generator makes images from random noise. The sliders change the components of the noise that affect this "
         "image most. The grid shows samples for the seed, the first of them without the sliders."

@@ -8,21 +8,21 @@ import functools
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import gradio as gr
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from torchprimer import paths
+from torchprimer.datasets.storage import load_meta
 from torchprimer.demo import components
 from torchprimer.demo.components import NEGATIVE, POSITIVE, Bytes, Floats
 from torchprimer.demo.models import Exports
 from torchprimer.experiment_results import ExperimentResults
 from torchprimer.predictor import InvalidInput, Prediction
-
-if TYPE_CHECKING:
-    import gradio as gr
-
+from torchprimer.predictor.images import image_pixels
 
 TITLE = "Photos"
 NUM_SAMPLES = 12  # photos to choose from
@@ -68,7 +68,6 @@ def occlusion(probability: Callable[[Bytes], Floats], image: Bytes, patch: int, 
 
 def overlay(image: Bytes, heat: Floats, size: int) -> Bytes:
     """The image in gray, size x size x 3, coloured POSITIVE where `heat` is above 0 and NEGATIVE where it is below."""
-    from PIL import Image
 
     def resize(array: npt.NDArray[Any]) -> Floats:
         return np.asarray(Image.fromarray(array).resize((size, size), Image.Resampling.BICUBIC), np.float32)
@@ -83,8 +82,6 @@ def overlay(image: Bytes, heat: Floats, size: int) -> Bytes:
 
 def samples(dataset: str) -> list[tuple[Bytes, str]]:
     """Photos, H x W x C, and labels, evenly spaced over the test split; empty if the dataset is not prepared."""
-    from torchprimer.datasets.storage import load_meta
-
     folder = paths.prepared(dataset)
     if not (folder / "meta.json").is_file():
         return []
@@ -104,12 +101,7 @@ def explanation(prediction: Prediction, heat: Floats) -> str:
     )
 
 
-def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
-    import gradio as gr
-    from PIL import Image
-
-    from torchprimer.predictor.images import image_pixels
-
+def build(exports: Exports, names: Sequence[str], selected: gr.Tab) -> None:
     def upload_path(upload: Any) -> str | None:
         """Replaces Gradio's decoding of the file: the Predictor has the error messages for unreadable files."""
         return upload and str(upload.path)

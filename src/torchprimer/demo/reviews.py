@@ -3,20 +3,19 @@
 import functools
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
+import gradio as gr
 import numpy as np
+import pandas as pd
 
 from torchprimer import paths
+from torchprimer.datasets.text import read_texts
 from torchprimer.demo import components
 from torchprimer.demo.components import Floats
 from torchprimer.demo.models import Exports
 from torchprimer.experiment_results import ExperimentResults
 from torchprimer.params import Texts
-
-if TYPE_CHECKING:
-    import gradio as gr
-
+from torchprimer.predictor.text import tokenizer
 
 TITLE = "Reviews"
 NUM_SAMPLES, LENGTHS = 8, (12, 60)  # reviews to choose from, and their minimal and maximal number of characters
@@ -82,10 +81,6 @@ def top_words(label: str, effects: dict[str, float]) -> str:
 
 def samples(exports: Exports, name: str) -> list[str]:
     """Short texts, evenly spaced over the test split; empty if the raw data or the split is missing."""
-    import pandas as pd
-
-    from torchprimer.datasets.text import read_texts
-
     dataset_name = exports.results[name].raw_dataset
     dataset = exports.results[name].params.datasets[dataset_name]
     assert isinstance(dataset, Texts)
@@ -98,11 +93,7 @@ def samples(exports: Exports, name: str) -> list[str]:
     return [texts.iloc[i] for i in np.linspace(0, len(texts) - 1, min(NUM_SAMPLES, len(texts))).astype(int)]
 
 
-def build(exports: Exports, names: Sequence[str], selected: "gr.Tab") -> None:
-    import gradio as gr
-
-    from torchprimer.predictor.text import tokenizer
-
+def build(exports: Exports, names: Sequence[str], selected: gr.Tab) -> None:
     @components.report_errors
     def predict(name: str, text: str) -> tuple[str, str]:
         if not text.strip():
