@@ -8,7 +8,7 @@ weights and of every export.
 from collections import OrderedDict
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -22,21 +22,6 @@ from torchprimer.params.experiments import AnyExperiment, Experiment
 from torchprimer.tasks import get_task
 
 WEIGHTS, RECORD = "model.safetensors", "experiment.json"
-
-
-class Family(Protocol):
-    """What the module of a model family, `models/<model>.py`, has.
-
-    Attributes:
-        build: (experiment, meta, number of outputs) -> the net, with new weights from PyTorch's random state.
-
-    Optional are:
-        NORMALIZED_INPUT: False if the net takes no normalised images but, as a GAN, noise.
-        NORMALIZATION: mean and std that published weights expect; without it, those of the training split.
-        epoch_probe: (model, meta, train_split) -> further values for the history after each epoch.
-    """
-
-    def build(self, experiment: Experiment, meta: Meta, outputs: int, /) -> nn.Module: ...
 
 
 class Normalize(nn.Module):
@@ -83,15 +68,22 @@ class Record(BaseModel):
     fingerprint: str = ""  # of everything that decides the weights
 
 
-def get_family(name: str) -> Family:
-    """The model family of that name, as `model` in params.yaml has it."""
-    return cast(Family, import_module(f"{__name__}.{name}"))
+def get_family(name: str) -> ModuleType:
+    """The module of a model family, named as `model` in params.yaml.
+
+    It has `build`: (experiment, meta, number of outputs) -> the net, with new weights from PyTorch's random state.
+    Optional are:
+        NORMALIZED_INPUT: False if the net takes no normalised images but, as a GAN, noise.
+        NORMALIZATION: mean and std that published weights expect; without it, those of the training split.
+        epoch_probe: (model, meta, train_split) -> further values for the history after each epoch.
+    """
+    return import_module(f"{__name__}.{name}")
 
 
 def build(experiment: Experiment, meta: Meta) -> nn.Sequential:
     """The model of an experiment, with new weights; raises UserError if the architecture does not fit the data."""
     family = get_family(experiment.model)
-    net = family.build(experiment, meta, get_task(experiment.task).output_size(experiment, meta))
+    net: nn.Module = family.build(experiment, meta, get_task(experiment.task).output_size(experiment, meta))
     if not isinstance(meta, ImagesMeta) or not getattr(family, "NORMALIZED_INPUT", True):
         return nn.Sequential(OrderedDict(net=net))
     mean, std = getattr(family, "NORMALIZATION", (meta.mean, meta.std))

@@ -22,17 +22,13 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
     prepared = paths.prepared(experiment.dataset)
     samples = pd.read_csv(prepared / SAMPLES_FILE, dtype=str, keep_default_na=False)
     context = EvaluationContext(
-        name=name,
-        model=model.to(device),
-        record=record,
+        name=name, model=model.to(device), record=record, device=device,
+        train=load_split(prepared, "train"), test=load_split(prepared, "test"),
         history=read_table(paths.metrics(name) / "history.csv", f"train@{name}", "epoch"),
-        train=load_split(prepared, "train"),
-        test=load_split(prepared, "test"),
         ids=list(samples[samples["split"].isin(["test", "all"])]["id"]),
         artifacts=models.load_arrays(folder),
         scorer=models.load(paths.model(experiment.scorer))[0].to(device) if experiment.scorer != "none" else None,
-        device=device,
-    )
+    )  # fmt: skip
     with atomic_write(paths.metrics(name) / "test") as output:
         output.mkdir()
         scores = context.task.evaluate(context, output)

@@ -14,7 +14,7 @@ from torchprimer.atomic import atomic_write, write_json
 from torchprimer.datasets.storage import load_split
 from torchprimer.params import Params
 from torchprimer.tracking import Tracker
-from torchprimer.training import EpochMetrics
+from torchprimer.training import EpochMetrics, TrainResult
 from torchprimer.training.checkpoint import in_use, prune
 from torchprimer.training.loops import get_loop
 from torchprimer.training.setup import set_up
@@ -39,7 +39,7 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
             print(f"{name}: resumes an interrupted training from its last completed epoch")
         tracker.begin(setup.record)
     with in_use(checkpoint):
-        result = get_loop(experiment.loop).train(
+        result: TrainResult = get_loop(experiment.loop).train(
             setup.model, train_split, validation_split, experiment, device=setup.device, precision=setup.precision,
             on_epoch=EpochLogger(tracker, name), checkpoint=checkpoint, title=name,
             epoch_probe=probe and (lambda model: probe(model, setup.record.data, train_split)),

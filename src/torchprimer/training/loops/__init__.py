@@ -1,25 +1,22 @@
 """Training loops, a folder each: `__init__.py` has `train` and `USES_NUMPY`, other files are of this loop."""
 
-from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from torchprimer.training import EpochMetrics, TrainResult
+    from torchprimer.training import EpochMetrics
 
 
-class Loop(Protocol):
-    """What the module of a loop has."""
+def get_loop(name: str) -> ModuleType:
+    """The module of a loop, named as `loop` in params.yaml.
 
-    USES_NUMPY: bool  # it computes with NumPy on the CPU, in float64, whatever `device` and `precision` say
-    train: "Callable[..., TrainResult]"  # trains a model in place; for its arguments see loops/supervised
-
-
-def get_loop(name: str) -> Loop:
-    """The loop of that name, as `loop` in params.yaml has it."""
-    return cast(Loop, import_module(f"{__name__}.{name}"))
+    It has `train`, with arguments as in loops/supervised, and `USES_NUMPY`: whether it computes with NumPy on the CPU,
+    in float64, whatever `device` and `precision` say.
+    """
+    return import_module(f"{__name__}.{name}")
 
 
 def progress_bar(
