@@ -33,7 +33,7 @@ class UrlSource(StrictModel):
 
     kind: Literal["url"]
     url: Annotated[str, Field(pattern=URL)]
-    folder: str | None = None  # of the files in the archive; None: the address is no archive
+    folder: str | None = None  # of the files in the archive; None: the address is not an archive
 
 
 class Inline(StrictModel):

@@ -52,7 +52,7 @@ Scheduler = Annotated[
     StepLR | MultiStepLR | ExponentialLR | ReduceLROnPlateau | OneCycleLR | CosineAnnealingLR, Discriminator("name")
 ]
 
-# ---- what trainings have in common ---------------------------------------------------------------------------------
+# ---- what training loops share -------------------------------------------------------------------------------------
 
 
 class Augment(StrictModel):

@@ -1,7 +1,7 @@
 """`make docs`: the results tables of the READMEs, docs/experiments.md, docs/figures and docs/timings.json.
 
 Texts are generated from files in git only (params.yaml, metrics/, docs/), so that a test can compare them. The figures
-come from metrics/E/test, which DVC tracks; the seconds from metrics/E/timing.json of the trainings on this machine.
+come from metrics/E/test, which DVC tracks; the seconds from metrics/E/timing.json of the training runs on this machine.
 Figures and seconds of experiments that were not run here stay as they are.
 """
 

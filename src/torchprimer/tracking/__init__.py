@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 Row = dict[str, float | str]  # one row of history.csv
 Part = Literal["training", "evaluation", "export", "folds"]  # what a stage has written of an experiment
 Message = tuple[Any, ...]  # name of a method of StageLogger, then its arguments
-OPEN_SECONDS = 10.0  # how long a training waits in the beginning for MLflow
+OPEN_SECONDS = 10.0  # how long `train` waits for MLflow at the beginning
 INTERVAL = 1.0  # seconds, at least, between two batches of metrics
-FLUSH_SECONDS = 60.0  # how long a stage waits in the end for MLflow
+FLUSH_SECONDS = 60.0  # how long a stage waits for MLflow at the end
 INTERRUPTED_FLUSH_SECONDS = 5.0  # the same after Ctrl-C
 
 
@@ -42,7 +42,7 @@ class Tracker:
     def __exit__(
         self, error_type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Ends the run of a training as FINISHED, FAILED (an exception) or KILLED (Ctrl-C, SIGTERM)."""
+        """Ends the MLflow run of `train` as FINISHED, FAILED (an exception) or KILLED (Ctrl-C, SIGTERM)."""
         if error_type is None:
             self.finish()
         else:
@@ -60,10 +60,10 @@ class Tracker:
             self._error = None
 
     def begin(self, record: "Record") -> None:
-        """Opens the run of a training.
+        """Opens the MLflow run of `train`.
 
         Waits, since importing MLflow in one thread would slow down the first epochs in the other; without an answer
-        within OPEN_SECONDS the training starts, and the run is opened while it goes on.
+        within OPEN_SECONDS the training starts, and the run is opened meanwhile.
         """
         self._put("begin", record, time.time())
         self._opened.wait(OPEN_SECONDS)

@@ -78,7 +78,7 @@ def best_version(versions: "Iterable[ModelVersion]") -> "ModelVersion | None":
 
 
 def champion_fingerprints() -> set[str]:
-    """Fingerprints of the trainings that are the best on their dataset; reads only, and creates no store.
+    """Fingerprints of the training runs that are the best on their dataset; reads only, and creates no store.
 
     If the store cannot be used, prints a warning and returns none.
     """

@@ -1,4 +1,4 @@
-"""What MLflow shows of a training: scores, tags, the data, a description in Markdown.
+"""What MLflow shows of a training run: scores, tags, the data, a description in Markdown.
 
 Functions of what the stages wrote: experiment.json (`record`), train.json, test.json, folds.json and timing.json.
 """

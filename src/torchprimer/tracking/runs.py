@@ -189,7 +189,7 @@ def get_or_create_run(store: Store, experiment: str) -> tuple[Run, bool]:
 
 
 def _run_from_files(store: Store, record: Record) -> Run:
-    """A finished run with the history and the files of a training that was not logged while it ran."""
+    """A finished run with the history and the files of a training run that was not logged live."""
     name, now = record.experiment, time.time()
     seconds = read_json(paths.metrics(name) / "timing.json").get("seconds", 0)
     run = new_run(store, record, {"restored": "from files"}, started=now - seconds)
@@ -201,7 +201,7 @@ def _run_from_files(store: Store, record: Record) -> Run:
 
 
 def new_run(store: Store, record: Record, more_tags: Mapping[str, str] | None = None, *, started: float) -> Run:
-    """A new run of a training that started at `started`, in seconds since the epoch of Unix."""
+    """A new MLflow run of `train`, which started at `started`, in seconds since the Unix epoch."""
     tags = {
         **tags_of(record, "experiment"),
         "fingerprint": record.fingerprint,

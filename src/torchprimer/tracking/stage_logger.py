@@ -22,7 +22,7 @@ class StageLogger:
         self._rows: list[tuple[float, Row]] = []
 
     def begin(self, record: Record, started: float) -> None:
-        """Opens the run of a training that started at `started`, in seconds since the epoch of Unix."""
+        """Opens the MLflow run of `train`, which started at `started`, in seconds since the Unix epoch."""
         self._run = new_run(self.store, record, started=started)
 
     def log_epoch(self, row: Row, logged: float) -> None:

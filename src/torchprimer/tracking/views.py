@@ -57,7 +57,7 @@ The menu **Views** has tables with columns for each task.
 
 | filter | runs |
 |---|---|
-| `tags.type = 'experiment'` | trainings; other types: `baseline`, `fold` |
+| `tags.type = 'experiment'` | trained experiments; other types: `baseline`, `fold` |
 | `tags.dataset = 'mnist'` | on one dataset |
 | `tags.model = 'cnn'` | of one family of models |
 | `tags.task = 'classification'` | of one task; e.g. `regression`, `generation` |

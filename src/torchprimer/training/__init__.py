@@ -14,7 +14,7 @@ EpochMetrics = dict[str, float | str]  # one row of the history: epoch, lr, trai
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The result of a training; `artifacts` are arrays to save beside the weights (GANs: images of each epoch)."""
+    """The result of a training run; `artifacts` are arrays to save beside the weights (GANs: images of each epoch)."""
 
     weights: "dict[str, torch.Tensor]"  # the state_dict to save
     history: list[EpochMetrics]  # of each epoch (grid search: of each candidate)

@@ -1,4 +1,4 @@
-"""Checkpoints: the complete state of a training after an epoch, from which an interrupted training resumes."""
+"""Checkpoints: the complete state of a training run after an epoch, from which an interrupted one resumes."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ MAX_OVERHEAD = 0.05  # maximum fraction of the time for writing; after very shor
 
 
 class Checkpoint:
-    """The checkpoint file of a training; a resumed one ends with the same weights, to the bit, as an uninterrupted one.
+    """The checkpoint file of a training run; a resumed run ends with bit-identical weights to an uninterrupted one.
 
     `file`: None writes nothing. `parts`: objects with `state_dict` and `load_state_dict`, by name.
     """
@@ -65,7 +65,7 @@ class Checkpoint:
 
 @contextlib.contextmanager
 def in_use(file: Path) -> Iterator[None]:
-    """Marks a checkpoint file as in use by this process, so that no other training deletes it."""
+    """Marks a checkpoint file as in use by this process, so that no other training run deletes it."""
     marker = file.with_name(f".{file.name}.{os.getpid()}.in_use")
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()

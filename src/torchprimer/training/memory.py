@@ -1,4 +1,4 @@
-"""Refuses a training that cannot fit into memory, before anything is allocated."""
+"""Refuses a training run that cannot fit into memory, before anything is allocated."""
 
 import math
 from pathlib import Path
@@ -19,7 +19,7 @@ SMALL = 2048  # widths and batches up to this fit everywhere: no estimate, whose
 
 
 def check_memory(experiment: "Experiment", meta: "Meta", device: torch.device) -> None:
-    """Raises UserError if a lower estimate of what a training needs exceeds the memory of the machine."""
+    """Raises UserError if a lower estimate of what a training run needs exceeds the memory of the machine."""
     samples = meta.samples.get("train", 1)
     batch = min(getattr(experiment, "batch_size", None) or samples, samples)
     values = experiment.model_dump(exclude={"epochs", "batch_size", "samples_per_epoch", "early_stopping", "scheduler"})
