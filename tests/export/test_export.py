@@ -151,7 +151,7 @@ def test_a_table_of_raw_input_gives_a_table_of_predictions(export_case: Any, nam
         (
             "images",
             ["AAAA", 5],
-            "input 1: image is a text, an image file (JPEG, PNG, ...) in base64; this is no base64",
+            "input 1: image is a text, an image file (JPEG, PNG, ...) in base64; this is not base64",
         ),
         ("text", ["a", None], "input 1: expected a text, a str; got None"),
         ("generator", [-1], "count and seed must be 0 or more; got 1 and -1"),

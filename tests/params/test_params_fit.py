@@ -161,7 +161,7 @@ DO_NOT_FIT = [
     ("experiments.line_search", "stop: 4.0", "stop: -1.0",
      "experiments.line_search.weight.stop: -1.0: should not be below start: 0"),
     ("experiments.line_search", "step: 0.1", "step: 0.3",
-     "experiments.line_search.weight.stop: 4.0: is no whole number of steps from start; 3.9 is"),
+     "experiments.line_search.weight.stop: 4.0: is not a whole number of steps from start; 3.9 is"),
     ("experiments.line_search", "step: 0.1", "step: 0.00001",
      "experiments.line_search.weight.step: 1e-05: gives more than 100,000 numbers: take a larger one"),
     ("experiments.line_search", "bias:\n", "bias: {start: 0.0, stop: 1.0, step: 0.0001}\n",

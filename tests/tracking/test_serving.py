@@ -204,7 +204,7 @@ BROKEN = in_base64(np.zeros((32, 32, 3), np.uint8), "JPEG")[:400]
         ({"dataframe_records": [{"picture": BROKEN}]}, "Model is missing inputs ['image']"),
         (image(BROKEN), "input 0: damaged: "),
         (image(base64.b64encode(b"not a photo").decode()), "input 0: not an image"),
-        (image("cat.jpg"), "input 0: image is a text, an image file (JPEG, PNG, ...) in base64; this is no base64"),
+        (image("cat.jpg"), "input 0: image is a text, an image file (JPEG, PNG, ...) in base64; this is not base64"),
         (image(7), "input 0: image is a text"),
         (image(None), "input 0: image is a text"),
         ({"dataframe_split": {"columns": ["image"], "data": []}}, "no rows: at least one is needed"),

@@ -147,7 +147,7 @@ class GridRange(StrictModel):
         start, stop, step = (Decimal(str(number)) for number in (self.start, self.stop, self.step))
         if (stop - start) % step:
             nearest = start + (stop - start) // step * step
-            raise self.key_error("stop", f"is no whole number of steps from start; {nearest.normalize():f} is")
+            raise self.key_error("stop", f"is not a whole number of steps from start; {nearest.normalize():f} is")
         return self
 
 

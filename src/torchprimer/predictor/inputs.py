@@ -100,7 +100,7 @@ class Images(Input):
                 yield base64.b64decode(cell.rpartition(",")[2], validate=True)
             except (AttributeError, TypeError, ValueError):
                 raise InvalidInput(
-                    f"input {i}: image is a text, an image file (JPEG, PNG, ...) in base64; this is no base64", i
+                    f"input {i}: image is a text, an image file (JPEG, PNG, ...) in base64; this is not base64", i
                 ) from None
 
     def has_name(self, value: object) -> bool:

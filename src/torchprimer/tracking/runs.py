@@ -38,7 +38,7 @@ class Run:
         self.store, self.client, self.id = store, store.client, run_id
 
     def log_history(self, rows: Iterable[tuple[float, Row]]) -> None:
-        """Logs rows of history.csv, each with its time in seconds since the epoch of Unix."""
+        """Logs rows of history.csv, each with its time in seconds since the Unix epoch."""
         from mlflow.entities import Metric
 
         metrics = [
@@ -222,7 +222,7 @@ def new_run(store: Store, record: Record, more_tags: Mapping[str, str] | None = 
 def create_run(
     store: Store, name: str, tags: dict[str, str], params: Mapping[str, str], started: int | None = None
 ) -> Run:
-    """A new run of this process. `started`: in milliseconds since the epoch of Unix; None: now."""
+    """A new run of this process. `started`: in milliseconds since the Unix epoch; None: now."""
     from mlflow.entities import Param
 
     run = store.client.create_run(store.experiment, started, tags | process_tags(), name)
