@@ -113,12 +113,7 @@ def load(folder: Path) -> tuple[nn.Sequential, Record]:
 
 
 def load_record(folder: Path) -> Record:
-    """The record of the model in a folder.
-
-    Raises:
-        UserError: it is damaged.
-        FileNotFoundError: there is none: the model is not trained.
-    """
+    """The record of the model in a folder; UserError if it is damaged, FileNotFoundError before the training."""
     try:
         return Record.model_validate_json((folder / RECORD).read_text("utf-8"))
     except ValueError as error:
@@ -126,11 +121,7 @@ def load_record(folder: Path) -> Record:
 
 
 def load_arrays(folder: Path) -> dict[str, npt.NDArray[np.generic]]:
-    """The arrays that a training saved beside the weights, by name.
-
-    Raises:
-        UserError: one is damaged.
-    """
+    """The arrays that a training saved beside the weights, by name; UserError if one is damaged."""
     arrays = {}
     for file in folder.glob("*.npy"):
         try:
