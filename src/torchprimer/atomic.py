@@ -6,8 +6,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
+
+Json = dict[str, Any]  # the content of a JSON file
 
 
 @contextlib.contextmanager

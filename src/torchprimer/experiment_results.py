@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from torchprimer import paths
+from torchprimer.atomic import Json
 from torchprimer.errors import UserError
 from torchprimer.params import Params
 from torchprimer.tasks.metrics import HEADLINE_METRICS, Metric
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Content = TypeAdapter[dict[str, Any]]
-OBJECT: Content = TypeAdapter(dict[str, Any])
+OBJECT: Content = TypeAdapter(Json)
 SCORES: Content = TypeAdapter(dict[str, int | float])
 SCORES_BY_MODEL: Content = TypeAdapter(dict[str, dict[str, int | float]])
 
 
 def _json_file(
     folder: Callable[[str], Path], file: str, stage: str = "", content: Content = SCORES
-) -> "cached_property[dict[str, Any]]":
+) -> "cached_property[Json]":
     """The content of a file that a stage writes for each experiment."""
 
-    def read(result: "ExperimentResults") -> dict[str, Any]:
+    def read(result: "ExperimentResults") -> Json:
         return read_json(folder(result.name) / file, stage and f"{stage}@{result.name}", content)
 
     return cached_property(read)
@@ -132,7 +133,7 @@ def validation_scores(train: Mapping[str, float]) -> dict[str, float]:
     return {name.removeprefix("validation_").removesuffix("_best"): train[name] for name in names}
 
 
-def read_json(file: Path, target: str = "", content: Content = OBJECT) -> dict[str, Any]:
+def read_json(file: Path, target: str = "", content: Content = OBJECT) -> Json:
     """The object in a JSON file, which the stage `target` writes (`train@mnist_cnn`); empty if there is no file.
 
     Raises:

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 from torchprimer.predictor.series import encode_series
 
-from torchprimer.datasets.base import DataKind, Transform
+from torchprimer.atomic import Json
+from torchprimer.datasets.base import DataKind
 from torchprimer.datasets.csv_io import csv_rows, decode_lines, find_csv
 from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.splits import check_ids, stratified_split
@@ -64,13 +65,13 @@ class SeriesKind(DataKind[Series, SeriesMeta]):
             np.save(folder / f"{split}_targets.npy", np.array(targets, np.int64))
         return meta
 
-    def transform(self, meta: SeriesMeta) -> Transform:
+    def transform(self, meta: SeriesMeta) -> Json:
         return {"length": meta.shape[0], "mean": meta.mean, "std": meta.std}
 
-    def columns(self, transform: Transform) -> list[dict[str, str]]:
+    def columns(self, transform: Json) -> list[dict[str, str]]:
         return [{"name": "text", "type": "string"}]
 
-    def example(self, transform: Transform, prepared: npt.NDArray[Any]) -> dict[str, Any]:
+    def example(self, transform: Json, prepared: npt.NDArray[Any]) -> dict[str, Any]:
         return {"text": " ".join(f"{value * transform['std'] + transform['mean']:.4g}" for value in prepared)}
 
 

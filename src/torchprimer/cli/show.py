@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.filesize import decimal
 
 from torchprimer import paths
-from torchprimer.atomic import atomic_write
+from torchprimer.atomic import Json, atomic_write
 from torchprimer.cli import formatting
 from torchprimer.cli.inputs import find_reader
 from torchprimer.errors import UserError, did_you_mean
@@ -45,7 +45,7 @@ def list_experiments(params: Params, datasets: Sequence[str], output_format: for
         formatting.print_table([_cells(record) for record in records])
 
 
-def _record(result: ExperimentResults, champion: bool) -> dict[str, Any]:
+def _record(result: ExperimentResults, champion: bool) -> Json:
     return {
         "experiment": result.name,
         "dataset": result.dataset,
@@ -86,7 +86,7 @@ def show_experiment(params: Params, experiment: str) -> None:
         UserError: a file of the experiment is damaged.
     """
     result = ExperimentResults(params, experiment)
-    record: dict[str, Any] = {}  # as trained; params.yaml may have changed since
+    record: Json = {}  # as trained; params.yaml may have changed since
     if result.is_trained:
         from torchprimer import models
 

@@ -6,8 +6,9 @@ meta.json a subclass of `Meta`, and the conversion of raw input, which exports t
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
+from torchprimer.atomic import Json
 from torchprimer.datasets.meta import Meta
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 DatasetT = TypeVar("DatasetT")
 MetaT = TypeVar("MetaT", bound=Meta)
-Transform = dict[str, Any]  # JSON
 
 
 class DataKind(ABC, Generic[DatasetT, MetaT]):
@@ -47,17 +47,17 @@ class DataKind(ABC, Generic[DatasetT, MetaT]):
         """
 
     @abstractmethod
-    def transform(self, meta: MetaT) -> Transform:
+    def transform(self, meta: MetaT) -> Json:
         """What a Predictor needs to turn raw input into arrays, as plain JSON: a part of `meta`."""
 
     @abstractmethod
-    def columns(self, transform: Transform) -> list[dict[str, str]]:
+    def columns(self, transform: Json) -> list[dict[str, str]]:
         """Name and MLflow type of each column of a table of raw inputs."""
 
     @abstractmethod
-    def example(self, transform: Transform, prepared: "npt.NDArray[np.generic]") -> dict[str, Any]:
+    def example(self, transform: Json, prepared: "npt.NDArray[np.generic]") -> Json:
         """A raw input, as a row with `columns`, that becomes (nearly) the prepared one."""
 
-    def requirements(self, transform: Transform) -> list[str]:
+    def requirements(self, transform: Json) -> list[str]:
         """Packages that the conversion of raw input imports, beside NumPy."""
         return []

@@ -6,18 +6,18 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+from torchprimer.atomic import Json
 from torchprimer.errors import UserError, did_you_mean
 
 NumberedRow = tuple[int, dict[str, str]]  # the number of the row's last line; its values by column
 MAX_CELL = 200_000_000  # characters: a cell may hold a whole book
 
 
-def source_description(raw: Path) -> dict[str, Any]:
+def source_description(raw: Path) -> Json:
     """source.json of data/raw/X, which `download` writes: format, expected, source ...; empty for user data."""
     file = raw / "source.json"
-    description: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    description: Json = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     return description
 
 

@@ -6,7 +6,7 @@ Their export takes images: the frozen part is put in front of the classifier.
 from pathlib import Path
 from typing import NoReturn
 
-from torchprimer.datasets.base import Transform
+from torchprimer.atomic import Json
 from torchprimer.datasets.images import ImageInput
 from torchprimer.datasets.meta import FeaturesMeta
 from torchprimer.params.datasets import Features
@@ -22,7 +22,7 @@ class FeaturesKind(ImageInput[Features, FeaturesMeta]):
     def prepare(self, raw: Path, dataset: Features, rows: object, folder: Path) -> NoReturn:
         raise NotImplementedError("the stage extract_features computes features")
 
-    def transform(self, meta: FeaturesMeta) -> Transform:
+    def transform(self, meta: FeaturesMeta) -> Json:
         return {"shape": meta.image_shape}
 
 

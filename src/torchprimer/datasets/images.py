@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from torchprimer.datasets.base import DataKind, DatasetT, MetaT, Transform
+from torchprimer.atomic import Json
+from torchprimer.datasets.base import DataKind, DatasetT, MetaT
 from torchprimer.datasets.csv_io import source_description
 from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.datasets.meta import ImagesMeta
@@ -46,15 +47,15 @@ class ImageInput(DataKind[DatasetT, MetaT]):
     predictor_kind = "images"
     input_name = "images"
 
-    def columns(self, transform: Transform) -> list[dict[str, str]]:
+    def columns(self, transform: Json) -> list[dict[str, str]]:
         """One column: the image file in base64."""
         return [{"name": "image", "type": "string"}]
 
-    def example(self, transform: Transform, prepared: npt.NDArray[Any]) -> dict[str, Any]:
+    def example(self, transform: Json, prepared: npt.NDArray[Any]) -> Json:
         """The image, (C, H, W), as PNG in base64."""
         return {"image": png_base64(prepared.transpose(1, 2, 0).squeeze())}
 
-    def requirements(self, transform: Transform) -> list[str]:
+    def requirements(self, transform: Json) -> list[str]:
         return ["pillow"]
 
 
@@ -109,7 +110,7 @@ class ImagesKind(ImageInput[Images, ImagesMeta]):
             raise UserError("every training image has the same colour in every pixel: there is nothing to learn from")
         return ImagesMeta(shape=list(shape), classes=classes, mean=mean, std=std)
 
-    def transform(self, meta: ImagesMeta) -> Transform:
+    def transform(self, meta: ImagesMeta) -> Json:
         return meta.model_dump(include={"shape", "mean", "std"})
 
 

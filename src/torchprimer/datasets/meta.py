@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny, WrapValidator
 
+from torchprimer.atomic import Json
 from torchprimer.datasets import get_kind
 from torchprimer.params.base import DatasetTask
 
@@ -153,7 +154,7 @@ class FeaturesMeta(Meta):
         return f"{self.shape[0]:,} features of each image of {self.dataset}"
 
 
-def parse_meta(content: dict[str, Any]) -> Meta:
+def parse_meta(content: Json) -> Meta:
     """The object of a meta.json, or of `data` in experiment.json. Raises ValidationError if it does not fit."""
     classes = {cls.model_fields["kind"].default: cls for cls in Meta.__subclasses__()}
     kind = content.get("kind")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy.typing as npt
 import pandas as pd
 
-from torchprimer.datasets.base import DataKind, Transform
+from torchprimer.atomic import Json
+from torchprimer.datasets.base import DataKind
 from torchprimer.datasets.csv_io import compare_with_published, describe_file, read_csv, row_ids
 from torchprimer.datasets.meta import SequencesMeta
 from torchprimer.datasets.splits import check_ids, split_tables
@@ -64,13 +65,13 @@ class SequencesKind(DataKind[Sequences, SequencesMeta]):
             save_array(folder / f"{split}_targets.npy", targets)
         return SequencesMeta(shape=[inputs.shape[1]], classes=alphabet)
 
-    def transform(self, meta: SequencesMeta) -> Transform:
+    def transform(self, meta: SequencesMeta) -> Json:
         return {"alphabet": meta.classes, "length": meta.shape[0]}
 
-    def columns(self, transform: Transform) -> list[dict[str, str]]:
+    def columns(self, transform: Json) -> list[dict[str, str]]:
         return [{"name": "text", "type": "string"}]
 
-    def example(self, transform: Transform, prepared: npt.NDArray[Any]) -> dict[str, Any]:
+    def example(self, transform: Json, prepared: npt.NDArray[Any]) -> Json:
         return {"text": decode_strings(prepared[None], transform["alphabet"])[0]}
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from torchprimer.datasets.base import DataKind, Transform
+from torchprimer.atomic import Json
+from torchprimer.datasets.base import DataKind
 from torchprimer.datasets.csv_io import compare_with_published, csv_rows, decode_lines, find_csv, source_description
 from torchprimer.datasets.meta import TabularMeta
 from torchprimer.datasets.splits import check_ids, split_by_time, split_tables
@@ -156,19 +157,19 @@ class TabularKind(DataKind[Tabular, TabularMeta]):
         values = (text if times.isna().any() else times).tolist()
         return meta.model_copy(update={"time_column": dataset.time, "time": values})
 
-    def transform(self, meta: TabularMeta) -> Transform:
+    def transform(self, meta: TabularMeta) -> Json:
         return meta.model_dump(include={"numeric", "zero_as_missing", "categorical", "pca", "features"})
 
-    def columns(self, transform: Transform) -> list[dict[str, str]]:
+    def columns(self, transform: Json) -> list[dict[str, str]]:
         types = dict.fromkeys(transform["numeric"], "double") | dict.fromkeys(transform["categorical"], "string")
         return [{"name": name, "type": type_} for name, type_ in types.items()]
 
-    def example(self, transform: Transform, prepared: npt.NDArray[Any]) -> dict[str, Any]:
+    def example(self, transform: Json, prepared: npt.NDArray[Any]) -> Json:
         """Without what principal components leave out; numbers have four digits."""
         values = prepared.astype(np.float64)
         if transform["pca"] is not None:
             values = values @ np.array(transform["pca"]["components"]) + np.array(transform["pca"]["mean"])
-        row: dict[str, Any] = {}
+        row: Json = {}
         for value, (name, fitted) in zip(values, transform["numeric"].items(), strict=False):
             row[name] = float(f"{value * fitted['std'] + fitted['mean']:.4g}")
         start = len(row)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from torchprimer.atomic import Json
 from torchprimer.datasets.meta import NumericColumn, PrincipalComponents, TabularMeta
 from torchprimer.datasets.splits import random_split, require_two_classes, stratified_split
 from torchprimer.errors import UserError
@@ -53,7 +54,7 @@ def fit(table: pd.DataFrame, dataset: Tabular) -> TabularMeta:
         if np.ptp(inputs, axis=0).max() == 0:
             raise UserError("pca: all training rows are equal: there is nothing to learn from")
         pca = PCA(dataset.pca, svd_solver="full").fit(inputs)
-        fitted: dict[str, Any] = {
+        fitted: Json = {
             "pca": PrincipalComponents(mean=pca.mean_.tolist(), components=pca.components_.tolist()),
             "explained_variance": pca.explained_variance_ratio_.tolist(),
             "features": [f"pc{i + 1}" for i in range(dataset.pca)],
@@ -105,7 +106,7 @@ class Classes:
                 f"dataset {name}: no row of class '{missing}' is left to train on: raise limit, or split otherwise"
             )
 
-    def fit(self, column: pd.Series, _standardize: bool) -> dict[str, Any]:
+    def fit(self, column: pd.Series, _standardize: bool) -> Json:
         """Fields of TabularMeta."""
         return {"classes": natural_sort(column.map(cell_to_str).unique().tolist())}
 
@@ -132,7 +133,7 @@ class Numbers:
     def check_split(self, labels: npt.NDArray[np.str_], splits: npt.NDArray[np.str_], name: str) -> None:
         """Any rows will do."""
 
-    def fit(self, column: pd.Series, standardize: bool) -> dict[str, Any]:
+    def fit(self, column: pd.Series, standardize: bool) -> Json:
         mean, std = _fit_scale(self.values(column)[:, None], standardize)
         return {"target_mean": mean, "target_std": std}
 

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from torchprimer.datasets.base import DataKind, Transform
+from torchprimer.atomic import Json
+from torchprimer.datasets.base import DataKind
 from torchprimer.datasets.csv_io import compare_with_published, decode_lines, describe_file, read_csv, row_ids
 from torchprimer.datasets.meta import TextMeta
 from torchprimer.datasets.splits import check_ids, reject_duplicates, split_tables, stratified_split
@@ -124,18 +125,18 @@ class TextKind(DataKind[Texts, TextMeta]):
             words=list(counts), documents=list(counts.values()),
         )  # fmt: skip
 
-    def transform(self, meta: TextMeta) -> Transform:
+    def transform(self, meta: TextMeta) -> Json:
         return meta.model_dump(include={"tokenizer", "words", "text_column"})
 
-    def columns(self, transform: Transform) -> list[dict[str, str]]:
+    def columns(self, transform: Json) -> list[dict[str, str]]:
         return [{"name": "text", "type": "string"}]
 
-    def example(self, transform: Transform, prepared: npt.NDArray[Any]) -> dict[str, Any]:
+    def example(self, transform: Json, prepared: npt.NDArray[Any]) -> Json:
         """Without the words that the vocabulary lacks."""
         words = [transform["words"][number - 1] for number in prepared if number]
         return {"text": (" " if transform["tokenizer"] == "words" else "").join(words)}
 
-    def requirements(self, transform: Transform) -> list[str]:
+    def requirements(self, transform: Json) -> list[str]:
         return ["rjieba"] if transform["tokenizer"] == "chinese" else []
 
 

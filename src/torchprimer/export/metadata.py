@@ -1,13 +1,10 @@
 """model.json: what a Predictor needs to run the model, and facts about it for people."""
 
-from typing import Any
-
+from torchprimer.atomic import Json
 from torchprimer.experiment_results import validation_scores
 from torchprimer.models import Record
 from torchprimer.tasks import get_task
 from torchprimer.tasks.base import RawInput
-
-Json = dict[str, Any]
 
 
 def build_metadata(record: Record, raw_input: RawInput, train: Json, test: Json, graph: Json) -> Json:

@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from torchprimer import paths
+from torchprimer.atomic import Json
 from torchprimer.experiment_results import read_table
 from torchprimer.report.summaries import Summary
 from torchprimer.tasks.metrics import HEADLINE_METRICS, LOSS_NAMES
@@ -77,7 +78,7 @@ def loss_name(summary: Summary) -> str:
     return LOSS_NAMES[getattr(summary.params.experiments[summary.name], "loss", "mse_loss")]
 
 
-def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str, Any]:
+def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> Json:
     """A Vega-Lite specification; `colours` of the experiments.
 
     `page`: as wide as its container, without title and legend (the page has one legend for all charts of a dataset),
@@ -96,7 +97,7 @@ def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str
     epochs = alt.Axis(values=ticks, format="d", grid=False, tickCount=8)
     scale = alt.Scale(type="log", nice=False) if logarithmic else alt.Scale(zero=False)
     colour_scale = alt.Scale(domain=names, range=[colours[name] for name in names])
-    encoding: dict[str, Any] = {
+    encoding: Json = {
         "x": alt.X("epoch:Q", title="epoch", axis=epochs, scale=alt.Scale(zero=False, nice=False)),
         "y": alt.Y("value:Q", title=curves.axis, scale=scale),
         "color": alt.Color("experiment:N", scale=colour_scale, legend=legend),
@@ -114,14 +115,14 @@ def chart(curves: Curves, colours: Mapping[str, str], *, page: bool) -> dict[str
     base = alt.Chart(table)
     lines = base.mark_line(strokeWidth=1.8, clip=True)
     if not page:
-        spec: dict[str, Any] = lines.encode(**encoding).properties(width=560, height=330, title=curves.title).to_dict()
+        spec: Json = lines.encode(**encoding).properties(width=560, height=330, title=curves.title).to_dict()
         return spec
     opacity = alt.when("picked == '' || datum.experiment == picked").then(alt.value(1)).otherwise(alt.value(0.08))
     hover = base.mark_circle(size=90, opacity=0).encode(**{key: encoding[key] for key in ("x", "y", "tooltip")})
     return for_page(alt.layer(lines.encode(**encoding, opacity=opacity), hover))
 
 
-def folds(summary: Summary, colour: str) -> dict[str, Any]:
+def folds(summary: Summary, colour: str) -> Json:
     """The accuracy on each fold of a cross-validation, and their mean; hollow points: the baseline on the same fold."""
     file = paths.metrics(summary.name) / "folds.csv"
     table = read_table(file, f"crossvalidate@{summary.name}", "fold").round(5)
@@ -136,7 +137,7 @@ def folds(summary: Summary, colour: str) -> dict[str, Any]:
     return for_page(alt.layer(*layers))
 
 
-def for_page(chart: alt.LayerChart | alt.FacetChart) -> dict[str, Any]:
+def for_page(chart: alt.LayerChart | alt.FacetChart) -> Json:
     """The specification of a chart as wide as its container, with the parameter that the report's legend sets."""
     picked = alt.param(name="picked", value="")
     return chart.add_params(picked).properties(width="container", height=260).to_dict()

@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from torchprimer import paths
+from torchprimer.atomic import Json
 from torchprimer.experiment_results import ExperimentResults
 from torchprimer.params import Params
 from torchprimer.report import charts, vega
@@ -58,7 +59,7 @@ def training_seconds(params: Params) -> dict[str, float]:
 
 def section(
     dataset: str, description: str, summaries: Sequence[Summary], figures: Mapping[str, list[Embedded]]
-) -> dict[str, Any]:
+) -> Json:
     """The variables of the template for one dataset."""
     curves = charts.curves(summaries)
     colours = charts.colours(curves)
@@ -76,14 +77,14 @@ def section(
     }  # fmt: skip
 
 
-def curve_chart(curves: charts.Curves, colours: Mapping[str, str]) -> dict[str, Any]:
+def curve_chart(curves: charts.Curves, colours: Mapping[str, str]) -> Json:
     solid, dashed = curves.columns.values() if len(curves.columns) > 1 else ("", "")
     names = ", ".join(summary.name for summary in curves.summaries)
     legend = f"{solid} solid, {dashed} dashed" if solid else ""
     return {"title": curves.title, "legend": legend, "names": names, "spec": charts.chart(curves, colours, page=True)}
 
 
-def fold_chart(summary: Summary, colour: str) -> dict[str, Any]:
+def fold_chart(summary: Summary, colour: str) -> Json:
     legend = f"{summary.cross_validation}{'; hollow: baseline' if summary.baseline_cross_validation else ''}"
     title, spec = f"Cross-validation of {summary.name}", charts.folds(summary, colour)
     return {"title": title, "legend": legend, "names": summary.name, "spec": spec}
@@ -93,7 +94,7 @@ def words_file(experiment: str) -> Path:
     return paths.metrics(experiment) / "test" / "words.csv"
 
 
-def top_words(file: Path, count: int) -> dict[str, list[dict[str, Any]]]:
+def top_words(file: Path, count: int) -> dict[str, list[Json]]:
     """Class -> the first `count` rows of words.csv: word, logit_margin, documents; empty if the file is missing."""
     if not file.is_file():
         return {}

@@ -12,7 +12,7 @@ from torch import nn
 
 import torchprimer.predictor
 from torchprimer import models, paths
-from torchprimer.atomic import atomic_write, write_json
+from torchprimer.atomic import Json, atomic_write, write_json
 from torchprimer.datasets.meta import FeaturesMeta
 from torchprimer.datasets.storage import load_split
 from torchprimer.errors import UserError
@@ -52,7 +52,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
     )
 
 
-def write_graph(model: nn.Module, record: models.Record, file: Path) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
+def write_graph(model: nn.Module, record: models.Record, file: Path) -> tuple[Json, np.ndarray[Any, Any]]:
     """Writes the model with its output head as ONNX, and compares both on samples of the test split.
 
     Returns:
@@ -83,7 +83,7 @@ def write_graph(model: nn.Module, record: models.Record, file: Path) -> tuple[di
         outputs = whole(inputs[:2])
     sizes = [-1] if raw_input.any_length else list(file_inputs.shape[1:])
 
-    def describe(kind: str, name: str, tensor: torch.Tensor, sizes: list[int]) -> dict[str, Any]:
+    def describe(kind: str, name: str, tensor: torch.Tensor, sizes: list[int]) -> Json:
         dtype = str(tensor.dtype).removeprefix("torch.")
         return {"kind": kind, "name": name, "dtype": dtype, "shape": [-1, *sizes]}  # -1: any size
 

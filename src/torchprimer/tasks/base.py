@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from torchprimer.atomic import Json
 from torchprimer.datasets import get_kind
 from torchprimer.datasets.meta import Meta
 from torchprimer.params.experiments import Experiment, HasLoss
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 BatchFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Scores = dict[str, float]
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchprimer import paths
+from torchprimer.atomic import Json
 from torchprimer.experiment_results import read_json
 from torchprimer.tasks import get_task
 from torchprimer.tracking.champions import promote
@@ -32,7 +33,7 @@ def log_model(store: Store, run_id: str, experiment: str) -> None:
 
     folder = paths.export(experiment)
     about, record = read_json(folder / "model.json"), load_record(paths.model(experiment))
-    examples: list[dict[str, Any]] = json.loads((folder / "example.json").read_text("utf-8"))
+    examples: list[Json] = json.loads((folder / "example.json").read_text("utf-8"))
     training, task = read_json(paths.metrics(experiment) / "train.json"), get_task(record.params.task)
     requirements = (folder / "requirements.txt").read_text("utf-8").split()
     run_tags = store.client.get_run(run_id).data.tags

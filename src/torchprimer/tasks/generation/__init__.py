@@ -2,9 +2,10 @@
 
 import torch
 
+from torchprimer.atomic import Json
 from torchprimer.datasets.meta import Meta
 from torchprimer.params.experiments import Experiment, HasLoss
-from torchprimer.tasks.base import Json, Objective, RawInput, Task
+from torchprimer.tasks.base import Objective, RawInput, Task
 
 
 class Generation(Task):
