@@ -1,4 +1,4 @@
-"""Photos at 128 pixels: an epoch of batches against torchvision's ImageFolder; `preprocess` on all cores against one."""
+"""Photos at 128 pixels: batches against torchvision's ImageFolder; `preprocess` on all cores against one."""
 
 import os
 from pathlib import Path

@@ -92,7 +92,7 @@ class Store:
         return experiment_id
 
     def find(self, fingerprint: str) -> str | None:
-        """The id of the newest finished run with this fingerprint, preferably of the current DVC experiment, or None."""
+        """The id of the newest finished run with this fingerprint, first of this DVC experiment, or None."""
         runs = self.finished(fingerprint)
         same_name = [run for run in runs if run.data.tags.get("DVC_EXP_NAME", "") == os.environ.get("DVC_EXP_NAME", "")]
         return (same_name or runs)[0].info.run_id if runs else None

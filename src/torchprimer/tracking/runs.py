@@ -1,6 +1,5 @@
 """Runs of MLflow: `train` opens one; the later stages find it by the fingerprint in the model's record."""
 
-import csv
 import hashlib
 import json
 import os
@@ -12,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from torchprimer import paths
 from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.storage import load_meta
-from torchprimer.experiment_results import read_json
+from torchprimer.experiment_results import read_json, read_table
 from torchprimer.models import Record, load_record
 from torchprimer.tasks import get_task
 from torchprimer.tracking import Row
@@ -105,17 +104,15 @@ class Run:
         for run in earlier:
             self.client.delete_run(run.info.run_id)
         self.log_scores(tracked_metrics(summary, "crossvalidation_", {"folds"}))
-        with (folder / "folds.csv").open(encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream):
-                number = row.pop("fold")
-                del row["fingerprint"]
-                note = f"Fold {number} of {summary['folds']}: trained on the other folds, scored on this one."
-                tags = tags_of(record, "fold") | {"mlflow.parentRunId": self.id, "mlflow.note.content": note}
-                name, values = f"{experiment}, fold {number}", {"fold": number, **run_params(record)}
-                fold = create_run(self.store, name, tags, values)
-                fold.log_dataset(record.params.dataset, record.data_digest, record.data)
-                fold.log_scores({f"validation_{key}": float(value) for key, value in row.items()})
-                fold.end("FINISHED")
+        table = read_table(folder / "folds.csv", f"crossvalidate@{experiment}", "fold").drop(columns="fingerprint")
+        for number, row in table.set_index("fold").iterrows():
+            note = f"Fold {number} of {summary['folds']}: trained on the other folds, scored on this one."
+            tags = tags_of(record, "fold") | {"mlflow.parentRunId": self.id, "mlflow.note.content": note}
+            name, values = f"{experiment}, fold {number}", {"fold": str(number), **run_params(record)}
+            fold = create_run(self.store, name, tags, values)
+            fold.log_dataset(record.params.dataset, record.data_digest, record.data)
+            fold.log_scores({f"validation_{key}": value for key, value in row.items()})
+            fold.end("FINISHED")
         self.client.set_tag(self.id, "crossvalidated", digest(folder / "folds.json"))
         self.describe(experiment)
 
@@ -193,8 +190,8 @@ def _run_from_files(store: Store, record: Record) -> Run:
     name, now = record.experiment, time.time()
     seconds = read_json(paths.metrics(name) / "timing.json").get("seconds", 0)
     run = new_run(store, record, {"restored": "from files"}, started=now - seconds)
-    with (paths.metrics(name) / "history.csv").open(encoding="utf-8", newline="") as stream:
-        run.log_history((now, {key: to_number(cell) for key, cell in row.items()}) for row in csv.DictReader(stream))
+    history = read_table(paths.metrics(name) / "history.csv", f"train@{name}", "epoch")
+    run.log_history((now, dict(row)) for _, row in history.iterrows())
     run.log_training(name)
     run.end("FINISHED")
     return run
@@ -250,11 +247,3 @@ def git_tags() -> dict[str, str]:
     except OSError:
         return {}
     return {"mlflow.source.git.commit": commit, "git_dirty": str(dirty)} if commit else {}
-
-
-def to_number(cell: str) -> float | str:
-    """A cell of history.csv: a number, or else its text."""
-    try:
-        return float(cell)
-    except ValueError:
-        return cell
