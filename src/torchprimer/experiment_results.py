@@ -134,11 +134,7 @@ def validation_scores(train: Mapping[str, float]) -> dict[str, float]:
 
 
 def read_json(file: Path, target: str = "", content: Content = OBJECT) -> Json:
-    """The object in a JSON file, which the stage `target` writes (`train@mnist_cnn`); empty if there is no file.
-
-    Raises:
-        UserError: the file is damaged.
-    """
+    """The object in a JSON file that the stage `target` writes; empty without the file. UserError: it is damaged."""
     if not file.is_file():
         return {}
     try:
@@ -148,11 +144,7 @@ def read_json(file: Path, target: str = "", content: Content = OBJECT) -> Json:
 
 
 def read_table(file: Path, target: str, key: str) -> "pd.DataFrame":
-    """A CSV that the stage `target` writes: numbers, in some columns texts; `key` numbers the rows.
-
-    Raises:
-        UserError: the file is damaged.
-    """
+    """A CSV that the stage `target` writes, numbers or texts; `key` numbers its rows. UserError: it is damaged."""
     import pandas as pd
 
     try:

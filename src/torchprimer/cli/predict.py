@@ -35,11 +35,7 @@ def predict(
         top: the number of most probable classes to print; None: one in a table, all of them in CSV and JSON.
         out: the folder for the images that an autoencoder reconstructs.
 
-    Returns:
-        The exit code: 0, or 1 if an input could not be used.
-
-    Raises:
-        UserError: no such model, one without input, or options that do not fit the model.
+    Returns the exit code, 1 if an input could not be used; UserError: no such model, or options that do not fit it.
     """
     model = open_model(experiment)
     reader = find_reader(model.kind)
@@ -67,11 +63,7 @@ def predict(
 
 
 def open_model(experiment: str) -> "Predictor":
-    """The exported model of an experiment of this project, or the one in an export folder anywhere.
-
-    Raises:
-        UserError: not exported yet, no such experiment, no export folder, or a damaged one.
-    """
+    """The exported model of an experiment, or in an export folder; UserError: there is none, or it is damaged."""
     from torchprimer.predictor import Predictor
 
     folder = Path(experiment)
@@ -195,11 +187,7 @@ def _cells(prediction: "Prediction", top: int | None) -> dict[str, str]:
 
 
 def generate(experiment: str, count: int, seed: int, out: Path) -> None:
-    """Writes `count` images of an experiment or of an export folder as a grid, a single one in its own size.
-
-    Raises:
-        UserError: not a generator, an unsupported file format, or `out` is a folder.
-    """
+    """Writes a grid of `count` images; UserError: not a generator, unsupported file format, or `out` is a folder."""
     from PIL import Image
 
     if (suffix := out.suffix.lower()) not in FORMATS:

@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 
 def list_experiments(params: Params, datasets: Sequence[str], output_format: formatting.OutputFormat) -> None:
-    """Prints a row for each experiment on one of `datasets`; without `datasets`, for each experiment.
-
-    Raises:
-        UserError: no such dataset, or a damaged file of an experiment.
-    """
+    """Prints a row per experiment, or per one on `datasets`; UserError: no such dataset, or a damaged file."""
     names = list(dict.fromkeys(experiment.dataset for experiment in params.experiments.values()))
     for dataset in datasets:
         if dataset not in names:
@@ -80,11 +76,7 @@ def _cells(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def show_experiment(params: Params, experiment: str) -> None:
-    """Prints an experiment's results, the stages that are still to run, and its layers if it is trained.
-
-    Raises:
-        UserError: a file of the experiment is damaged.
-    """
+    """Prints an experiment's results, the stages that are still to run, and its layers; UserError: a damaged file."""
     result = ExperimentResults(params, experiment)
     record: Json = {}  # as trained; params.yaml may have changed since
     if result.is_trained:
@@ -109,11 +101,7 @@ def show_experiment(params: Params, experiment: str) -> None:
 
 
 def show_weights(experiment: str, name: str, out: Path | None) -> None:
-    """Prints one weight tensor of a trained model, or writes it to `out` as .npy.
-
-    Raises:
-        UserError: not trained yet, damaged weights, or no weight tensor of that name.
-    """
+    """Prints a weight tensor, or writes it to `out` as .npy; UserError: no such tensor, not trained, or damaged."""
     if not (paths.model(experiment) / "experiment.json").is_file():
         raise UserError(f"{experiment} is not trained yet: dvc repro train@{experiment}")
     import numpy as np

@@ -23,11 +23,7 @@ HOST = "127.0.0.1"
 
 
 def serve(port: int) -> None:
-    """Serves the page on 127.0.0.1 until Ctrl-C.
-
-    Raises:
-        UserError: nothing is exported, the port is in use, or Gradio is not installed.
-    """
+    """Serves the page until Ctrl-C; UserError: nothing is exported, the port is in use, or no Gradio."""
     exports = Exports(params.load())
     if not exports.descriptions:
         commands = "`dvc repro` exports all, `dvc repro export@mnist_cnn` only this one"

@@ -67,11 +67,7 @@ def highlight(text: str, strength: float, title: str = "") -> str:
 
 
 def prediction_table(exports: Exports, predictions: Mapping[str, Prediction]) -> str:
-    """HTML: for each classifier its name, test accuracy, prediction and probability of each class.
-
-    Args:
-        predictions: by experiment; all classifiers have the same classes.
-    """
+    """HTML: for classifiers of the same classes, by name: test accuracy, prediction, probability of each class."""
     if not predictions:
         return ""
     classes = exports.descriptions[next(iter(predictions))]["classes"]

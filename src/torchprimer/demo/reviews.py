@@ -27,11 +27,7 @@ def handles(result: ExperimentResults) -> bool:
 
 
 def segments(text: str, words: Sequence[str]) -> list[tuple[str, bool]]:
-    """Splits a text into its words (True) and the text between them (False); joined, they are the text again.
-
-    Args:
-        words: in their order, as a tokenizer returns them, possibly in lower case.
-    """
+    """Splits a text into `words` (True) and the text between them (False); joined, they are the text again."""
     parts, end, lowercase = [], 0, text.lower()
     for word in words:
         start = lowercase.find(word.lower(), end)

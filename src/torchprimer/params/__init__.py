@@ -185,11 +185,7 @@ def check_name(path: str, name: str, message: str, allowed: Iterable[str]) -> No
 
 
 def load() -> Params:
-    """Reads and checks params.yaml.
-
-    Raises:
-        UserError: the first mistake: its full path, the value, what is allowed, and a guess at the typo.
-    """
+    """Reads and checks params.yaml; UserError: the first mistake: its path, the value, what is allowed, a guess."""
     file = paths.params()
     content = _read_yaml(file)
     check_renamed(content, file.name)

@@ -35,11 +35,7 @@ REMOVED = {"": {"tensorboard": "set the environment variable TORCHPRIMER_TENSORB
 
 
 def check_renamed(content: Any, file: str, path: tuple[str, ...] = ()) -> None:
-    """Looks through the whole file.
-
-    Raises:
-        UserError: the first old key or value: its path, and what it is called now.
-    """
+    """Raises UserError for the first old key or value in the file: its path, and what it is called now."""
     items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     pattern = ".".join("*" if position % 2 else part for position, part in enumerate(path))
     keys, values, removed = RENAMED_KEYS.get(pattern, {}), RENAMED_VALUES.get(pattern, {}), REMOVED.get(pattern, {})

@@ -92,11 +92,7 @@ class Predictor:
                 yield errors[position] if position in errors else next(predictions)
 
     def predict_raw(self, inputs: Any) -> Floats:
-        """Outputs of the graph, float32: probabilities (N, K), values (N, 1), strings (N, T, K), images (N, C, H, W).
-
-        Raises:
-            InvalidInput: as `predict`.
-        """
+        """Outputs of the graph: float32 (N, K), (N, 1), (N, T, K) or (N, C, H, W); InvalidInput: as `predict`."""
         batches = [np.empty((0, *self.description["output"]["shape"][1:]), np.float32)]
         for arrays, errors, _ in self._batches(*self._input.iterate(inputs)):
             if errors:

@@ -98,11 +98,7 @@ def _number(text: str) -> float | None:
 
 
 def column_numbers(values: Iterable[object], name: str, *, zero_as_missing: bool = False) -> Floats:
-    """A column as numbers (N,); NaN for a missing value: empty, NA and the like, 0 with `zero_as_missing`.
-
-    Raises:
-        InvalidInput: a value is neither a number nor missing; `index` is its row.
-    """
+    """A column as numbers (N,); NaN: missing, or 0 with `zero_as_missing`; InvalidInput: not a number, by its row."""
     texts = [cell_to_str(value) for value in values]
     numbers = np.full(len(texts), np.nan)
     for i, text in enumerate(texts):

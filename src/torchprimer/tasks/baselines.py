@@ -32,11 +32,7 @@ MAX_SIDE = 32  # pixels; larger images are reduced to this side: every pixel is 
 
 
 def fit_baselines(training: SplitArrays, test: SplitArrays, meta: Meta, baseline: str, seed: int) -> dict[str, Scores]:
-    """Test metrics of `dummy` and of the classic model named `baseline`.
-
-    Raises:
-        UserError: all training rows are of one class.
-    """
+    """Test metrics of `dummy` and of the classic model `baseline`; UserError: all training rows are of one class."""
     if isinstance(meta, SequencesMeta):
         return {"dummy": character_scores(training, test, use_input=False), baseline: character_scores(training, test)}
     y, y_test = training.targets.numpy(), test.targets.numpy()

@@ -24,11 +24,7 @@ class PredictorModel(PythonModel):
         self.predictor = self.package.Predictor(folder)
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:  # type: ignore[override]  # MLflow allows it
-        """One row for each row of `model_input`; for the columns see `Predictor.predict_table`.
-
-        Raises:
-            MlflowException: an invalid input; the server responds with 400 and the reason.
-        """
+        """As `Predictor.predict_table`; MlflowException: an invalid input, to which the server responds with 400."""
         try:
             return pd.DataFrame(self.predictor.predict_table(model_input))
         except self.package.UserError as error:

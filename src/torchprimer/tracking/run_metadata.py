@@ -63,11 +63,7 @@ def run_params(record: "Record") -> dict[str, str]:
 def description(
     record: "Record", training: Scores, test: Scores, folds: Mapping[str, Any], timing: Mapping[str, Any]
 ) -> str:
-    """Markdown: what the run is, its command, its data and its scores on each split.
-
-    Args:
-        training, test, folds, timing: train.json, test.json, folds.json and timing.json; the last three may be empty.
-    """
+    """Markdown: a run, its command, its data, its scores by split (`test`, `folds`, `timing` may be empty)."""
     name, experiment, run, held_out = record.experiment, record.params, record.run, record.data.held_out
     best = {
         key.removeprefix("validation_").removesuffix("_best"): value

@@ -7,11 +7,7 @@ from torchprimer.tracking.runs import LOGGERS, Run, get_or_create_run, log_basel
 
 
 class StageLogger:
-    """One stage as MLflow sees it. The methods are the messages of `Tracker`.
-
-    Attributes:
-        ended: whether the stage has sent its last message.
-    """
+    """One stage in MLflow: its methods are the messages of `Tracker`; `ended` is set by the last one."""
 
     def __init__(self) -> None:
         """Opens the store, and ends the runs of processes that died."""

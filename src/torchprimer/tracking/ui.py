@@ -14,11 +14,7 @@ HOST = "127.0.0.1"
 
 
 def ui(port: int) -> None:
-    """Serves the local store until it is interrupted; for a remote server it only prints the address.
-
-    Raises:
-        UserError: the port is in use, or MLflow ended by itself.
-    """
+    """Serves the local store until Ctrl-C, or prints the address of a server; UserError: the port is in use."""
     server_uri, experiment = os.environ.get("MLFLOW_TRACKING_URI", ""), Store().experiment
     if server_uri.startswith("http"):
         print(f"MLflow: {address(server_uri.rstrip('/'), experiment)}")
