@@ -121,8 +121,8 @@ def test_search_is_for_one_feature(patients: tuple[SplitArrays, Meta]) -> None:
 @pytest.mark.parametrize(
     ("weight", "bias", "message"),
     [
-        ((0.0, 4.05, 0.1), None, "no whole number of steps from start; 4 is"),
-        ((0.0, 0.7, 0.3), None, "no whole number of steps from start; 0.6 is"),
+        ((0.0, 4.05, 0.1), None, "not a whole number of steps from start; 4 is"),
+        ((0.0, 0.7, 0.3), None, "not a whole number of steps from start; 0.6 is"),
         ((4.0, 0.0, 0.1), None, "should not be below start: 4"),
         ((-1e308, 1e308, 1e-300), None, "more than 100,000 numbers"),
         ((0.0, 4.0, 0.1), (0.0, 4.0, 0.001), "164,041 pairs"),
