@@ -90,9 +90,8 @@ def build(exports: Exports, names: Sequence[str], _selected: gr.Tab) -> None:
                 html_template='<canvas width="280" height="280" aria-label="draw a digit here"></canvas>'
                 '<button type="button">Clear</button>',
                 js_on_load=Path(__file__).with_name("pad.js").read_text("utf-8"),
-                elem_id="pad",
-                apply_default_css=False,
-            )
+                elem_id="pad", apply_default_css=False,
+            )  # fmt: skip
             figures = gr.HTML(elem_id="digit-figures", apply_default_css=False)
         with gr.Column(scale=3, min_width=320):
             predictions = gr.HTML(EMPTY, elem_id="digit-predictions", apply_default_css=False)

@@ -7,12 +7,12 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from torchprimer import paths
 from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.storage import load_meta
 from torchprimer.experiment_results import read_json, read_table
-from torchprimer.models import Record, load_record
 from torchprimer.tasks import get_task
 from torchprimer.tracking import Row
 from torchprimer.tracking.client import Store, retry_on_conflict
@@ -26,6 +26,9 @@ from torchprimer.tracking.run_metadata import (
     tracked_metrics,
     training_metrics,
 )
+
+if TYPE_CHECKING:
+    from torchprimer.models import Record
 
 BATCH = 1000  # the most metrics that MLflow takes in one request
 
@@ -86,7 +89,7 @@ class Run:
     def log_evaluation(self, experiment: str) -> None:
         """Logs test scores, tables and figures."""
         folder = paths.metrics(experiment)
-        task = get_task(load_record(paths.model(experiment)).params.task)
+        task = get_task(record_of(experiment).params.task)
         self.log_scores(tracked_metrics(read_json(folder / "test.json"), "test_", task.file_metrics))
         outputs = self.client.get_run(self.id).outputs
         if outputs and outputs.model_outputs:  # the model was exported before this evaluation
@@ -98,12 +101,12 @@ class Run:
 
     def log_folds(self, experiment: str) -> None:
         """Logs means and standard deviations over the folds of a cross-validation, and each fold as a nested run."""
-        folder, record = paths.metrics(experiment), load_record(paths.model(experiment))
+        folder, record = paths.metrics(experiment), record_of(experiment)
         summary = read_json(folder / "folds.json")
         earlier = self.client.search_runs([self.store.experiment], f"tags.mlflow.parentRunId = '{self.id}'")
         for run in earlier:
             self.client.delete_run(run.info.run_id)
-        self.log_scores(tracked_metrics(summary, "crossvalidation_", {"folds"}))
+        self.log_scores(tracked_metrics(summary, "crossvalidation_", {"folds", "baseline_accuracy_std"}))
         table = read_table(folder / "folds.csv", f"crossvalidate@{experiment}", "fold").drop(columns="fingerprint")
         for number, row in table.set_index("fold").iterrows():
             note = f"Fold {number} of {summary['folds']}: trained on the other folds, scored on this one."
@@ -126,7 +129,7 @@ class Run:
         folder = paths.metrics(experiment)
         tags = self.client.get_run(self.id).data.tags
         text = description(
-            load_record(paths.model(experiment)),
+            record_of(experiment),
             read_json(folder / "train.json"),
             read_json(folder / "test.json") if "evaluated" in tags else {},
             read_json(folder / "folds.json") if "crossvalidated" in tags else {},
@@ -159,6 +162,7 @@ def log_baselines(store: Store, dataset: str) -> bool:
     logged = {run.data.tags["model"] for run in store.finished(fingerprint)}
     models = {model: scores for model, scores in read_json(file).items() if model not in logged}
     meta = load_meta(prepared) if (prepared / "meta.json").is_file() else None
+    excluded = {name for task in ("classification", "regression") for name in get_task(task).file_metrics}
     for model, scores in models.items():
         tags: dict[str, str] = {
             "type": "baseline",
@@ -173,19 +177,19 @@ def log_baselines(store: Store, dataset: str) -> bool:
         run = create_run(store, f"{dataset}, baseline {model}", tags, {"model": model, "dataset": dataset})
         if meta:
             run.log_dataset(dataset, digest(prepared / "meta.json"), meta)
-        run.log_scores(tracked_metrics(scores, "test_", get_task(meta.task).file_metrics if meta else ()))
+        run.log_scores(tracked_metrics(scores, "test_", excluded))
         run.end("FINISHED")
     return bool(models)
 
 
 def get_or_create_run(store: Store, experiment: str) -> tuple[Run, bool]:
     """The run that trained models/<experiment>, and whether it was created now, from the files of the training."""
-    record = load_record(paths.model(experiment))
+    record = record_of(experiment)
     run_id = store.find(record.fingerprint)
     return (Run(store, run_id), False) if run_id else (_run_from_files(store, record), True)
 
 
-def _run_from_files(store: Store, record: Record) -> Run:
+def _run_from_files(store: Store, record: "Record") -> Run:
     """A finished run with the history and the files of a training run that was not logged live."""
     name, now = record.experiment, time.time()
     seconds = read_json(paths.metrics(name) / "timing.json").get("seconds", 0)
@@ -197,7 +201,7 @@ def _run_from_files(store: Store, record: Record) -> Run:
     return run
 
 
-def new_run(store: Store, record: Record, more_tags: Mapping[str, str] | None = None, *, started: float) -> Run:
+def new_run(store: Store, record: "Record", more_tags: Mapping[str, str] | None = None, *, started: float) -> Run:
     """A new MLflow run of `train`, which started at `started`, in seconds since the Unix epoch."""
     tags = {
         **tags_of(record, "experiment"),
@@ -247,3 +251,10 @@ def git_tags() -> dict[str, str]:
     except OSError:
         return {}
     return {"mlflow.source.git.commit": commit, "git_dirty": str(dirty)} if commit else {}
+
+
+def record_of(experiment: str) -> "Record":
+    """experiment.json of a trained model. Only a stage that logs a model imports models/; `baseline` does not."""
+    from torchprimer.models import load_record
+
+    return load_record(paths.model(experiment))

@@ -1,23 +1,26 @@
 """What the thread of a Tracker does: it receives the messages of one stage and writes them to MLflow."""
 
-from torchprimer.models import Record
+from typing import TYPE_CHECKING
+
 from torchprimer.tracking import Part, Row
 from torchprimer.tracking.client import Store
 from torchprimer.tracking.runs import LOGGERS, Run, get_or_create_run, log_baselines, new_run
+
+if TYPE_CHECKING:
+    from torchprimer.models import Record
 
 
 class StageLogger:
     """One stage in MLflow: its methods are the messages of `Tracker`; `ended` is set by the last one."""
 
     def __init__(self) -> None:
-        """Opens the store, and ends the runs of processes that died."""
         self.store = Store()
-        self.store.kill_stale_runs()
+        self.store.kill_stale_runs()  # of processes that died
         self.ended = False
         self._run: Run | None = None
         self._rows: list[tuple[float, Row]] = []
 
-    def begin(self, record: Record, started: float) -> None:
+    def begin(self, record: "Record", started: float) -> None:
         """Opens the MLflow run of `train`, which started at `started`, in seconds since the Unix epoch."""
         self._run = new_run(self.store, record, started=started)
 

@@ -21,8 +21,7 @@ def sync() -> None:
     """
     store = Store()
     store.kill_stale_runs()
-    logged = 0
-    registered = set()
+    logged, registered = 0, set()
     for file in sorted(paths.model("x").parent.glob("*/experiment.json")):
         record = load_record(file.parent)
         name, fingerprint = record.experiment, record.fingerprint

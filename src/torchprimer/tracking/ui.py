@@ -22,11 +22,11 @@ def ui(port: int) -> None:
     if _is_listening(port):
         raise UserError(f"port {port} is in use; another one: torchprimer ui --port {port + 1} (make ui PORT=...)")
     quiet = ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
-    command = ["ui", "--host", HOST, "--port", str(port), *quiet, "--backend-store-uri", tracking_uri()]
+    server_options = ["--host", HOST, "--port", str(port), *quiet, "--backend-store-uri", tracking_uri()]
     disabled = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    whole = [sys.executable, "-m", "mlflow", *command]
+    command = [sys.executable, "-m", "mlflow", "ui", *server_options]
     # in a separate process group: Ctrl-C reaches only this process, which then ends the server
-    with subprocess.Popen(whole, env=os.environ | disabled, process_group=0) as server:
+    with subprocess.Popen(command, env=os.environ | disabled, process_group=0) as server:
         try:
             while server.poll() is None and not _is_listening(port):
                 time.sleep(0.2)
