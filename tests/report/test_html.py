@@ -51,6 +51,8 @@ def test_page_loads_fast_and_requests_nothing(reduced_project: Clone, chromium: 
     with chromium.visit() as visit:
         page = visit.open(file)
         assert column(page, 1) == EXPERIMENTS
+        size = page.locator("tbody tr").first.locator("td.number").last.inner_text()
+        assert re.fullmatch(r"\d{3} bytes", size)  # as `torchprimer list` writes it
         timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")
         assert timing["loadEventEnd"] < 3000  # 0.5 s on an idle machine
         figures = page.locator("main img")

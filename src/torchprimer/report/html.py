@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
+from rich.filesize import decimal
 
 from torchprimer import paths
 from torchprimer.atomic import Json
@@ -30,7 +31,7 @@ def render(params: Params) -> str:
         embedded = pool.map(lambda summary: list(map(embed, figures_of(summary.name))), summaries)
         figures = dict(zip((summary.name for summary in summaries), embedded, strict=True))
     return render_template(
-        "page.html", (markdown,), autoescape=True,
+        "page.html", (markdown, decimal), autoescape=True,
         summaries=summaries,
         sections=[section(name, descriptions[name], group, figures) for name, group in by_dataset(summaries).items()],
         below=[summary for summary in summaries if summary.below_baseline],
