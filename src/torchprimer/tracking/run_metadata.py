@@ -60,17 +60,14 @@ def run_params(record: "Record") -> dict[str, str]:
     return {key: str(value) for key, value in values.items()}
 
 
-def description(
-    record: "Record", training: Scores, test: Scores, folds: Mapping[str, Any], timing: Mapping[str, Any]
-) -> str:
-    """Markdown: a run, its command, its data, its scores by split (`test`, `folds`, `timing` may be empty)."""
+def description(record: "Record", training: Scores, test: Scores, folds: Mapping[str, Any]) -> str:
+    """Markdown: a run, its command, its data, its scores by split (`test` and `folds` may be empty)."""
     name, experiment, run, held_out = record.experiment, record.params, record.run, record.data.held_out
     best = {
         key.removeprefix("validation_").removesuffix("_best"): value
         for key, value in training.items()
         if key.endswith("_best")
     }
-    seconds = f" in {timing['seconds']:,} s" if timing else ""
     return "\n".join([
         model_summary(experiment.model),
         "",
@@ -78,7 +75,7 @@ def description(
         "",
         f"- command: `dvc repro train@{name}`",
         f"- data: `{experiment.dataset}`, {data_summary(record.data)}",
-        f"- training: `{experiment.loop}`, {training['epochs']:,} epochs{seconds} on {run.device} in {run.precision}; "
+        f"- training: `{experiment.loop}`, {training['epochs']:,} epochs on {run.device} in {run.precision}; "
         f"{training['parameters']:,} parameters",
         *([f"- reduced to at most {run.limit:,} samples per split"] if run.limit is not None else []),
         *([f"- cross-validation: accuracy {folds['accuracy_mean']:.4f} ± {folds['accuracy_std']:.4f} over "

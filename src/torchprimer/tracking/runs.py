@@ -133,7 +133,6 @@ class Run:
             read_json(folder / "train.json"),
             read_json(folder / "test.json") if "evaluated" in tags else {},
             read_json(folder / "folds.json") if "crossvalidated" in tags else {},
-            read_json(folder / "timing.json"),
         )
         self.client.set_tag(self.id, "mlflow.note.content", text)
 
