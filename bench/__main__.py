@@ -47,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        print(f"bench: no package '{error.name}': `make bench` installs it", file=sys.stderr)
+        return 2
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> Namespace:

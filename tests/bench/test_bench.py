@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,3 +80,12 @@ def test_a_mistake_on_the_command_line_measures_nothing(capsys: pytest.CaptureFi
     assert "no line 'mnist_cn'" in capsys.readouterr().err
     assert main(["photos", "--repeat", "0"]) == 2
     assert capsys.readouterr().err == "bench: --repeat 0: must be 1 or more\n"
+
+
+def test_a_package_that_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make install` does not install what only the reference needs."""
+    monkeypatch.setitem(sys.modules, "jieba", None)
+    assert main(["tokenizing"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "bench: no package 'jieba': `make bench` installs it"
