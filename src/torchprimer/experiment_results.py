@@ -86,7 +86,6 @@ class ExperimentResults:
 
     exported = _json_file(paths.export, "model.json", "export", OBJECT)
     train = _json_file(paths.metrics, "train.json", "train")  # scores of the best and the last epoch, parameters
-    timing = _json_file(paths.metrics, "timing.json", content=OBJECT)  # seconds on this machine
     test = _json_file(paths.metrics, "test.json", "evaluate")
     folds = _json_file(paths.metrics, "folds.json", "crossvalidate")
 
@@ -141,6 +140,13 @@ def read_json(file: Path, target: str = "", content: Content = OBJECT) -> Json:
         return content.validate_python(json.loads(file.read_text("utf-8")), strict=True)
     except (ValueError, RecursionError):
         raise _damaged(file, target) from None
+
+
+def read_timing(experiment: str) -> Json:
+    """The seconds that the training of models/<experiment> took here; empty if the last one here was another."""
+    files = paths.metrics(experiment) / "timing.json", paths.model(experiment) / "experiment.json"
+    timing, record = (read_json(file, f"train@{experiment}") for file in files)
+    return timing if timing.get("fingerprint") == record.get("fingerprint") else {}
 
 
 def read_table(file: Path, target: str, key: str) -> "pd.DataFrame":

@@ -16,7 +16,15 @@ import pytest
 from tests.objects import make_meta
 from torchprimer.datasets import get_kind
 from torchprimer.datasets.meta import FeaturesMeta, Meta, TabularMeta, parse_meta
-from torchprimer.datasets.storage import SAMPLES_FILE, load_meta, load_split, save_array, write_meta
+from torchprimer.datasets.storage import (
+    SAMPLES_FILE,
+    load_meta,
+    load_samples,
+    load_split,
+    open_array,
+    save_array,
+    write_meta,
+)
 from torchprimer.errors import UserError
 
 KINDS = ("images", "tabular", "text", "sequences", "features")
@@ -114,6 +122,42 @@ def test_damaged_description(prepared: Path, content: bytes) -> None:
     (prepared / "extractor").mkdir()
     with pytest.raises(UserError, match=r": run `dvc repro extract_features@flowers`$"):
         load_split(prepared, "train")
+
+
+def other_columns(file: Path) -> None:
+    file.write_text("id,label\n1,a\n")
+
+
+def without_a_row(file: Path) -> None:
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+
+
+def not_utf8(file: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b"a", b"\xff", 1))
+
+
+def test_samples_are_texts(prepared: Path) -> None:
+    samples = load_samples(prepared)
+    assert list(samples.iloc[1]) == ["1", "a", "validation"]
+    assert len(samples) == 30
+
+
+@pytest.mark.parametrize("damage", [emptied, garbage, other_columns, without_a_row, not_utf8])
+def test_damaged_samples(prepared: Path, damage: Callable[[Path], None]) -> None:
+    damage(prepared / SAMPLES_FILE)
+    with pytest.raises(UserError, match=r"samples\.csv is damaged \(.*\): run `dvc repro preprocess@flowers`$"):
+        load_samples(prepared)
+
+
+@pytest.mark.parametrize("damage", [truncated, emptied, garbage, objects, other_type])
+def test_damaged_images_of_an_extractor(prepared: Path, damage: Callable[[Path], None]) -> None:
+    images = prepared / "extractor" / "images.npy"
+    images.parent.mkdir()
+    save_array(images, np.zeros((4, 3, 8, 8), np.uint8))
+    assert open_array(prepared, "extractor/images.npy", (), "uint8").shape == (4, 3, 8, 8)
+    damage(images)
+    with pytest.raises(UserError, match=r"images\.npy is damaged \(.*\): run `dvc repro extract_features@flowers`$"):
+        open_array(prepared, "extractor/images.npy", (), "uint8")
 
 
 def test_missing_files_are_left_to_the_caller(prepared: Path) -> None:

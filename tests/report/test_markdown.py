@@ -10,6 +10,7 @@ from torchprimer import params
 from torchprimer.errors import UserError
 from torchprimer.experiment_results import read_json
 from torchprimer.report import markdown
+from torchprimer.report.html import training_seconds
 from torchprimer.report.summaries import Summary, summarize
 
 
@@ -41,6 +42,17 @@ def test_scores_without_a_test_split_are_marked(summaries: list[Summary]) -> Non
         "hours_logistic", "hello_rnn_cell", "hello_rnn", "hello_embedding",
     }  # fmt: skip
     assert markdown.in_chinese(cells["hours_logistic"]) == "准确率 1.0000（训练集）"  # noqa: RUF001
+
+
+def test_seconds_of_another_training_are_left_out(committed: Path) -> None:
+    """DVC restores an earlier model from its cache; timing.json stays that of the last training."""
+    model, project = committed / "models" / "mnist_cnn", params.load()
+    model.mkdir(parents=True)
+    timing = {"fingerprint": "a", "seconds": 45.7, "epoch_seconds": []}
+    (committed / "metrics" / "mnist_cnn" / "timing.json").write_text(json.dumps(timing))
+    for fingerprint, expected in (("a", {"mnist_cnn": 45.7}), ("b", {})):
+        (model / "experiment.json").write_text(json.dumps({"fingerprint": fingerprint}))
+        assert training_seconds(project) == expected
 
 
 def test_seconds_come_from_the_timings(committed: Path) -> None:

@@ -12,7 +12,7 @@ from torchprimer.atomic import Json, atomic_write
 from torchprimer.cli import formatting
 from torchprimer.cli.inputs import find_reader
 from torchprimer.errors import UserError, did_you_mean
-from torchprimer.experiment_results import ExperimentResults, read_json, validation_scores
+from torchprimer.experiment_results import ExperimentResults, read_json, read_timing, validation_scores
 from torchprimer.params import Params
 from torchprimer.tasks.metrics import METRICS
 from torchprimer.tracking.champions import champion_fingerprints
@@ -50,7 +50,7 @@ def _record(result: ExperimentResults, champion: bool) -> Json:
         "validation": result.validation_score,
         "test": result.test_score,
         "held_out": result.held_out,
-        "seconds": result.timing.get("seconds"),
+        "seconds": read_timing(result.name).get("seconds"),
         "bytes": result.onnx.stat().st_size if result.onnx else None,
         "champion": champion,
         "state": result.state,
@@ -167,7 +167,7 @@ def _training(result: ExperimentResults, run: Mapping[str, Any]) -> Iterator[str
     """`run`: of experiment.json."""
     if scores := result.train or result.exported:
         epochs = f"{scores['epochs']} epochs, best epoch {scores['best_epoch']}; " if "epochs" in scores else ""
-        seconds = f"{result.timing['seconds']} s, " if result.timing else ""
+        seconds = f"{timing['seconds']} s, " if (timing := read_timing(result.name)) else ""
         total, trainable = scores["parameters"], scores.get("trainable_parameters", scores["parameters"])
         some = "" if trainable == total else f", {trainable:,} of them trainable"
         yield f"{epochs}{seconds}{total:,} parameter{'' if total == 1 else 's'}{some}"

@@ -20,6 +20,7 @@ from torchprimer.datasets.meta import Meta, parse_meta
 from torchprimer.errors import UserError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
 SAMPLES_FILE = "samples.csv"  # beside it: id, label and split of each sample, in the order of the arrays
@@ -70,6 +71,19 @@ def write_meta(folder: Path, meta: Meta) -> None:
     (folder / "meta.json").write_text(complete.model_dump_json(indent=1) + "\n", "utf-8")
 
 
+def load_samples(folder: Path) -> "pd.DataFrame":
+    """Reads samples.csv: id, label and split of each sample, as texts. Raises as `load_meta`."""
+    import pandas as pd
+
+    samples, meta = pd.DataFrame(columns=["split"]), load_meta(folder)
+    with contextlib.suppress(ValueError):  # not UTF-8, or not a table
+        samples = pd.read_csv(folder / SAMPLES_FILE, dtype=str, keep_default_na=False)
+    counts = dict(samples["split"].value_counts()) if "split" in samples else {}
+    if counts != (meta.samples if meta.held_out else {"all": meta.samples["train"]}):
+        raise _damaged(folder, SAMPLES_FILE, f"meta.json has {meta.samples} samples")
+    return samples
+
+
 @dataclass(frozen=True)
 class SplitArrays:
     """The samples of one split, on the CPU; large arrays stay on disk, mapped into memory."""
@@ -87,14 +101,14 @@ def load_split(folder: Path, split: str) -> SplitArrays:
 
     meta = load_meta(folder)
     samples = meta.samples.get(split, 0)
-    inputs = _open_array(folder, f"{split}_inputs.npy", (samples, *meta.shape), meta.dtype)
-    targets = np.array(_open_array(folder, f"{split}_targets.npy", (samples,), None))
+    inputs = open_array(folder, f"{split}_inputs.npy", (samples, *meta.shape), meta.dtype)
+    targets = np.array(open_array(folder, f"{split}_targets.npy", (samples,), None))
     if meta.classes and not (targets.min() >= 0 and targets.max() < len(meta.classes)):
         raise _damaged(folder, f"{split}_targets.npy", f"a class that is not one of {len(meta.classes)}")
     return SplitArrays(torch.from_numpy(inputs), torch.from_numpy(targets))
 
 
-def _open_array(folder: Path, file: str, shape: tuple[int, ...], dtype: str | None) -> npt.NDArray[Any]:
+def open_array(folder: Path, file: str, shape: tuple[int, ...], dtype: str | None) -> npt.NDArray[Any]:
     """Maps an array into memory; `shape` may lack further dimensions."""
     try:
         # mode "c": PyTorch needs writable memory; what is written does not reach the file

@@ -32,12 +32,13 @@ def below_baseline(summaries: Sequence[Summary]) -> Iterator[str]:
 def cross_validated(summaries: Sequence[Summary]) -> Iterator[str]:
     """Model and baseline on the same folds."""
     for summary in summaries:
-        if summary.baseline_cross_validation and summary.difference:
+        if "baseline_accuracy_mean" in summary.folds and summary.difference:
             low, high = summary.difference
+            folds = summary.folds
             verdict = "model below baseline" if high < 0 else "model above baseline" if low > 0 else "no clear winner"
             yield (
-                f"Cross-validation of `{summary.name}`: accuracy {summary.cross_validation}; its baseline on the same "
-                f"folds {summary.folds['baseline_accuracy_mean']:.4f} ± {summary.folds['baseline_accuracy_std']:.4f}. "
+                f"Cross-validation of `{summary.name}`: accuracy {summary.cross_validation()}; its baseline on the "
+                f"same folds {folds['baseline_accuracy_mean']:.4f} ± {folds['baseline_accuracy_std']:.4f}. "
                 f"95% interval of the difference: {low:+.4f} to {high:+.4f}, {verdict}."
             )
 

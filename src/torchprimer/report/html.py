@@ -13,7 +13,7 @@ from rich.filesize import decimal
 
 from torchprimer import paths
 from torchprimer.atomic import Json
-from torchprimer.experiment_results import ExperimentResults
+from torchprimer.experiment_results import read_timing
 from torchprimer.params import Params
 from torchprimer.report import charts, vega
 from torchprimer.report.findings import all_findings, generator_scores
@@ -54,8 +54,7 @@ def render_template(
 
 def training_seconds(params: Params) -> dict[str, float]:
     """Experiment -> seconds of its training, where metrics/E/timing.json exists."""
-    timings = {name: ExperimentResults(params, name).timing for name in params.experiments}
-    return {name: timing["seconds"] for name, timing in timings.items() if timing}
+    return {name: timing["seconds"] for name in params.experiments if (timing := read_timing(name))}
 
 
 def section(
@@ -86,7 +85,7 @@ def curve_chart(curves: charts.Curves, colours: Mapping[str, str]) -> Json:
 
 
 def fold_chart(summary: Summary, colour: str) -> Json:
-    legend = f"{summary.cross_validation}{'; hollow: baseline' if summary.baseline_cross_validation else ''}"
+    legend = f"{summary.cross_validation()}{'; hollow: baseline' if 'baseline_accuracy_mean' in summary.folds else ''}"
     title, spec = f"Cross-validation of {summary.name}", charts.folds(summary, colour)
     return {"title": title, "legend": legend, "names": summary.name, "spec": spec}
 

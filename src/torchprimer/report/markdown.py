@@ -66,12 +66,12 @@ def docs() -> Path:
 def score_cell(summary: Summary) -> str:
     score = f"{summary.metric_label} {summary.score}{'' if summary.held_out else ' (training rows)'}"
     below = "**below its baseline**" if summary.below_baseline else ""
-    return "; ".join(filter(None, [summary.fitted_line, score, summary.cross_validation, below]))
+    return "; ".join(filter(None, [summary.fitted_line, score, summary.cross_validation(), below]))
 
 
 def baselines_cell(summary: Summary) -> str:
     scores = ", ".join(f"{name} {value}" for name, value in summary.baselines.items())
-    return "; ".join(filter(None, [scores, summary.baseline_cross_validation]))
+    return "; ".join(filter(None, [scores, summary.cross_validation("baseline_accuracy")]))
 
 
 def results_table(summaries: Sequence[Summary], language: str = "en") -> str:

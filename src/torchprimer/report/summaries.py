@@ -84,17 +84,8 @@ class Summary(ExperimentResults):
         names = {"weight_best": "w", "bias_best": "b"}
         return ", ".join(f"{name} = {self.train[key]:.4f}" for key, name in names.items() if key in self.train)
 
-    @property
-    def cross_validation(self) -> str:
-        """Mean and standard deviation of the accuracy over the folds; empty without cross-validation."""
-        return self._over_folds("accuracy")
-
-    @property
-    def baseline_cross_validation(self) -> str:
-        """The same for the classic baseline on the same folds."""
-        return self._over_folds("baseline_accuracy")
-
-    def _over_folds(self, metric: str) -> str:
+    def cross_validation(self, metric: str = "accuracy") -> str:
+        """Mean and standard deviation over the folds, also of `baseline_accuracy`; empty without cross-validation."""
         if f"{metric}_mean" not in self.folds:
             return ""
         mean, deviation = self.folds[f"{metric}_mean"], self.folds[f"{metric}_std"]

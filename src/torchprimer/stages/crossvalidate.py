@@ -13,7 +13,7 @@ import torch
 
 from torchprimer import models, paths
 from torchprimer.atomic import atomic_write, write_json
-from torchprimer.datasets.storage import SAMPLES_FILE, SplitArrays
+from torchprimer.datasets.storage import SplitArrays, load_samples
 from torchprimer.datasets.tabular import duplicate_groups, read_table
 from torchprimer.datasets.tabular_preprocessing import fit, transform, transform_target
 from torchprimer.errors import UserError
@@ -33,7 +33,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
     dataset = params.datasets[experiment.dataset]
     assert isinstance(dataset, Tabular)  # params/ allows nothing else here
     prepared = paths.prepared(experiment.dataset)
-    samples = pd.read_csv(prepared / SAMPLES_FILE, dtype=str, keep_default_na=False).query("split != 'test'")
+    samples = load_samples(prepared).query("split != 'test'")
     table = read_table(paths.raw(dataset.raw)).loc[samples["id"]]
     content = duplicate_groups(table, dataset)
     labels = samples["label"].to_numpy()[np.unique(content, return_index=True)[1]]  # of one row of each content

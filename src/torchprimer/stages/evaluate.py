@@ -2,11 +2,9 @@
 
 import json
 
-import pandas as pd
-
 from torchprimer import models, paths
 from torchprimer.atomic import atomic_write, write_json
-from torchprimer.datasets.storage import SAMPLES_FILE, load_split
+from torchprimer.datasets.storage import load_samples, load_split
 from torchprimer.experiment_results import read_table
 from torchprimer.params import Params
 from torchprimer.tasks.evaluation import EvaluationContext
@@ -20,7 +18,7 @@ def run(_params: Params, name: str, tracker: Tracker) -> None:
     experiment = record.params
     device = select_device("cpu" if record.run.device == "cpu" else "auto")  # as in training, where it is available
     prepared = paths.prepared(experiment.dataset)
-    samples = pd.read_csv(prepared / SAMPLES_FILE, dtype=str, keep_default_na=False)
+    samples = load_samples(prepared)
     context = EvaluationContext(
         name=name, model=model.to(device), record=record, device=device,
         train=load_split(prepared, "train"), test=load_split(prepared, "test"),

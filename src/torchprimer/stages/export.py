@@ -14,7 +14,7 @@ import torchprimer.predictor
 from torchprimer import models, paths
 from torchprimer.atomic import Json, atomic_write, write_json
 from torchprimer.datasets.meta import FeaturesMeta
-from torchprimer.datasets.storage import load_split
+from torchprimer.datasets.storage import load_split, open_array
 from torchprimer.errors import UserError
 from torchprimer.experiment_results import ExperimentResults
 from torchprimer.export.metadata import build_metadata
@@ -71,7 +71,7 @@ def write_graph(model: nn.Module, record: models.Record, file: Path) -> tuple[Js
     if isinstance(meta, FeaturesMeta):  # the frozen convolutions go first, so that the graph takes images
         export_onnx(whole, inputs[:2], file, ("features", task.output_name))
         prepend_graph(prepared / "extractor" / "model.onnx", file, "features")
-        file_inputs = torch.from_numpy(np.load(prepared / "extractor" / "images.npy"))
+        file_inputs = torch.from_numpy(open_array(prepared, "extractor/images.npy", (), "uint8"))
         inputs, example = inputs[: len(file_inputs)], file_inputs[0]
     else:
         export_onnx(whole, inputs[:2], file, (raw_input.input_name, task.output_name), any_length=raw_input.any_length)

@@ -55,7 +55,8 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
     with atomic_write(paths.metrics(name) / "history.csv") as file:
         pd.DataFrame(result.history).to_csv(file, index=False)
     # durations differ between runs: no output of DVC
-    write_json(paths.metrics(name) / "timing.json", {"seconds": seconds, "epoch_seconds": result.epoch_seconds})
+    timing = {"fingerprint": setup.record.fingerprint, "seconds": seconds, "epoch_seconds": result.epoch_seconds}
+    write_json(paths.metrics(name) / "timing.json", timing)
     write_json(paths.metrics(name) / "train.json", scores)
     tracker.log("training", name)
     tracker.finish()

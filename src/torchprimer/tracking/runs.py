@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from torchprimer import paths
 from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.storage import load_meta
-from torchprimer.experiment_results import read_json, read_table
+from torchprimer.experiment_results import read_json, read_table, read_timing
 from torchprimer.tasks import get_task
 from torchprimer.tracking import Row
 from torchprimer.tracking.client import Store, retry_on_conflict
@@ -80,7 +80,7 @@ class Run:
     def log_training(self, experiment: str) -> None:
         """Logs the scores of the best epoch, the model's files, the history and train.json."""
         folder = paths.metrics(experiment)
-        self.log_scores(training_metrics(read_json(folder / "train.json"), read_json(folder / "timing.json")))
+        self.log_scores(training_metrics(read_json(folder / "train.json"), read_timing(experiment)))
         self.client.log_artifacts(self.id, str(paths.model(experiment)), "training")
         for name in ("history.csv", "train.json"):
             self.client.log_artifact(self.id, str(folder / name), "training")
@@ -191,7 +191,7 @@ def get_or_create_run(store: Store, experiment: str) -> tuple[Run, bool]:
 def _run_from_files(store: Store, record: "Record") -> Run:
     """A finished run with the history and the files of a training run that was not logged live."""
     name, now = record.experiment, time.time()
-    seconds = read_json(paths.metrics(name) / "timing.json").get("seconds", 0)
+    seconds = read_timing(name).get("seconds", 0)
     run = new_run(store, record, {"restored": "from files"}, started=now - seconds)
     history = read_table(paths.metrics(name) / "history.csv", f"train@{name}", "epoch")
     run.log_history((now, dict(row)) for _, row in history.iterrows())
@@ -222,20 +222,15 @@ def new_run(store: Store, record: "Record", more_tags: Mapping[str, str] | None 
 def create_run(
     store: Store, name: str, tags: dict[str, str], params: Mapping[str, str], started: int | None = None
 ) -> Run:
-    """A new run of this process. `started`: in milliseconds since the Unix epoch; None: now."""
+    """A new run, whose tags name this process for `Store.kill_stale_runs`. `started`: in ms since 1970; None: now."""
+    import psutil
     from mlflow.entities import Param
 
-    run = store.client.create_run(store.experiment, started, tags | process_tags(), name)
+    process = psutil.Process()
+    identity = {"host": platform.node(), "pid": str(process.pid), "pid_started": str(process.create_time())}
+    run = store.client.create_run(store.experiment, started, tags | identity, name)
     store.client.log_batch(run.info.run_id, params=[Param(key, value) for key, value in params.items()])
     return Run(store, run.info.run_id)
-
-
-def process_tags() -> dict[str, str]:
-    """Identify this process, so that `Store.kill_stale_runs` can tell whether it still exists."""
-    import psutil
-
-    process = psutil.Process()
-    return {"host": platform.node(), "pid": str(process.pid), "pid_started": str(process.create_time())}
 
 
 def git_tags() -> dict[str, str]:

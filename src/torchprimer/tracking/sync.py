@@ -1,10 +1,9 @@
 """`torchprimer sync`: brings MLflow up to date with the workspace, from its files alone."""
 
-import csv
 from pathlib import Path
 
 from torchprimer import paths
-from torchprimer.experiment_results import read_json
+from torchprimer.experiment_results import read_json, read_table
 from torchprimer.models import load_record
 from torchprimer.tracking.champions import promote
 from torchprimer.tracking.client import Store
@@ -59,7 +58,5 @@ def _json_fingerprint(file: Path) -> object:
 
 
 def _csv_fingerprint(file: Path) -> object:
-    if not file.is_file():
-        return None
-    with file.open(encoding="utf-8", newline="") as stream:
-        return next(csv.DictReader(stream), {}).get("fingerprint")
+    target = f"crossvalidate@{file.parent.name}"
+    return read_table(file, target, "fold")["fingerprint"].iloc[0] if file.is_file() else None
