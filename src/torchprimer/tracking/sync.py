@@ -58,5 +58,6 @@ def _json_fingerprint(file: Path) -> object:
 
 
 def _csv_fingerprint(file: Path) -> object:
-    target = f"crossvalidate@{file.parent.name}"
-    return read_table(file, target, "fold")["fingerprint"].iloc[0] if file.is_file() else None
+    if not file.is_file():
+        return None
+    return next(iter(read_table(file, f"crossvalidate@{file.parent.name}", "fold").get("fingerprint", ())), None)
