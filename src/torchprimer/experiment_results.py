@@ -144,8 +144,8 @@ def read_json(file: Path, target: str = "", content: Content = OBJECT) -> Json:
 
 def read_timing(experiment: str) -> Json:
     """The seconds that the training of models/<experiment> took here; empty if the last one here was another."""
-    files = paths.metrics(experiment) / "timing.json", paths.model(experiment) / "experiment.json"
-    timing, record = (read_json(file, f"train@{experiment}") for file in files)
+    timing = read_json(paths.metrics(experiment) / "timing.json")  # no stage restores it
+    record = read_json(paths.model(experiment) / "experiment.json", f"train@{experiment}")
     return timing if timing.get("fingerprint") == record.get("fingerprint") else {}
 
 

@@ -40,6 +40,7 @@ CASES = [
     ("models/hours_logistic/experiment.json", "list", RETRAIN, DAMAGES),
     ("metrics/hours_logistic/train.json", "list", RETRAIN, DAMAGES | TYPES),
     ("metrics/hours_logistic/train.json", "export hours_logistic", RETRAIN, DAMAGES | TYPES),
+    ("metrics/hours_logistic/timing.json", "list", "delete it", DAMAGES),  # DVC does not track it
     ("metrics/hours_logistic/test.json", "export hours_logistic", "`dvc repro evaluate@hours_logistic`", TYPES),
     ("metrics/hours_logistic/test.json", "report", "`dvc repro evaluate@hours_logistic`", TYPES),
     ("metrics/hours_logistic/history.csv", "evaluate hours_logistic", RETRAIN, DAMAGES | TABLES),
