@@ -9,7 +9,7 @@ import typer
 from torchprimer.cli.formatting import resolve_format
 from torchprimer.errors import UserError
 
-MODELS, DATA, MLFLOW = "Trained models", "Your own data", "MLflow"  # panels of the help
+PIPELINE, MODELS, DATA, MLFLOW = "Pipeline", "Trained models", "Your own data", "MLflow"  # panels of the help
 
 app = typer.Typer()
 
@@ -26,6 +26,67 @@ def command(panel: str, *examples: str, name: str | None = None) -> Callable[[Fu
     title = "Examples" if len(examples) > 1 else "Example"
     lines = "\n".join(f"  {example}" for example in examples)
     return app.command(name, rich_help_panel=panel, epilog=f"{title}:\n\n{lines}")
+
+
+@command(PIPELINE, "torchprimer repro", "torchprimer repro mnist_cnn", "torchprimer repro train@mnist_cnn --force")
+def repro(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TARGET", help="A stage, a group of stages, or a name: all of its stages."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Run stages that are up to date, too.")] = False,
+    single_item: Annotated[
+        bool, typer.Option("--single-item", "-s", help="Not the stages that the targets depend on.")
+    ] = False,
+    downstream: Annotated[bool, typer.Option(help="The targets and all stages that depend on them.")] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", "-k", help="After a failure run what does not depend on it.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and the time it would take.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, max=10_000, help="Stages at a time (default: one per core).")
+    ] = None,
+    limits: Annotated[
+        list[str] | None, typer.Option("--limit", metavar="PATTERN=N", help="At most N such stages at a time.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run on a Dask cluster: tcp://HOST:8786.")
+    ] = None,
+    set_param: Annotated[
+        list[str] | None, typer.Option("--set-param", "-S", metavar="KEY=VALUE", help="Change params.yaml, then run.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", "-n", help="Save the result as a DVC experiment.")] = None,
+    temp: Annotated[bool, typer.Option("--temp", help="Run in a copy of the workspace.")] = False,
+) -> int:
+    """Run all stages that are out of date, several at a time.
+
+    It means the same as `dvc repro`, and leaves the same dvc.lock. Stages
+    start in processes that have imported the large packages already. Those
+    that the longest chain of other stages waits for come first. Ctrl-C stops
+    them all; the next run continues.
+
+    With -S it runs an experiment, as `dvc exp run` does, and saves it for
+    `dvc exp show`.
+    """
+    from torchprimer.runner import Options, repro
+    from torchprimer.runner.pipeline import Selection
+
+    selection = Selection(targets or (), force=force, single_item=single_item, downstream=downstream)
+    options = Options(jobs, keep_going, dry_run, limits or (), scheduler)
+    if not (set_param or name or temp):
+        return repro(selection, options)
+    from torchprimer.runner import FOLDER, experiments
+
+    if dry_run:
+        raise UserError("--dry-run cannot be used with -S, --name or --temp: it changes nothing")
+    if not temp:
+        return experiments.run(name, set_param or (), lambda: repro(selection, options))
+    flags = {"--force": force, "--single-item": single_item, "--downstream": downstream, "--keep-going": keep_going}
+    values = {"--jobs": [jobs] if jobs else [], "--limit": limits, "--set-param": set_param}
+    arguments = [flag for flag, given in flags.items() if given]
+    arguments += [f"{option}={value}" for option, given in values.items() for value in given or ()]
+    arguments += [f"--scheduler={scheduler}"] if scheduler else []
+    return experiments.run_in_copy(name, [*arguments, "--", *(targets or ())], FOLDER)
 
 
 @command(MODELS, "torchprimer list", "torchprimer list mnist dogs_vs_cats", "torchprimer list --json", name="list")

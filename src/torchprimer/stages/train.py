@@ -4,6 +4,7 @@ Nothing in this file decides the weights, so dvc.yaml does not name it: it reads
 """
 
 import os
+import sys
 import time
 
 import numpy as np
@@ -20,6 +21,11 @@ from torchprimer.training.loops import get_loop
 from torchprimer.training.setup import set_up
 
 TENSORBOARD_ENV = "TORCHPRIMER_TENSORBOARD"
+PRINT_SECONDS = 2  # between two lines of epochs, where there is no terminal for a progress bar
+
+PRINTED = (  # what a line of an epoch tells, if the experiment has it
+    "validation_accuracy", "validation_r2", "validation_loss", "generator_loss", "discriminator_loss", "train_loss",
+)  # fmt: skip
 
 
 def run(params: Params, name: str, tracker: Tracker | None) -> None:
@@ -41,7 +47,7 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
     with in_use(checkpoint):
         result: TrainResult = get_loop(experiment.loop).train(
             setup.model, train_split, validation_split, experiment, device=setup.device, precision=setup.precision,
-            on_epoch=EpochLogger(tracker, name), checkpoint=checkpoint, title=name,
+            on_epoch=EpochLogger(tracker, name, getattr(experiment, "epochs", None)), checkpoint=checkpoint, title=name,
             epoch_probe=probe and (lambda model: probe(model, setup.record.data, train_split)),
         )  # fmt: skip
     if not tracker:
@@ -70,10 +76,15 @@ def run(params: Params, name: str, tracker: Tracker | None) -> None:
 
 
 class EpochLogger:
-    """Sends the metrics of each epoch to MLflow, and to TensorBoard with TORCHPRIMER_TENSORBOARD=1."""
+    """Sends the metrics of each epoch to MLflow, and to TensorBoard with TORCHPRIMER_TENSORBOARD=1.
 
-    def __init__(self, tracker: Tracker | None, name: str) -> None:
+    Without a terminal it prints them, too. `epochs`: how many there will be at most; None: not known.
+    """
+
+    def __init__(self, tracker: Tracker | None, name: str, epochs: int | None) -> None:
         self.tracker, self.writer = tracker, None
+        self.name, self.of = name, f" of {epochs}" if epochs else ""
+        self.print_at = time.monotonic() + PRINT_SECONDS if tracker and not sys.stderr.isatty() else float("inf")
         if tracker and os.environ.get(TENSORBOARD_ENV) == "1":
             from torch.utils.tensorboard import SummaryWriter
 
@@ -87,3 +98,7 @@ class EpochLogger:
                 add = self.writer.add_text if isinstance(value, str) else self.writer.add_scalar
                 add(key, value, int(row["epoch"]))
             self.writer.flush()
+        if time.monotonic() > self.print_at:
+            self.print_at = time.monotonic() + PRINT_SECONDS
+            values = [f"{key.replace('_', ' ')} {row[key]:.4f}" for key in PRINTED if key in row]
+            print(", ".join([f"{self.name}: epoch {row['epoch']}{self.of}", *values]), flush=True)
