@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
+RECORDER = PROJECT / "tests" / "recorder"  # has a sitecustomize.py
 REDUCED = "-S limit=256 -S epochs=1"
 SMALL_SET = ("diabetes_tuned", "mnist_mlp", "mnist_cnn", "dogs_vs_cats_cnn")  # experiments of the small project
 
@@ -42,13 +44,13 @@ class Clone:
     """A copy of the project, a git repository with its own DVC cache, that a test may change.
 
     Attributes:
-        bin_folder: a folder to put first into PATH; None: the commands of the tests' environment are used.
+        environment: of the copy's commands; `torchprimer` runs the copy's code.
     """
 
     def __init__(self, folder: Path, cache: Path | None = None) -> None:
         """`cache`: DVC's cache folder; None: the folder is a copy already."""
         self.folder = folder
-        self.bin_folder: Path | None = None
+        self.environment = clean_environment() | {"PYTHONPATH": str(folder / "src")}
         if cache is None:
             return
         listing = subprocess.run(
@@ -63,14 +65,6 @@ class Clone:
         self("git add -A")
         self("git commit -q -m start")
         self(f"dvc config --local cache.dir {cache}")
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment of the copy's commands."""
-        environment = clean_environment()
-        if self.bin_folder:
-            environment["PATH"] = os.pathsep.join([str(self.bin_folder), environment["PATH"]])
-        return environment
 
     def __call__(self, command: str, *, fails: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs a shell command in the copy; the test fails if its exit code is not as expected."""
@@ -107,21 +101,25 @@ class Clone:
         (self.folder / file).write_text(text.replace(old, new, 1), "utf-8")
 
 
-def whole_pipeline(folder: Path, cache: Path, forking: Path) -> Clone:
-    """Runs the whole reduced pipeline in a new copy of the project."""
+def whole_pipeline(folder: Path, cache: Path) -> Clone:
+    """Runs the whole reduced pipeline in a new copy of the project, and records what each stage imports."""
     folder.mkdir()
     clone = Clone(folder, cache)
-    clone.bin_folder = forking
-    run_reduced(clone, TORCHPRIMER_IMPORTS=str(folder / ".git" / "imports.jsonl"))
-    clone.bin_folder = None  # tests check the imports of commands and the messages of the installed DVC
+    path = os.pathsep.join([str(RECORDER), clone.environment["PYTHONPATH"]])
+    run_reduced(clone, PYTHONPATH=path, TORCHPRIMER_IMPORTS=str(folder / ".git" / "imports.jsonl"))
     return clone
 
 
 def run_reduced(clone: Clone, **environment: str) -> None:
     """Without dvc.lock and metrics/: with them DVC would skip the stages that do not depend on limit and epochs."""
     clone("git rm -q -r dvc.lock metrics && git commit -q -a -m no_results")
-    clone(f"dvc exp run {REDUCED} -n small", **environment)
+    clone(f"torchprimer repro {REDUCED} --name small", **environment)
     clone("git add -A && git commit -q -m reduced")
+
+
+def executed(output: str) -> set[str]:
+    """The stages that `dvc repro` or `torchprimer repro` ran."""
+    return set(re.findall(r"^(?:Running stage ')?([\w@]+)(?:':|: started)$", output, re.MULTILINE))
 
 
 def keep_experiments(clone: Clone, names: Collection[str]) -> None:

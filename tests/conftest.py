@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock
 
-from tests import forks
 from tests.clone import PROJECT, SMALL_SET, Clone, keep_experiments, run_reduced, whole_pipeline
 from torchprimer import params, paths
 from torchprimer.sources import fetch
@@ -49,13 +48,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def forking() -> Iterator[Path]:
-    """For `Clone.bin_folder`: faster variants of `python` and `dvc`, see tests/forks.py."""
-    with forks.forking() as folder:
-        yield folder
-
-
-@pytest.fixture(scope="session")
 def dvc_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One DVC cache for all copies: a copy restores the downloads of the earlier ones."""
     return tmp_path_factory.mktemp("dvc_cache")
@@ -79,18 +71,18 @@ def clone(make_clone: Callable[[], Clone]) -> Clone:
 
 
 @pytest.fixture(scope="session")
-def reduced_project(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: Path) -> Clone:
-    """A copy of the project in which `dvc exp run` has run the whole reduced pipeline; shared by all tests.
+def reduced_project(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
+    """A copy of the project in which `torchprimer repro` has run the whole reduced pipeline; shared by all tests.
 
     With several test processes the first that needs it runs the pipeline, and the others copy its folder.
     """
     folder = tmp_path_factory.getbasetemp() / "reduced_project"
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        return whole_pipeline(folder, dvc_cache, forking)
+        return whole_pipeline(folder, dvc_cache)
     original = folder.parents[1] / "reduced_project"
     with FileLock(f"{original}.lock"):
         if not original.exists():
-            clone = whole_pipeline(folder, dvc_cache, forking)
+            clone = whole_pipeline(folder, dvc_cache)
             shutil.copytree(folder, original, symlinks=True)
             (original / "location").write_text(str(folder))
             return clone
@@ -139,11 +131,10 @@ def in_the_clone(reduced_project: Clone, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 @pytest.fixture(scope="session")
-def shared_small_project(tmp_path_factory: pytest.TempPathFactory, forking: Path) -> Clone:
+def shared_small_project(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A copy of the project with the experiments of SMALL_SET and their data alone, run through, reduced."""
     cache = tmp_path_factory.mktemp("small_cache")  # its own: MLflow hears nothing of stages that a run cache restores
     clone = Clone(tmp_path_factory.mktemp("small_project"), cache)
-    clone.bin_folder = forking
     keep_experiments(clone, SMALL_SET)
     run_reduced(clone)
     return clone
@@ -157,10 +148,9 @@ def small_project(shared_small_project: Clone) -> Iterator[Clone]:
 
 
 @pytest.fixture(scope="session")
-def extensible(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path, forking: Path) -> Clone:
+def extensible(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
     """A copy of the project with three experiments, at most 64 samples in a split and 2 epochs."""
     clone = Clone(tmp_path_factory.mktemp("extending"), dvc_cache)
-    clone.bin_folder = forking
     keep_experiments(clone, EXTENSIBLE_SET)
     for key, value in (("limit", 64), ("epochs", 2)):
         clone.replace("params.yaml", f"\n{key}:\n", f"\n{key}: {value}\n")

@@ -12,8 +12,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.additions import add_entry, add_file, add_to_union, changed_files, history, scores
-from tests.clone import Clone
-from tests.pipeline.test_pipeline import changed, executed, runs
+from tests.clone import Clone, executed
+from tests.pipeline.test_pipeline import changed, runs
 
 FLOWER = "'sepal length (cm)=5.1' 'sepal width (cm)=3.5' 'petal length (cm)=1.4' 'petal width (cm)=0.2'"
 
@@ -42,7 +42,7 @@ IRIS_MLP = """  iris_mlp:
 def test_an_experiment(extended: Clone) -> None:
     add_entry(extended, "experiments", IRIS_MLP)
     assert changed_files(extended) == {"params.yaml"}  # at most 2
-    output = extended("dvc repro export@iris_mlp report").stdout
+    output = extended("torchprimer repro export@iris_mlp report").stdout
     assert executed(output) >= {"train@iris_mlp", "evaluate@iris_mlp", "export@iris_mlp", "report"}
     assert len(history(extended, "iris_mlp")) == 2
     assert "iris_mlp" in (extended.folder / "reports" / "index.html").read_text("utf-8")
@@ -73,12 +73,12 @@ def test_a_family_of_classifiers(extended: Clone) -> None:
     assert files == {"src/torchprimer/models/highway.py", "src/torchprimer/params/experiments.py"}  # at most 2
 
     add_entry(extended, "experiments", IRIS_HIGHWAY)
-    extended("dvc repro export@iris_highway")
+    extended("torchprimer repro export@iris_highway")
     assert "highway" in (extended.folder / "models" / "iris_highway.export" / "MODEL.md").read_text("utf-8")
     assert 0 <= scores(extended, "iris_highway")["accuracy"] <= 1
     extended(f"python src/torchprimer predict iris_highway {FLOWER}")
     # dvc.yaml has the new file among the dependencies of its experiment, and of no other
-    extended("dvc repro train")
+    extended("torchprimer repro train")
     extended.replace("src/torchprimer/models/highway.py", "-1)", "-2)")
     assert {stage for stage in changed(extended) if stage.startswith("train@")} == {"train@iris_highway"}
 
@@ -125,7 +125,7 @@ def test_a_loop(extended: Clone) -> None:
     }  # fmt: skip
 
     add_entry(extended, "experiments", LINE_RANDOM_SEARCH)
-    extended("dvc repro export@line_random_search")
+    extended("torchprimer repro export@line_random_search")
     table = history(extended, "line_random_search")
     assert len(table) == 200
     assert table["weight"].between(0, 4).all()
@@ -164,7 +164,7 @@ def test_a_stage(extended: Clone) -> None:
         "dvc.yaml", "src/torchprimer/stages/__init__.py", "src/torchprimer/stages/weight_norms.py"
     }  # fmt: skip
 
-    output = extended("dvc repro weight_norms@iris_pca_softmax").stdout
+    output = extended("torchprimer repro weight_norms@iris_pca_softmax").stdout
     assert "weight_norms@iris_pca_softmax" in executed(output)
     norms = json.loads((extended.folder / "metrics/iris_pca_softmax/norms.json").read_text("utf-8"))
     weights = load_file(extended.folder / "models/iris_pca_softmax/model.safetensors")
@@ -192,7 +192,7 @@ def test_a_metric(extended: Clone) -> None:
     )  # fmt: skip
     assert changed_files(extended) == {"src/torchprimer/tasks/metrics.py", file}  # at most 2
 
-    extended("dvc repro export@iris_pca_softmax report")
+    extended("torchprimer repro export@iris_pca_softmax report")
     table = pd.read_csv(extended.folder / "metrics/iris_pca_softmax/test/predictions.csv")
     kappa = cohen_kappa_score(table["label"], table["prediction"])
     assert scores(extended, "iris_pca_softmax")["kappa"] == pytest.approx(kappa)
@@ -234,7 +234,7 @@ def test_a_task(extended: Clone) -> None:
     }  # fmt: skip
 
     add_entry(extended, "experiments", MNIST_NEGATIVE)
-    extended("dvc repro export@mnist_negative report")
+    extended("torchprimer repro export@mnist_negative report")
     assert 0 < scores(extended, "mnist_negative")["mse"] < 1
     assert (extended.folder / "metrics/mnist_negative/test/negatives.png").is_file()
     described = json.loads((extended.folder / "models/mnist_negative.export/model.json").read_text("utf-8"))

@@ -98,7 +98,7 @@ def test_a_kind_of_data(extended: Clone) -> None:
     for section, entry in (("downloads", waves_download()), ("datasets", WAVES_DATASET), ("experiments", WAVES_CONV)):
         add_entry(extended, section, entry)
     extended.replace("params.yaml", "\nepochs: 2\n", "\nepochs: 30\n")
-    extended("dvc repro export@waves_conv baseline@waves report")
+    extended("torchprimer repro export@waves_conv baseline@waves report")
     assert scores(extended, "waves_conv")["accuracy"] > 0.9
     rising = " ".join(f"{value:.2f}" for value in np.linspace(0, 1, 12))
     answer = extended(f"python src/torchprimer predict waves_conv '{rising}' --json").stdout

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.__main__ import LINES, main
+from bench.__main__ import LINES, LONG, main
 from bench.measure import Options
 from tests.clone import Clone, keep_experiments
 from torchprimer import paths
@@ -48,7 +48,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Path:
     return clone.folder
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", [line for line in LINES if line not in LONG])
 def test_line_is_measured(options: Options, project: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     paths.project.cache_clear()
@@ -58,6 +58,18 @@ def test_line_is_measured(options: Options, project: Path, line: str, monkeypatc
     assert result.ratio is None or result.ratio > 0
     if line in ("train", "evaluate", "export"):
         assert (options.temporary / "project" / "mlflow.db").is_file()
+
+
+def test_both_commands_run_the_same_pipeline(options: Options, clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_experiments(clone, ["hours_logistic"])
+    monkeypatch.chdir(clone.folder)
+    paths.project.cache_clear()
+    result = LINES["pipeline"](options)
+    assert result.note.startswith("two jobs against dvc repro, limit=64, epochs=1; with one job")
+    assert "DIFFER" not in result.note
+    assert result.ours > 0
+    assert result.reference
+    assert not list(options.temporary.glob("pipeline-*"))
 
 
 def test_the_table_and_the_results_of_a_command(

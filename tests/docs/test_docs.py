@@ -69,7 +69,7 @@ RERUNS = "tests/pipeline/test_reruns_and_recovery.py"
 STOCK = "tests/pipeline/test_stock_dvc.py"
 COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the words of the test that run it
     "make repro": (f"{MAKE}::test_make_repro", 'make(unchanged, "repro")'),
-    "make quick": (f"{MAKE}::test_make_quick", 'make(small_project, "quick")'),
+    "make quick": (f"{MAKE}::test_make_quick", 'make(clone, "quick")'),
     "make docs": (f"{MAKE}::test_make_docs", 'make(unchanged, "docs")'),
     "make demo": (f"{MAKE}::test_make_demo", 'serving(reduced_project, "demo"'),
     "make ui": (f"{MAKE}::test_make_ui", 'serving(reduced_project, "ui"'),
@@ -81,11 +81,23 @@ COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the 
     "make types": (".ci/run", "make types"),
     "bash .ci/run": (".github/workflows/ci.yml", "bash .ci/run"),
     "source .venv/bin/activate": ("Makefile", "source $(BIN)/activate"),  # of any virtual environment
-    "dvc repro": (f"{STOCK}::stock", 'clone("dvc repro --no-run-cache")'),
-    "dvc repro evaluate@its_name": ("tests/test_extending.py::test_an_experiment", "dvc repro export@iris_mlp"),
+    "dvc repro": (f"{STOCK}::stock", '"dvc repro"'),
+    "dvc repro evaluate@its_name": ("tests/test_extending.py::test_an_experiment", "torchprimer repro export@iris_mlp"),
+    "torchprimer repro mnist_cnn": ("tests/runner/test_repro.py::test_targets", '("c", ["c"])'),
+    "torchprimer repro --jobs 4 --limit 'train@*=2'": (
+        "tests/runner/test_limits.py::test_at_most_so_many_of_a_pattern", "repro --jobs 4 --limit 'make@*=2'",
+    ),
+    "torchprimer repro --dry-run --jobs 16": (
+        "tests/runner/test_repro.py::test_a_dry_run_tells_the_plan_and_runs_nothing",
+        "repro --dry-run --force --jobs 64",
+    ),
+    "torchprimer repro -S lr=0.01 --name try1": (
+        "tests/runner/test_experiments.py::test_an_experiment", "repro -S params.json:stages.b.text=new --name try1",
+    ),
+    "torchprimer repro --scheduler tcp://HOST:8786": ("tests/runner/test_cluster.py::", "--scheduler"),
     "dvc exp run -S lr=0.01": ("tests/pipeline/test_pipeline.py::test_only_what_depends_on_a_change_trains_again",
                                "changed(unchanged)"),
-    "dvc exp run -S limit=256 -S epochs=1": ("tests/clone.py::run_reduced", "dvc exp run {REDUCED}"),
+    "dvc exp run -S limit=256 -S epochs=1": ("tests/clone.py::run_reduced", "torchprimer repro {REDUCED}"),
     "dvc exp run -S experiments.mnist_cnn.lr=0.05": (
         f"{RERUNS}::test_one_experiment_alone", "dvc exp run -S experiments.mnist_cnn.lr=0.05",
     ),
@@ -93,7 +105,7 @@ COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the 
         f"{STOCK}::test_a_changed_number_reruns_only_its_experiment",
         "dvc metrics diff --targets metrics/mnist_cnn/test.json",
     ),
-    "dvc exp run --temp": (f"{MAKE}::test_make_quick", 'make(small_project, "quick")'),
+    "dvc exp run --temp": (f"{MAKE}::test_make_quick", 'make(clone, "quick")'),
     "dvc exp run --queue -S experiments.mnist_cnn.lr=0.01,0.02,0.05 evaluate@mnist_cnn": (
         f"{RERUNS}::test_queue_and_temporary_runs_share_one_store",
         "dvc exp run --queue -S experiments.mnist_cnn.lr=0.02,0.03",
@@ -104,23 +116,23 @@ COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the 
     "dvc exp run -S processes=2": (
         f"{RERUNS}::test_two_processes_take_the_same_steps_as_one", "dvc exp run -S processes=2",
     ),
-    "torchprimer sync": (f"{RERUNS}::test_sync_brings_back_a_deleted_store", "python src/torchprimer sync"),
+    "torchprimer sync": (f"{RERUNS}::test_sync_brings_back_a_deleted_store", "torchprimer sync"),
     "torchprimer add-photos ~/Downloads/train.zip": (
-        "tests/sources/test_add_photos.py::test_add_photos", "python src/torchprimer add-photos",
+        "tests/sources/test_add_photos.py::test_add_photos", "torchprimer add-photos",
     ),
     "torchprimer add-data my.csv --name mine": ("tests/docs/test_docs_own_data.py::follow", "clone(command.replace("),
     "torchprimer predict wine_mlp new_wines.csv": (
         "tests/docs/test_docs_own_data.py::test_a_table", "predict wine_mlp new_wines.csv",
     ),
-    "torchprimer check": ("tests/params/test_params.py::test_command_line", "python src/torchprimer check"),
+    "torchprimer check": ("tests/params/test_params.py::test_command_line", "torchprimer check"),
     "export MLFLOW_TRACKING_URI=http://...": (
         f"{STOCK}::test_a_tracking_server_by_http", "MLFLOW_TRACKING_URI=address",
     ),
     "git restore params.yaml": (f"{DOCS}::test_a_try_and_the_way_back", "git restore params.yaml"),
     "git commit -am 'lr 0.05'": (f"{DOCS}::test_a_try_and_the_way_back", "git commit -am 'lr 0.05'"),
     "dvc exp apply NAME": (f"{DOCS}::test_a_try_and_the_way_back", "dvc exp apply {tried}"),
-    "git add": (f"{STOCK}::stock", "git add -A"),
-    "git commit": (f"{STOCK}::stock", "git commit"),
+    "git add": (f"{STOCK}::run_small_project", "git add -A"),
+    "git commit": (f"{STOCK}::run_small_project", "git commit"),
     "dvc remote add": (f"{DOCS}::test_a_remote", "dvc remote add -d ours"),
     "dvc remote add -d ours /srv/dvc": (f"{DOCS}::test_a_remote", "dvc remote add -d ours"),
     "dvc push": (f"{DOCS}::test_a_remote", "dvc push"),
@@ -358,11 +370,6 @@ def tidy(reduced_project: Clone) -> Iterator[Clone]:
     reduced_project("git clean -qfd")
 
 
-def here(command: str) -> str:
-    """With the copy's own code in place of the installed command."""
-    return re.sub(r"^torchprimer", "python src/torchprimer", command)
-
-
 @pytest.mark.parametrize("command", EXPECTED_OUTPUT)
 def test_command_answers(tidy: Clone, command: str, tmp_path: Path) -> None:
     import numpy as np
@@ -371,7 +378,7 @@ def test_command_answers(tidy: Clone, command: str, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "Photos" / "one.jpg")
     Image.fromarray(noise[:28, :28, 0]).save(tidy.folder / "digit.png")
-    done = tidy(here(command), HOME=str(tmp_path))
+    done = tidy(command, HOME=str(tmp_path))
     assert EXPECTED_OUTPUT[command] in done.stdout
     if "answers.csv" in command:
         assert (tidy.folder / "answers.csv").read_text("utf-8").count("one.jpg") == 1
@@ -379,38 +386,31 @@ def test_command_answers(tidy: Clone, command: str, tmp_path: Path) -> None:
         assert made not in command or (tidy.folder / made).stat().st_size > 100
 
 
-@pytest.fixture
-def forked(unchanged: Clone, forking: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
-    """The reduced pipeline, as `unchanged`, with the commands that save time."""
-    monkeypatch.setattr(unchanged, "bin_folder", forking)
-    return unchanged
-
-
-def test_a_try_and_the_way_back(forked: Clone, tmp_path: Path) -> None:
+def test_a_try_and_the_way_back(unchanged: Clone, tmp_path: Path) -> None:
     """The course's first try changes what it says, and its way back trains nothing.
 
     (Its runs go to an MLflow store of their own: other tests count those of the reduced pipeline.)
     """
-    scores = forked.folder / "metrics" / "line_search" / "test.json"
-    forked(EXECUTED[0], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    scores = unchanged.folder / "metrics" / "line_search" / "test.json"
+    unchanged(EXECUTED[0], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert json.loads(scores.read_text())["mse"] > 0.001
     back = blocks("docs/course.md")[0][1]
     assert back == "git restore params.yaml\ndvc repro evaluate@line_search\n"
-    done = forked(back)
+    done = unchanged(back)
     assert "> python" not in done.stdout
     assert json.loads(scores.read_text())["mse"] == 0
-    (tried,) = forked("dvc exp list --name-only").stdout.split()  # README: keep a result
-    forked(f"dvc exp apply {tried}")
+    (tried,) = unchanged("dvc exp list --name-only").stdout.split()  # README: keep a result
+    unchanged(f"dvc exp apply {tried}")
     assert json.loads(scores.read_text())["mse"] > 0.001
-    forked("git commit -am 'lr 0.05'")
-    kept = forked("git show --stat --format=").stdout
+    unchanged("git commit -am 'lr 0.05'")
+    kept = unchanged("git show --stat --format=").stdout
     assert all(name in kept for name in ("params.yaml", "dvc.lock", "metrics/line_search/test.json"))
-    forked("git reset -q --hard HEAD~1")
+    unchanged("git reset -q --hard HEAD~1")
 
 
-def test_a_try_that_adds_a_key(forked: Clone, tmp_path: Path) -> None:
-    forked(EXECUTED[1], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
-    record = json.loads((forked.folder / "models" / "dogs_vs_cats_resnet18" / "experiment.json").read_text())
+def test_a_try_that_adds_a_key(unchanged: Clone, tmp_path: Path) -> None:
+    unchanged(EXECUTED[1], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    record = json.loads((unchanged.folder / "models" / "dogs_vs_cats_resnet18" / "experiment.json").read_text())
     assert record["params"]["freeze"] == ["features"]
 
 

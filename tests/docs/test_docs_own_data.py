@@ -28,14 +28,14 @@ def follow(clone: Clone, heading: str, home: Path, **control: int) -> None:
     """Does what the chapter says; `~` is `home`. `control`: epochs, limit of the run control."""
     bring, blocks, repro = chapter(heading)
     for command in bring:
-        clone(command.replace("torchprimer", "python src/torchprimer").replace("~", str(home)))
+        clone(command.replace("~", str(home)))
     for section, block in blocks.items():
         assert block.count("\n") <= 50
         clone.replace("params.yaml", f"\n{section}:\n", f"\n{section}:\n\n{block}")
     for key, value in control.items():
         clone.replace("params.yaml", f"\n{key}:\n", f"\n{key}: {value}\n")
     (clone.folder / "dvc.lock").unlink()  # what the project's own data left; DVC would write it anew after every stage
-    clone(repro)
+    clone(repro.replace("dvc repro", "torchprimer repro"))
 
 
 def accuracies(clone: Clone, experiment: str, dataset: str) -> tuple[float, float]:
@@ -43,13 +43,6 @@ def accuracies(clone: Clone, experiment: str, dataset: str) -> tuple[float, floa
     net = json.loads((clone.folder / "metrics" / experiment / "test.json").read_text())
     baselines = json.loads((clone.folder / "metrics" / "baselines" / f"{dataset}.json").read_text())
     return net["accuracy"], baselines["dummy"]["accuracy"]
-
-
-@pytest.fixture
-def clone(clone: Clone, forking: Path) -> Clone:
-    """That of all tests, with the commands that save time."""
-    clone.bin_folder = forking
-    return clone
 
 
 def test_a_table(clone: Clone, tmp_path: Path) -> None:
@@ -66,7 +59,7 @@ def test_a_table(clone: Clone, tmp_path: Path) -> None:
     assert net > 0.8 > dummy
     new = table.drop(columns="cultivar").tail(40)
     new.to_csv(clone.folder / "new_wines.csv", index=False)
-    answers = pd.read_csv(io.StringIO(clone("python src/torchprimer predict wine_mlp new_wines.csv").stdout))
+    answers = pd.read_csv(io.StringIO(clone("torchprimer predict wine_mlp new_wines.csv").stdout))
     assert (answers["prediction"].to_numpy() == table["cultivar"].tail(40).to_numpy()).mean() > 0.8
 
 

@@ -14,20 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.clone import PROJECT, Clone, running
+from tests.clone import PROJECT, Clone, executed, keep_experiments, running
 from tests.demo.test_demo import free_port
-from tests.pipeline.test_pipeline import executed, runs
+from tests.pipeline.test_pipeline import runs
 
 INSTALLED = "-o install -o .venv/installed -o .venv/installed-demo -o .venv/installed-dev"  # up to date for make
 
 
-def environment(clone: Clone) -> dict[str, str]:
-    """The command `torchprimer` of the tests' environment runs the copy's code."""
-    return clone.environment | {"PYTHONPATH": str(clone.folder / "src")}
-
-
 def make(clone: Clone, target: str) -> str:
-    return clone(f"make {INSTALLED} {target}", **environment(clone)).stdout
+    return clone(f"make {INSTALLED} {target}").stdout
 
 
 @contextmanager
@@ -35,7 +30,7 @@ def serving(clone: Clone, target: str, log: Path) -> Iterator[str]:
     """`make demo` or `make ui` until the block ends; gives the address, once its page is there."""
     port = free_port()
     with log.open("w") as output, running(
-        f"make {INSTALLED} {target} PORT={port}".split(), cwd=clone.folder, env=environment(clone),
+        f"make {INSTALLED} {target} PORT={port}".split(), cwd=clone.folder, env=clone.environment,
         stdout=output, stderr=output, start_new_session=True,
     ) as process:  # fmt: skip
         try:
@@ -68,16 +63,20 @@ def test_make_repro(unchanged: Clone) -> None:
     assert "reports/index.html" in output
 
 
-def test_make_quick(small_project: Clone) -> None:
+def test_make_quick(clone: Clone) -> None:
     """All stages run in a temporary copy: the workspace is unchanged, the runs are in its MLflow store."""
-    head, count = small_project("git rev-parse HEAD").stdout, len(runs(small_project))
-    output = make(small_project, "quick")
+    keep_experiments(clone, ["hours_logistic"])
+    clone("git rm -q -r dvc.lock metrics && git commit -q -a -m 'a small project'")
+    head = clone("git rev-parse HEAD").stdout
+    output = make(clone, "quick")
     assert "Done; the workspace is unchanged" in output
-    assert small_project("git status --porcelain").stdout == ""
-    assert small_project("git rev-parse HEAD").stdout == head
-    limits = {run.data.params["limit"] for run in runs(small_project)[count:] if run.data.tags["type"] == "experiment"}
-    assert limits == {"1000"}
-    assert small_project("dvc exp list --name-only").stdout.strip()
+    assert clone("git status --porcelain").stdout == ""
+    assert clone("git rev-parse HEAD").stdout == head
+    found = {
+        (run.info.run_name, run.data.params["limit"]) for run in runs(clone) if run.data.tags["type"] == "experiment"
+    }
+    assert found == {("hours_logistic", "1000")}
+    assert clone("dvc exp list --name-only").stdout.strip()
 
 
 def test_make_docs(unchanged: Clone) -> None:

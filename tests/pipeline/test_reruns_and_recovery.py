@@ -16,8 +16,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.clone import SMALL_SET, Clone, running
-from tests.pipeline.test_pipeline import executed, runs, store
+from tests.clone import SMALL_SET, Clone, executed, running
+from tests.pipeline.test_pipeline import runs, store
 
 
 def test_one_experiment_alone(small_project: Clone) -> None:

@@ -1,14 +1,16 @@
 """A small project of four experiments, end to end, with the installed `dvc` and `python`: what a user's machine does.
 
-The other tests of the pipeline run faster variants of both commands (tests/forks.py, tests/quick_dvc.py). The tests of
+The other tests of the pipeline run it with `torchprimer repro`, which is compared with `dvc repro` here. The tests of
 this file share one project and run in this order; each leaves it committed and up to date.
 """
 
 import csv
+import filecmp
 import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,24 +19,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.clone import SMALL_SET, Clone, keep_experiments, running
-from tests.pipeline.test_pipeline import executed, runs
+from tests.clone import SMALL_SET, Clone, executed, keep_experiments, running
+from tests.pipeline.test_pipeline import runs
 from tests.pipeline.test_reruns_and_recovery import wait_for
 
 UP_TO_DATE = "Data and pipelines are up to date."
 
 
-@pytest.fixture(scope="module")
-def stock(tmp_path_factory: pytest.TempPathFactory, dvc_cache: Path) -> Clone:
-    """The project after its first `dvc repro`, committed to git."""
-    clone = Clone(tmp_path_factory.mktemp("stock"), dvc_cache)
+def run_small_project(folder: Path, command: str, raw: Path | None = None) -> Clone:
+    """A copy with a cache of its own, in which `command` has run the pipeline, committed to git; `raw`: downloads."""
+    (folder / "project").mkdir()
+    clone = Clone(folder / "project", folder / "cache")
     keep_experiments(clone, SMALL_SET)
     clone.replace("params.yaml", "\nepochs:", "\nepochs: 1")
     clone.replace("params.yaml", "\nlimit:", "\nlimit: 256")
     clone("git rm -q -r dvc.lock metrics && git commit -q -a -m 'a small project'")
-    clone("dvc repro --no-run-cache")  # other tests share the cache, and MLflow hears only of what runs
+    if raw:
+        shutil.copytree(raw, clone.folder / "data" / "raw", dirs_exist_ok=True)
+    clone(command)
     clone("git add -A && git commit -q -m 'first results'")
     return clone
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """The project after its first `dvc repro`."""
+    return run_small_project(tmp_path_factory.mktemp("stock"), "dvc repro")
 
 
 def assert_up_to_date(clone: Clone) -> None:
@@ -54,6 +64,19 @@ def test_repro_runs_every_stage_once(stock: Clone) -> None:
         assert (stock.folder / "models" / f"{name}.export" / "model.onnx").is_file()
         assert json.loads((stock.folder / "metrics" / name / "test.json").read_text())["accuracy"] > 0
     assert all(name in (stock.folder / "reports" / "index.html").read_text("utf-8") for name in SMALL_SET)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_torchprimer_repro_writes_the_same_bytes(stock: Clone, tmp_path: Path, jobs: int) -> None:
+    """dvc.lock and the weights; the report shows the seconds of each training, so it gets the same ones."""
+    ours = run_small_project(tmp_path, f"torchprimer repro --jobs {jobs}", stock.folder / "data" / "raw")
+    for timing in stock.folder.glob("metrics/*/timing.json"):
+        shutil.copy(timing, ours.folder / timing.relative_to(stock.folder))
+    ours("torchprimer repro --force --single-item report && git commit -q -a -m 'the same seconds'")
+    assert (ours.folder / "dvc.lock").read_bytes() == (stock.folder / "dvc.lock").read_bytes()
+    weights = [f"models/{name}/model.safetensors" for name in SMALL_SET]
+    assert [name for name in weights if not filecmp.cmp(ours.folder / name, stock.folder / name, shallow=False)] == []
+    assert_up_to_date(ours)
 
 
 def test_a_changed_number_reruns_only_its_experiment(stock: Clone) -> None:
