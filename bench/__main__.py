@@ -1,8 +1,9 @@
 """`python -m bench [LINE ...]`: measures, prints a table, writes bench/results.json.
 
-All lines but the last four compare two sides that run in turns on the same machine; the fastest turn of each side
-counts, since other processes disturbed it least. The targets are for two cores. Exit code: 0, all targets are met; 1,
-some are not; 2, nothing was measured, and one line on standard error gives the reason.
+All lines but `train`, `evaluate`, `export` and `repro` compare sides that run in turns on the same machine; the fastest
+turn of each side counts, since other processes disturbed it least; `pipeline` runs each side once. The targets are for
+two cores. Exit code: 0, all targets are met; 1, some are not; 2, nothing was measured, and one line on standard error
+gives the reason.
 """
 
 import json
@@ -19,6 +20,7 @@ import torch
 from bench.commands import repro, stage
 from bench.measure import Options, Result
 from bench.photos import photos, preprocess
+from bench.pipeline import pipeline
 from bench.text import bag_of_words, tokenizing
 from bench.training import epoch, loop
 from torchprimer.errors import UserError, did_you_mean
@@ -35,7 +37,9 @@ LINES: dict[str, Callable[[Options], Result]] = {
     "evaluate": stage("evaluate"),
     "export": stage("export"),
     "repro": repro,
+    "pipeline": pipeline,
 }
+LONG = ("pipeline",)  # measured only when named: takes half an hour, with --whole hours
 
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -54,11 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse_arguments(arguments: Sequence[str] | None) -> Namespace:
     parser = ArgumentParser(prog="python -m bench", description=f"Lines: {', '.join(LINES)}.")
-    parser.add_argument("lines", nargs="*", metavar="LINE", help="lines to measure (default: all)")
+    parser.add_argument("lines", nargs="*", metavar="LINE", help="lines to measure (default: all but pipeline)")
     parser.add_argument("--repeat", type=int, default=3, help="turns of each side (default: 3)")
     parser.add_argument("--epochs", type=int, default=2, help="epochs of mnist_mlp and mnist_cnn (default: 2)")
     parser.add_argument("--photos", type=Path, metavar="ZIP_OR_FOLDER", help="2,000 photos (default: made of CIFAR-10)")
     parser.add_argument("--limit", type=int, help="samples of each split; only tries the commands (default: all)")
+    parser.add_argument("--whole", action="store_true", help="pipeline: all epochs and samples (default: reduced)")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="FILE", help="default: bench/results.json")
     args = parser.parse_args(arguments)
     for name in args.lines:
@@ -76,8 +81,8 @@ def run(args: Namespace) -> int:
     """Measures the lines, prints the table and writes the results; returns the exit code."""
     results = []
     with tempfile.TemporaryDirectory(prefix="bench") as temporary:
-        options = Options(Path(temporary), args.repeat, args.epochs, args.photos, args.limit)
-        for name in dict.fromkeys(args.lines or LINES):
+        options = Options(Path(temporary), args.repeat, args.epochs, args.photos, args.limit, args.whole)
+        for name in dict.fromkeys(args.lines or [name for name in LINES if name not in LONG]):
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
             results.append(LINES[name](options))
             print("  ".join(filter(None, results[-1].cells())), file=sys.stderr, flush=True)

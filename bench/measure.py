@@ -17,6 +17,7 @@ class Options:
         photos: a zip or folder of photos; None: enlarged images of CIFAR-10.
         limit: at most so many samples of each split, so many photos and texts; None: all. For tests: with a limit
             the numbers mean nothing.
+        whole: the line `pipeline` runs all epochs on all samples.
     """
 
     temporary: Path
@@ -24,6 +25,7 @@ class Options:
     epochs: int
     photos: Path | None = None
     limit: int | None = None
+    whole: bool = False
 
     @property
     def warm_up_rounds(self) -> int:
