@@ -36,8 +36,8 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt
 	$(BIN)/python -m torchprimer.report.vega
 
 # sync: DVC does not rerun stages whose outputs are in git (baselines); their results are logged to MLflow from the files
-repro: install  ## rebuild the whole pipeline on real data: `dvc repro`
-	dvc repro
+repro: install  ## rebuild the whole pipeline on real data: `torchprimer repro`
+	torchprimer repro
 	torchprimer sync
 	@echo
 	@echo "Done: models/, metrics/ and the MLflow store are up to date. Next:"
@@ -46,11 +46,11 @@ repro: install  ## rebuild the whole pipeline on real data: `dvc repro`
 	@echo "  make demo                        try the trained models on a web page"
 	@echo "  source $(BIN)/activate           then, for example:"
 	@echo "  torchprimer list                 list all experiments with their scores"
-	@echo "  dvc exp run -S lr=0.01           retrain all experiments with this learning rate"
+	@echo "  torchprimer repro -S lr=0.01     retrain all experiments with this learning rate"
 	@echo "  dvc exp show                     compare the experiments"
 
 quick: install  ## smoke run: the whole pipeline on 1,000 samples, 1 epoch, in a copy of the workspace
-	dvc exp run --temp -S limit=1000 -S epochs=1
+	torchprimer repro --temp -S limit=1000 -S epochs=1
 	@echo
 	@echo "Done; the workspace is unchanged. Next: dvc exp show, or make ui"
 
