@@ -54,6 +54,8 @@ PRELOADED = (
 SHELL_CHARACTERS = frozenset("|&;<>()$`*?[#~\n")
 POLL_SECONDS = 0.2  # how often a running process is asked whether it is to be stopped
 GRACE_SECONDS = 60  # after Ctrl-C a training writes a checkpoint and tells MLflow
+# `Process.start` asks how all other processes have ended; of two threads that ask at once, one would hear 255
+_one_thread_asks = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def run_job(job: Job, stopped: Callable[[], bool] = lambda: False) -> Outcome:
     receiver, sender = context.Pipe(duplex=False)
     started = time.monotonic()
     process = context.Process(target=_run_in_child, args=(job, sender), name=job.stage)
-    process.start()
+    with _one_thread_asks:
+        process.start()
     sender.close()
     assert process.pid
     interrupted_at = 0.0
@@ -116,7 +119,8 @@ def run_job(job: Job, stopped: Callable[[], bool] = lambda: False) -> Outcome:
                 interrupted_at = time.monotonic()
         if interrupted_at and time.monotonic() - interrupted_at > GRACE_SECONDS:
             kill_tree(process.pid)
-    process.join()
+    with _one_thread_asks:
+        process.join()
     seconds = time.monotonic() - started
     code = process.exitcode or 0
     try:
