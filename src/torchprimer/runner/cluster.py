@@ -35,7 +35,9 @@ class Cluster:
             raise UserError("--scheduler needs an MLflow server: set MLFLOW_TRACKING_URI to http://HOST:PORT")
         try:
             import distributed
+            from distributed.comm import get_address_host_port
 
+            get_address_host_port(address, strict=True)  # here: a client of a malformed address complains at exit, too
             logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # the error is in the future
             self.client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except ModuleNotFoundError:
