@@ -142,11 +142,8 @@ class Run:
                 self.fail(name, str(error))
                 continue
             if isinstance(begun, Job):
-                outs = [out for out in self.pipeline.stages[name].outs if out.protocol == "local" and not out.persist]
-                environment = {**begun.environment, **self.limits.start(name)}
-                outputs = tuple(out.fs_path for out in outs)
-                job = replace(begun, environment=environment, log=begun.log.absolute(), outputs=outputs)
-                self.display.start(name, begun.log)
+                job = replace(begun, environment={**begun.environment, **self.limits.start(name)})
+                self.display.start(name, job.log)
                 self.running[self.submit(job, self.pipeline.uses_device(name))] = name
             else:
                 self.display.skip(name, begun)

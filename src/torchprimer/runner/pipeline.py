@@ -180,7 +180,8 @@ class Pipeline:
                 key: value for key, value in prepared["env"].items() if own.get(key) != value or key.startswith("DVC_")
             },
             shell=get_executable(),
-            log=self.logs / f"{name.replace('/', '-')}.log",
+            log=(self.logs / f"{name.replace('/', '-')}.log").absolute(),
+            outputs=tuple(out.fs_path for out in stage.outs if out.protocol == "local" and not out.persist),
         )
 
     def _paths_locked(self, stage: Stage) -> AbstractContextManager[Any]:
