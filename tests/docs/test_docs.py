@@ -41,7 +41,7 @@ CHINESE = {
     "docs/course.md": "docs/course.zh-CN.md",
     "docs/your-own-data.md": "docs/your-own-data.zh-CN.md",
 }
-PAGES = [*ENGLISH, *CHINESE.values(), "docs/experiments.md"]
+PAGES = [*ENGLISH, *CHINESE.values(), "docs/experiments.md", "docs/cluster.md"]
 PROGRAMS = ("make", "dvc", "torchprimer", "mlflow", "git", "bash", "source", "export", "base64")
 
 EXECUTED = [  # settings that are run: see test_a_try_and_the_way_back, test_a_try_that_adds_a_key
@@ -83,7 +83,12 @@ COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the 
     "source .venv/bin/activate": ("Makefile", "source $(BIN)/activate"),  # of any virtual environment
     "dvc repro": (f"{STOCK}::stock", '"dvc repro"'),
     "dvc repro evaluate@its_name": ("tests/test_extending.py::test_an_experiment", "torchprimer repro export@iris_mlp"),
-    "torchprimer repro mnist_cnn": ("tests/runner/test_repro.py::test_targets", '("c", ["c"])'),
+    "torchprimer repro": (
+        "tests/runner/test_repro.py::test_dvc_lock_is_that_of_dvc_to_the_byte", 'ours("torchprimer repro")',
+    ),
+    "torchprimer repro -S limit=256 -S epochs=1": ("tests/clone.py::run_reduced", "torchprimer repro {REDUCED}"),
+    "dvc queue status": (f"{RERUNS}::test_queue_and_temporary_runs_share_one_store", "dvc queue status"),
+    "torchprimer repro mnist_cnn": ("tests/runner/test_repro.py::test_targets", '"torchprimer repro {arguments}"'),
     "torchprimer repro --jobs 4 --limit 'train@*=2'": (
         "tests/runner/test_limits.py::test_at_most_so_many_of_a_pattern", "repro --jobs 4 --limit 'make@*=2'",
     ),
@@ -94,7 +99,9 @@ COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the 
     "torchprimer repro -S lr=0.01 --name try1": (
         "tests/runner/test_experiments.py::test_an_experiment", "repro -S params.json:stages.b.text=new --name try1",
     ),
-    "torchprimer repro --scheduler tcp://HOST:8786": ("tests/runner/test_cluster.py::", "--scheduler"),
+    "torchprimer repro --scheduler tcp://HOST:8786": (
+        "tests/runner/test_cluster.py::test_dvc_lock_is_that_of_dvc_to_the_byte", "repro --scheduler {dask.address}",
+    ),
     "dvc exp run -S lr=0.01": ("tests/pipeline/test_pipeline.py::test_only_what_depends_on_a_change_trains_again",
                                "changed(unchanged)"),
     "dvc exp run -S limit=256 -S epochs=1": ("tests/clone.py::run_reduced", "torchprimer repro {REDUCED}"),
