@@ -15,8 +15,8 @@ from torchprimer import params
 from torchprimer.datasets.image_folder import ImageFolder
 from torchprimer.datasets.images import KIND
 from torchprimer.datasets.storage import SplitArrays
+from torchprimer.loops.supervised.augmentation import augment
 from torchprimer.models import Normalize
-from torchprimer.training.loops.supervised.augmentation import augment
 
 BATCH_SIZE = 64
 

@@ -15,10 +15,10 @@ from torchprimer import models, params
 from torchprimer.datasets.meta import TextMeta
 from torchprimer.datasets.storage import SplitArrays, load_meta, load_split
 from torchprimer.datasets.text import read_texts
+from torchprimer.loops.supervised import build_optimizer
 from torchprimer.models.bag_of_words import frequencies
 from torchprimer.params.experiments import BagOfWords
 from torchprimer.predictor.text import tokenizer
-from torchprimer.training.loops.supervised import build_optimizer
 
 
 def bag_of_words(options: Options) -> Result:

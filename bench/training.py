@@ -20,11 +20,11 @@ from bench.reference import mnist as tutorial
 from torchprimer import models, params
 from torchprimer.datasets.storage import SAMPLES_FILE, load_meta, load_split
 from torchprimer.errors import UserError
+from torchprimer.loops.supervised import train
 from torchprimer.params.experiments import Experiment, Supervised
 from torchprimer.tracking import Tracker
 from torchprimer.training import EpochMetrics, TrainResult
-from torchprimer.training.device import seed_everything
-from torchprimer.training.loops.supervised import train
+from torchprimer.training.device import make_reproducible
 
 CPU = torch.device("cpu")
 LOOP_EPOCHS = 2
@@ -146,7 +146,7 @@ def _train(
 @contextlib.contextmanager
 def _deterministic() -> Iterator[None]:
     """Seeded and deterministic as in the stage `train`; afterwards with PyTorch's defaults."""
-    seed_everything(0)
+    make_reproducible(0, threads=1)
     try:
         yield
     finally:

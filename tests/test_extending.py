@@ -115,13 +115,13 @@ LINE_RANDOM_SEARCH = """  line_random_search:
 
 
 def test_a_loop(extended: Clone) -> None:
-    add_file(extended, "random_search.py", "src/torchprimer/training/loops/random_search/__init__.py")
+    add_file(extended, "random_search.py", "src/torchprimer/loops/random_search/__init__.py")
     extended.replace("src/torchprimer/params/experiments.py", "class MLP(", f"{RANDOM_SEARCH_PARAMS}class MLP(")
     for union in ("Linear", "Experiment"):
         add_to_union(extended, "experiments.py", union, "LinearRandomSearch")
     files = changed_files(extended)
     assert files == {
-        "src/torchprimer/training/loops/random_search/__init__.py", "src/torchprimer/params/experiments.py"
+        "src/torchprimer/loops/random_search/__init__.py", "src/torchprimer/params/experiments.py"
     }  # fmt: skip
 
     add_entry(extended, "experiments", LINE_RANDOM_SEARCH)

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from torchprimer.datasets.storage import SplitArrays
+from torchprimer.loops.supervised import build_optimizer
 from torchprimer.params.experiments import Supervised
-from torchprimer.training.loops.supervised import build_optimizer
 
 
 def train(model: nn.Module, training: SplitArrays, validation: SplitArrays, experiment: Supervised) -> None:

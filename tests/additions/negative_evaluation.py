@@ -4,8 +4,7 @@ from pathlib import Path
 
 import torch
 
-from torchprimer.tasks import figures
-from torchprimer.tasks.evaluation import EvaluationContext, predict
+from torchprimer.evaluation import EvaluationContext, figures, predict
 from torchprimer.tasks.reconstruction.evaluation import originals_over_reconstructions
 
 

@@ -13,8 +13,8 @@ from tests.objects import load_experiment, make_meta, make_record
 from torchprimer import models
 from torchprimer.datasets.meta import Meta
 from torchprimer.errors import UserError
+from torchprimer.evaluation import figures, get_task
 from torchprimer.export.onnx import ParityError, check_parity, export_onnx
-from torchprimer.tasks import figures, get_task
 from torchprimer.tasks.classification.metrics import classification_metrics, per_class, roc_points
 
 DIGITS = make_meta(kind="images", shape=[1, 28, 28], classes=list("0123456789"), mean=[0.1307], std=[0.3081])

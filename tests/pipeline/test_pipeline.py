@@ -326,13 +326,11 @@ def test_stages_depend_on_the_code_they_run(reduced_project: Clone) -> None:
     lock = YAML(typ="safe").load((reduced_project.folder / "dvc.lock").read_text())["stages"]
     infrastructure = {
         f"src/torchprimer/{name}.py"
-        for name in ("__main__", "errors", "atomic", "paths", "stages/__init__", "stages/train")
-    }
-    infrastructure |= {
-        f"src/torchprimer/training/{name}.py"
-        for name in ("__init__", "launch", "fingerprint", "memory", "loops/__init__")
-    }
-    infrastructure |= {f"src/torchprimer/predictor/{name}.py" for name in ("__init__", "errors")}
+        for name in (
+            "__main__", "errors", "atomic", "paths", "stages/__init__", "stages/train", "datasets/__init__",
+            "loops/__init__", "tasks/__init__", "predictor/__init__", "predictor/errors",
+        )
+    }  # fmt: skip
     infrastructure |= {"src/torchprimer/experiment_results.py"}  # of stages other than the report: tracking/ imports it
     selection = {"src/torchprimer/tasks/metrics.py"}  # tasks/base.py compares champions with it, after a training
     lines = (reduced_project.folder / ".git" / "imports.jsonl").read_text().splitlines()
@@ -350,14 +348,15 @@ def test_stages_depend_on_the_code_they_run(reduced_project: Clone) -> None:
         } - infrastructure
         files -= selection if not stage.startswith(("export@", "report")) else set()
         declared = tuple(dep["path"] for dep in lock[stage]["deps"])
-        if stage.startswith("evaluate@") and (scorer := EXPERIMENTS[stage.partition("@")[2]]["scorer"]) != "none":
-            declared += (f"src/torchprimer/models/{EXPERIMENTS[scorer]['model']}.py",)  # by way of models/<scorer>
+        trained = [path.removeprefix("models/") for path in declared if path.startswith("models/")]
+        for training in (f"train@{name}" for name in trained if name in EXPERIMENTS):  # a model has its fingerprint
+            declared += tuple(dep["path"] for dep in lock[training]["deps"])
         missing = {
             file for file in files if file not in declared and not file.startswith(tuple(f"{d}/" for d in declared))
         }
         assert missing == set(), f"not among the deps of {stage}"
         seen |= files
-    loop = "training/loops/supervised"
+    loop = "loops/supervised"
     known = ("datasets/images", "datasets/splits", f"{loop}/__init__", f"{loop}/distributed", "export/onnx")
     assert {f"src/torchprimer/{name}.py" for name in known} <= seen
 

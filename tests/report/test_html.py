@@ -166,15 +166,12 @@ def test_scores_without_a_test_split_are_marked(committed: Path, chromium: Chrom
         expect(page.locator("#hello")).to_contain_text("Accuracy on training rows")
 
 
-def test_seconds_are_empty_without_a_timing(committed: Path, chromium: Chromium) -> None:
+def test_seconds_are_not_in_the_report(committed: Path) -> None:
+    """They differ between two runs, and dvc.lock has the checksum of the page."""
+    before = render(params.load())
     timing = {"seconds": 83.4, "epoch_seconds": [83.4]}
     (committed / "metrics" / "mnist_cnn" / "timing.json").write_text(json.dumps(timing))
-    file = committed / "index.html"
-    file.write_text(render(params.load()), "utf-8")
-    with chromium.visit() as visit:
-        page = visit.open(file)
-        shown = dict(zip(column(page, 1), column(page, 6), strict=True))
-        assert {name: seconds for name, seconds in shown.items() if seconds} == {"mnist_cnn": "83.4"}
+    assert render(params.load()) == before
 
 
 def test_folds_of_model_and_baseline_are_in_one_chart(committed: Path, chromium: Chromium) -> None:

@@ -10,7 +10,6 @@ from torchprimer import params
 from torchprimer.errors import UserError
 from torchprimer.experiment_results import read_json
 from torchprimer.report import markdown
-from torchprimer.report.html import training_seconds
 from torchprimer.report.summaries import Summary, summarize
 
 
@@ -52,7 +51,7 @@ def test_seconds_of_another_training_are_left_out(committed: Path) -> None:
     (committed / "metrics" / "mnist_cnn" / "timing.json").write_text(json.dumps(timing))
     for fingerprint, expected in (("a", {"mnist_cnn": 45.7}), ("b", {})):
         (model / "experiment.json").write_text(json.dumps({"fingerprint": fingerprint}))
-        assert training_seconds(project) == expected
+        assert markdown.training_seconds(project) == expected
 
 
 def test_seconds_come_from_the_timings(committed: Path) -> None:

@@ -14,13 +14,13 @@ from tests.objects import make_experiment, make_meta, make_record
 from torchprimer import models
 from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.storage import SplitArrays
+from torchprimer.evaluation import EvaluationContext
 from torchprimer.export.onnx import check_parity, export_onnx
+from torchprimer.loops.supervised import train
 from torchprimer.models.autoencoder import Autoencoder
 from torchprimer.params import Experiment
-from torchprimer.tasks.evaluation import EvaluationContext
 from torchprimer.tasks.reconstruction import evaluation as reconstruction
-from torchprimer.training.device import seed_everything
-from torchprimer.training.loops.supervised import train
+from torchprimer.training.device import make_reproducible
 
 CPU = torch.device("cpu")
 DIGITS = make_meta(kind="images", shape=[1, 28, 28], classes=list("0123456789"), mean=[0.1307], std=[0.3081])
@@ -43,7 +43,7 @@ def digits(real_raw: Callable[[str], Path]) -> tuple[SplitArrays, SplitArrays]:
 
 
 def build(experiment: Experiment = AUTOENCODER, meta: Meta = DIGITS) -> nn.Module:
-    seed_everything(0)
+    make_reproducible(0, threads=1)
     return models.build(experiment, meta).eval()
 
 
@@ -67,7 +67,7 @@ def make_context(
 @pytest.fixture(scope="module")
 def model(digits: tuple[SplitArrays, SplitArrays]) -> nn.Module:
     """Trained for six epochs."""
-    seed_everything(0)
+    make_reproducible(0, threads=1)
     model = models.build(AUTOENCODER, DIGITS)
     splits = [SplitArrays(split.inputs, split.inputs) for split in digits]
     outcome = train(model, *splits, AUTOENCODER, device=CPU, precision=torch.float32, on_epoch=lambda row: None)

@@ -10,9 +10,8 @@ from PIL import Image
 from tests.objects import make_experiment, make_meta, make_record
 from torchprimer import models
 from torchprimer.datasets.storage import SplitArrays
-from torchprimer.tasks import figures
-from torchprimer.tasks.classification.decision_boundary import curve
-from torchprimer.tasks.evaluation import EvaluationContext
+from torchprimer.evaluation import EvaluationContext, figures
+from torchprimer.evaluation.decision_boundary import curve
 
 
 def test_names_of_hundreds_of_characters_are_truncated(tmp_path: Path) -> None:

@@ -18,14 +18,14 @@ from torchprimer import models
 from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
+from torchprimer.evaluation import EvaluationContext
 from torchprimer.export.onnx import check_parity, export_onnx
+from torchprimer.loops.adversarial import train
 from torchprimer.models.gan import GAN, scaled
 from torchprimer.params import Experiment, experiments
-from torchprimer.tasks.evaluation import EvaluationContext
 from torchprimer.tasks.generation import evaluation as generation
 from torchprimer.training import EpochMetrics, TrainResult
-from torchprimer.training.device import seed_everything
-from torchprimer.training.loops.adversarial import train
+from torchprimer.training.device import make_reproducible
 
 CPU = torch.device("cpu")
 DIGITS = make_meta(kind="images", shape=[1, 28, 28], classes=list("0123456789"), mean=[0.1307], std=[0.3081])
@@ -57,7 +57,7 @@ def some(split: SplitArrays, count: int) -> SplitArrays:
 
 
 def build(experiment: Experiment, meta: Meta = DIGITS) -> GAN:
-    seed_everything(0)
+    make_reproducible(0, threads=1)
     gan = models.build(experiment, meta).get_submodule("net")
     assert isinstance(gan, GAN)
     return gan
@@ -67,7 +67,7 @@ def fit(
     training: SplitArrays, experiment: Experiment, checkpoint: Path | None = None, on_epoch: Any = lambda row: None,
     precision: torch.dtype = torch.float32,
 ) -> tuple[TrainResult, nn.Module]:  # fmt: skip
-    seed_everything(0)
+    make_reproducible(0, threads=1)
     model = models.build(experiment, DIGITS)
     assert isinstance(experiment, experiments.GAN)
     outcome = train(
@@ -308,13 +308,13 @@ def test_entropy() -> None:
 @pytest.fixture(scope="module")
 def scorer(digits: SplitArrays) -> nn.Module:
     """A small convolutional net after a few epochs."""
-    from torchprimer.training.loops.supervised import train as train_classifier
+    from torchprimer.loops.supervised import train as train_classifier
 
     experiment = make_experiment(
         model="cnn", channels=[8, 16], kernel_size=5, padding=0, hidden=[32], optimizer="Adam", lr=0.003, batch_size=64,
         epochs=4,
     )  # fmt: skip
-    seed_everything(0)
+    make_reproducible(0, threads=1)
     model = models.build(experiment, DIGITS)
     halves = (
         SplitArrays(digits.inputs[:1500], digits.targets[:1500]),

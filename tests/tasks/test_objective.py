@@ -22,11 +22,11 @@ from tests.objects import make_meta, make_record
 from torchprimer import models, params, paths
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
+from torchprimer.loops.supervised import train
 from torchprimer.params import Experiment
 from torchprimer.params.experiments import Supervised
 from torchprimer.stages import crossvalidate, preprocess, split
 from torchprimer.tasks import classification, regression
-from torchprimer.training.loops.supervised import train
 
 TWO = make_meta(kind="tabular", shape=[3], classes=["no", "yes"])
 

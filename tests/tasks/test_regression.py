@@ -12,8 +12,8 @@ import torch
 from tests.objects import make_experiment, make_meta, make_record
 from torchprimer import models
 from torchprimer.datasets.storage import SplitArrays
+from torchprimer.evaluation import EvaluationContext
 from torchprimer.models.linear import linear_layer, set_linear
-from torchprimer.tasks.evaluation import EvaluationContext
 from torchprimer.tasks.regression import evaluation as regression
 
 MEAN, STD = 150.0, 77.0  # of the target

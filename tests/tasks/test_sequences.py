@@ -14,16 +14,15 @@ from torchprimer import models, params
 from torchprimer.datasets import sequences
 from torchprimer.datasets.storage import SAMPLES_FILE, SplitArrays, load_meta, load_split, write_meta
 from torchprimer.errors import UserError
+from torchprimer.evaluation import EvaluationContext, figures
 from torchprimer.export.onnx import check_parity, export_onnx
+from torchprimer.loops.supervised import train
 from torchprimer.models.rnn import epoch_probe
 from torchprimer.params import Experiment, Sequences
 from torchprimer.params.experiments import RNN
 from torchprimer.predictor.sequences import decode_strings, encode_strings
-from torchprimer.tasks import figures
-from torchprimer.tasks.evaluation import EvaluationContext
 from torchprimer.tasks.sequence_labelling import TASK
 from torchprimer.tasks.sequence_labelling.evaluation import MONOSPACED, evaluate, spelling
-from torchprimer.training.loops.supervised import train
 
 CPU = torch.device("cpu")
 HELLO = Sequences(kind="sequences", raw="hello", input="input", target="target", baseline="most_frequent_per_character")

@@ -21,7 +21,7 @@ import psutil, torch
 from torch import nn
 from tests.objects import make_experiment
 from torchprimer.datasets.storage import SplitArrays
-from torchprimer.training.loops.supervised import train
+from torchprimer.loops.supervised import train
 
 torch.manual_seed(5)
 model = nn.Sequential(nn.Dropout(0.5), nn.Linear(64, 2))

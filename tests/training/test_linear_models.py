@@ -15,14 +15,13 @@ from torchprimer import models
 from torchprimer.datasets.meta import Meta
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
+from torchprimer.evaluation import EvaluationContext, decision_boundary
+from torchprimer.loops import gradient_descent, grid_search, supervised
 from torchprimer.models.linear import linear_layer
 from torchprimer.params.experiments import Experiment, GridRange, LinearGridSearch
-from torchprimer.tasks.classification import decision_boundary
-from torchprimer.tasks.evaluation import EvaluationContext
 from torchprimer.tasks.regression import linear_fit
 from torchprimer.training import TrainResult
 from torchprimer.training.initialization import initialize
-from torchprimer.training.loops import gradient_descent, grid_search, supervised
 
 CPU = torch.device("cpu")
 X = torch.tensor([[1.0], [2.0], [3.0]])

@@ -14,13 +14,7 @@ from tests.objects import load_experiment, make_meta, make_record
 from torchprimer import models, paths
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
-from torchprimer.params.experiments import Supervised
-from torchprimer.tasks import get_task
-from torchprimer.training import EpochMetrics
-from torchprimer.training.checkpoint import Checkpoint
-from torchprimer.training.device import seed_everything, select_device, select_precision
-from torchprimer.training.fingerprint import fingerprint
-from torchprimer.training.loops.supervised import (
+from torchprimer.loops.supervised import (
     best_epoch,
     build_optimizer,
     build_scheduler,
@@ -28,7 +22,13 @@ from torchprimer.training.loops.supervised import (
     stopped_early,
     train,
 )
-from torchprimer.training.loops.supervised.augmentation import augment
+from torchprimer.loops.supervised.augmentation import augment
+from torchprimer.params.experiments import Supervised
+from torchprimer.tasks import get_task
+from torchprimer.training import EpochMetrics
+from torchprimer.training.checkpoint import Checkpoint
+from torchprimer.training.device import make_reproducible, select_device, select_precision
+from torchprimer.training.fingerprint import fingerprint
 
 CPU = torch.device("cpu")
 DIGITS = make_meta(kind="images", shape=[1, 28, 28], classes=list("0123456789"), mean=[0.1307], std=[0.3081])
@@ -68,7 +68,7 @@ def fit(
     checkpoint: Path | None = None,
     on_epoch: Any = lambda row: None,
 ) -> tuple[dict[str, torch.Tensor], list[EpochMetrics], nn.Module]:
-    seed_everything(0)
+    make_reproducible(0, threads=1)
     model = models.build(experiment, DIGITS)
     outcome = train(
         model, *digits, experiment, device=CPU, precision=torch.float32, on_epoch=on_epoch, checkpoint=checkpoint
@@ -84,7 +84,7 @@ def test_one_step_of_sgd_is_the_formula(digits: tuple[SplitArrays, SplitArrays])
     """A single full batch: weights minus lr times the gradient of the mean cross-entropy, computed by hand."""
     training = SplitArrays(digits[0].inputs[:50], digits[0].targets[:50])
     experiment = settings(hidden=[], batch_size=50, epochs=1, momentum=0.0, lr=0.1)
-    seed_everything(0)
+    make_reproducible(0, threads=1)
     start = models.build(experiment, DIGITS).state_dict()
     weights, _, _ = fit((training, digits[1]), experiment)
     x = ((training.inputs.double().flatten(1) / 255 - 0.1307) / 0.3081).numpy()
@@ -327,14 +327,12 @@ def test_the_fingerprint_is_of_all_code_that_decides_the_weights(
     seen = {fingerprint(record, tmp_path)}
     decisive = (
         "tasks/base.py",
-        "training/loops/supervised/augmentation.py",
-        "training/loops/supervised/__init__.py",
+        "loops/supervised/augmentation.py",
+        "loops/supervised/__init__.py",
         "models/mlp.py",
         "training/setup.py",
     )
-    for number, name in enumerate(
-        (*decisive, "models/cnn.py", "stages/train.py", "training/loops/adversarial/__init__.py")
-    ):
+    for number, name in enumerate((*decisive, "models/cnn.py", "stages/train.py", "loops/adversarial/__init__.py")):
         with (code / name).open("a") as file:
             file.write("# another line\n")
         seen.add(fingerprint(record, tmp_path))
@@ -365,7 +363,7 @@ def test_augmented_images_are_the_same_images_moved(digits: tuple[SplitArrays, S
 
 def test_bfloat16_trains_too(digits: tuple[SplitArrays, SplitArrays]) -> None:
     experiment = settings("mnist_cnn", lr=0.05)
-    seed_everything(0)
+    make_reproducible(0, threads=1)
     model = models.build(experiment, DIGITS)
     outcome = train(
         model, *digits, experiment, device=CPU, precision=torch.bfloat16, on_epoch=lambda row: None

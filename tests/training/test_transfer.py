@@ -13,11 +13,11 @@ from torch import nn
 from tests.objects import make_experiment, make_meta, make_record
 from torchprimer import models
 from torchprimer.errors import UserError
+from torchprimer.loops.supervised import build_optimizer
 from torchprimer.models.efficientnet_lite import EfficientNetLite
 from torchprimer.models.torchvision import torchvision_models
 from torchprimer.params.experiments import Supervised
 from torchprimer.training.initialization import initialize
-from torchprimer.training.loops.supervised import build_optimizer
 from torchprimer.training.transfer import freeze, last_layers, load_initial_weights
 
 

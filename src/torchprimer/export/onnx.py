@@ -74,7 +74,7 @@ def check_parity(
     Raises:
         ParityError: outputs that are not finite, a difference above `TOLERANCE`, or another class.
     """
-    session = open_session(file)
+    session = open_session(file, torch.get_num_threads())
     largest = 0.0
     pairs = zip(inputs.split(500), (inputs if file_inputs is None else file_inputs).split(500), strict=True)
     for batch, file_batch in pairs:

@@ -49,6 +49,7 @@ class Params(StrictModel):
     limit: PositiveInt | None
     device: Device
     precision: Literal["float32", "bf16", "auto"]
+    threads: Annotated[int, Field(ge=1, le=1024)]
     processes: Annotated[int, Field(ge=1, le=64)]
     downloads: dict[Name, Download]
     datasets: dict[Name, Dataset]

@@ -13,7 +13,6 @@ from rich.filesize import decimal
 
 from torchprimer import paths
 from torchprimer.atomic import Json
-from torchprimer.experiment_results import read_timing
 from torchprimer.params import Params
 from torchprimer.report import charts, vega
 from torchprimer.report.findings import all_findings, generator_scores
@@ -24,9 +23,9 @@ from torchprimer.report.summaries import Summary, by_dataset, dataset_descriptio
 def render(params: Params) -> str:
     """The page as HTML, from params.yaml, metrics/ and the sizes of models/*.export.
 
-    It names no commit, date or host, so it stays the same to the byte while its inputs do.
+    It names no commit, date, host or duration, so it stays the same to the byte while its inputs do.
     """
-    summaries, descriptions = summarize(params, training_seconds(params)), dataset_descriptions(params)
+    summaries, descriptions = summarize(params, seconds={}), dataset_descriptions(params)
     with ThreadPoolExecutor() as pool:  # Pillow releases the GIL while it encodes
         embedded = pool.map(lambda summary: list(map(embed, figures_of(summary.name))), summaries)
         figures = dict(zip((summary.name for summary in summaries), embedded, strict=True))
@@ -50,11 +49,6 @@ def render_template(
     environment = Environment(autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {function.__name__: function for function in filters}
     return environment.from_string(read_source(name)).render(variables)
-
-
-def training_seconds(params: Params) -> dict[str, float]:
-    """Experiment -> seconds of its training, where metrics/E/timing.json exists."""
-    return {name: timing["seconds"] for name in params.experiments if (timing := read_timing(name))}
 
 
 def section(

@@ -16,11 +16,11 @@ import vl_convert
 from torchprimer import params, paths
 from torchprimer.atomic import atomic_write
 from torchprimer.errors import UserError
-from torchprimer.experiment_results import read_json
+from torchprimer.experiment_results import read_json, read_timing
 from torchprimer.params import Params
 from torchprimer.report import charts
 from torchprimer.report.findings import all_findings, generator_scores
-from torchprimer.report.html import render_template, top_words, training_seconds, words_file
+from torchprimer.report.html import render_template, top_words, words_file
 from torchprimer.report.images import compress, figures_of
 from torchprimer.report.summaries import Summary, by_dataset, summarize
 
@@ -150,6 +150,11 @@ def draw(summaries: Sequence[Summary]) -> None:
             with atomic_write(folder / name) as file:
                 file.write_bytes(png)
                 file.write_bytes(compress(file))
+
+
+def training_seconds(params: Params) -> dict[str, float]:
+    """Experiment -> seconds of its training, where metrics/E/timing.json exists."""
+    return {name: timing["seconds"] for name in params.experiments if (timing := read_timing(name))}
 
 
 def renew_timings(params: Params) -> dict[str, float]:

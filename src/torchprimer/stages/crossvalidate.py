@@ -17,13 +17,13 @@ from torchprimer.datasets.storage import SplitArrays, load_samples
 from torchprimer.datasets.tabular import duplicate_groups, read_table
 from torchprimer.datasets.tabular_preprocessing import fit, transform, transform_target
 from torchprimer.errors import UserError
+from torchprimer.loops.supervised import train
 from torchprimer.params import Experiment, Params, Tabular
 from torchprimer.params.experiments import Supervised
 from torchprimer.tasks.baselines import fit_baselines
 from torchprimer.tracking import Tracker
-from torchprimer.training.device import seed_everything, select_device, select_precision
+from torchprimer.training.device import make_reproducible, select_device, select_precision
 from torchprimer.training.initialization import initialize
-from torchprimer.training.loops.supervised import train
 
 
 def run(params: Params, name: str, tracker: Tracker) -> None:
@@ -45,7 +45,7 @@ def run(params: Params, name: str, tracker: Tracker) -> None:
     rows = []
     parts = StratifiedKFold(folds, shuffle=True, random_state=params.seed).split(labels, labels)
     for number, (_, fold_groups) in enumerate(parts, 1):
-        seed_everything(params.seed)
+        make_reproducible(params.seed, params.threads)
         is_held_out = np.isin(content, fold_groups)
         rows.append({"fold": number} | _fold(experiment, dataset, table[~is_held_out], table[is_held_out], params))
     scores = pd.DataFrame(rows)

@@ -2,12 +2,14 @@
 
 import json
 
+import torch
+
 from torchprimer import models, paths
 from torchprimer.atomic import atomic_write, write_json
 from torchprimer.datasets.storage import load_samples, load_split
+from torchprimer.evaluation import EvaluationContext
 from torchprimer.experiment_results import read_table
 from torchprimer.params import Params
-from torchprimer.tasks.evaluation import EvaluationContext
 from torchprimer.tracking import Tracker
 from torchprimer.training.device import select_device
 
@@ -15,6 +17,7 @@ from torchprimer.training.device import select_device
 def run(_params: Params, name: str, tracker: Tracker) -> None:
     folder = paths.model(name)
     model, record = models.load(folder)
+    torch.set_num_threads(record.run.threads)
     experiment = record.params
     device = select_device("cpu" if record.run.device == "cpu" else "auto")  # as in training, where it is available
     prepared = paths.prepared(experiment.dataset)

@@ -29,6 +29,7 @@ NUM_PARITY_SAMPLES = 1000  # of the test split
 
 def run(params: Params, name: str, tracker: Tracker) -> None:
     model, record = models.load(paths.model(name))
+    torch.set_num_threads(record.run.threads)
     results = ExperimentResults(params, name)
     raw_input = get_task(record.params.task).raw_input(record.params, record.data)
     with atomic_write(paths.export(name)) as folder:

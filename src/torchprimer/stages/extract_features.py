@@ -27,6 +27,7 @@ NUM_PARITY_SAMPLES = 100  # images of the test split, saved for the parity check
 
 def run(params: Params, name: str) -> None:
     features = params.features[name]
+    torch.set_num_threads(params.threads)
     source = paths.prepared(features.dataset)
     model, record = models.load(paths.model(features.experiment))
     data, device = load_meta(source), select_device(params.device)

@@ -13,11 +13,11 @@ import pandas as pd
 from torchprimer import models, paths
 from torchprimer.atomic import atomic_write, write_json
 from torchprimer.datasets.storage import load_split
+from torchprimer.loops import get_loop
 from torchprimer.params import Params
 from torchprimer.tracking import Tracker
 from torchprimer.training import EpochMetrics, TrainResult
 from torchprimer.training.checkpoint import in_use, prune
-from torchprimer.training.loops import get_loop
 from torchprimer.training.setup import set_up
 
 TENSORBOARD_ENV = "TORCHPRIMER_TENSORBOARD"

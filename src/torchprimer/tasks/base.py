@@ -24,7 +24,7 @@ from torchprimer.tasks.metrics import METRICS
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from torchprimer.tasks.evaluation import EvaluationContext
+    from torchprimer.evaluation import EvaluationContext
 
 BatchFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Scores = dict[str, float]

@@ -61,8 +61,13 @@ def select_precision(name: str, device: torch.device, model: torch.nn.Module) ->
     return {"float32": torch.float32, "bf16": torch.bfloat16}[name]
 
 
-def seed_everything(seed: int) -> None:
-    """Makes all later computations bit-reproducible, on the same machine with the same number of threads."""
+def make_reproducible(seed: int, threads: int) -> None:
+    """Seeds all random numbers, and makes later computations bit-reproducible on the same kind of CPU or GPU.
+
+    Args:
+        threads: of PyTorch on the CPU. Another number may give other roundings.
+    """
+    torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may differ from run to run
     random.seed(seed)
     np.random.seed(seed)

@@ -39,7 +39,6 @@ def launch_torchrun(processes: int) -> int | None:
         return None
     if processes == 1:
         return None
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # otherwise torchrun opens a TCP store beside the file
     logging.disable(logging.ERROR)  # torchrun's own: the command itself reports its errors
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException

@@ -10,11 +10,11 @@ from torch import nn
 
 from torchprimer import models
 from torchprimer.datasets.storage import load_meta
-from torchprimer.training.device import local_device, seed_everything, select_device, select_precision
+from torchprimer.loops import get_loop
+from torchprimer.training.device import local_device, make_reproducible, select_device, select_precision
 from torchprimer.training.fingerprint import fingerprint, hash_path
 from torchprimer.training.initialization import initialize
 from torchprimer.training.launch import world_size
-from torchprimer.training.loops import get_loop
 from torchprimer.training.memory import check_memory
 from torchprimer.training.transfer import TransferReport, freeze, load_initial_weights
 
@@ -47,12 +47,12 @@ def set_up(params: "Params", name: str, prepared: Path, init_from: Path, project
     uses_numpy = get_loop(experiment.loop).USES_NUMPY
     device = torch.device("cpu") if uses_numpy else local_device(select_device(params.device))
     check_memory(experiment, meta, device)
-    seed_everything(params.seed)
+    make_reproducible(params.seed, params.threads)
     model = models.build(experiment, meta)
     precision = torch.float64 if uses_numpy else select_precision(params.precision, device, model)
     run = models.RunSettings(
         seed=params.seed, limit=params.limit, device=str(device), precision=str(precision).removeprefix("torch."),
-        processes=world_size(), threads=torch.get_num_threads(),
+        processes=world_size(), threads=params.threads,
     )  # fmt: skip
     record = models.Record(
         experiment=name, params=experiment, run=run, data=meta, data_digest=hash_path(prepared / "meta.json"),

@@ -8,10 +8,9 @@ import torch
 from torch import nn
 
 from torchprimer.datasets.meta import TabularMeta, TextMeta
-from torchprimer.tasks import figures
-from torchprimer.tasks.classification.decision_boundary import plot_boundary
+from torchprimer.evaluation import EvaluationContext, figures, predict
+from torchprimer.evaluation.decision_boundary import plot_boundary
 from torchprimer.tasks.classification.metrics import Floats, classification_metrics, per_class, roc_points
-from torchprimer.tasks.evaluation import EvaluationContext, predict
 
 NUM_WORDS = 30  # words of each class in words.csv
 

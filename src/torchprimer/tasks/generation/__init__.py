@@ -28,7 +28,7 @@ class Generation(Task):
         return torch.randn(count, size, generator=torch.Generator().manual_seed(0))
 
     def objective(self, experiment: HasLoss) -> Objective:
-        raise NotImplementedError("generators have their own loop, training/loops/adversarial")
+        raise NotImplementedError("generators have their own loop, loops/adversarial")
 
 
 class Noise(RawInput):

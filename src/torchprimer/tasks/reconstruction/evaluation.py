@@ -11,9 +11,8 @@ import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 
-from torchprimer.tasks import figures
-from torchprimer.tasks.classification.metrics import Floats, Integers
-from torchprimer.tasks.evaluation import EvaluationContext, predict
+from torchprimer.evaluation import EvaluationContext, figures, predict
+from torchprimer.evaluation.figures import Floats, Integers
 
 MAX_POINTS = 3000  # of a scatter plot: more would hide each other
 

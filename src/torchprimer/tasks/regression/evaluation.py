@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from torchprimer.datasets.meta import TabularMeta
-from torchprimer.tasks import figures
-from torchprimer.tasks.evaluation import EvaluationContext, predict
+from torchprimer.evaluation import EvaluationContext, figures, predict
 from torchprimer.tasks.regression.linear_fit import evaluate_line
 from torchprimer.tasks.regression.metrics import Doubles, regression_metrics
 

@@ -8,9 +8,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
-from torchprimer.tasks import figures
-from torchprimer.tasks.classification.decision_boundary import denormalize, feature_scales, tabular_meta
-from torchprimer.tasks.evaluation import EvaluationContext, predict
+from torchprimer.evaluation import EvaluationContext, figures, predict
+from torchprimer.evaluation.decision_boundary import denormalize, feature_scales, tabular_meta
 from torchprimer.tasks.metrics import LOSS_NAMES
 
 BLUE, ORANGE, RED = "tab:blue", "tab:orange", "tab:red"

@@ -6,8 +6,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from torchprimer.tasks import figures
-from torchprimer.tasks.evaluation import EvaluationContext, predict
+from torchprimer.evaluation import EvaluationContext, figures, predict
 
 MONOSPACED = "DejaVu Sans Mono"
 MAX_LINES, MAX_LENGTH = 16, 16  # outputs beside the curve, and characters of one

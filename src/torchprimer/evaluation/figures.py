@@ -5,15 +5,17 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from torchprimer.image_grid import Bytes
-from torchprimer.tasks.classification.metrics import Floats, Integers
+from torchprimer.evaluation.image_grid import Bytes
 
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
 OTHER_FONTS = (  # which have what DejaVu Sans lacks, where one of them is installed
     "Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "PingFang SC",
     "Hiragino Sans GB", "Microsoft YaHei", "SimHei", "Noto Sans", "Arial Unicode MS",

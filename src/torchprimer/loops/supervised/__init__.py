@@ -16,13 +16,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
+from torchprimer.loops import progress_bar
+from torchprimer.loops.supervised.augmentation import augment
+from torchprimer.loops.supervised.distributed import DataParallelGroup
 from torchprimer.tasks import get_task
 from torchprimer.tasks.base import Objective
 from torchprimer.training import EpochMetrics, TrainResult
 from torchprimer.training.checkpoint import Checkpoint
-from torchprimer.training.loops import progress_bar
-from torchprimer.training.loops.supervised.augmentation import augment
-from torchprimer.training.loops.supervised.distributed import DataParallelGroup
 
 if TYPE_CHECKING:
     from torchprimer.params import experiments as params

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from torchprimer.datasets.meta import NumericColumn, TabularMeta
-from torchprimer.tasks import figures
-from torchprimer.tasks.evaluation import EvaluationContext, predict
+from torchprimer.evaluation import EvaluationContext, figures, predict
 
 Array = npt.NDArray[np.float64]
 MAX_POINTS = 2000  # per split: more would only hide each other

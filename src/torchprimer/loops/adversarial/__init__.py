@@ -17,10 +17,10 @@ from torch import nn
 
 from torchprimer.datasets.storage import SplitArrays
 from torchprimer.errors import UserError
+from torchprimer.loops import progress_bar
 from torchprimer.models.gan import GAN, scaled
 from torchprimer.training import EpochMetrics, TrainResult
 from torchprimer.training.checkpoint import Checkpoint
-from torchprimer.training.loops import progress_bar
 
 if TYPE_CHECKING:
     from torchprimer.params import experiments as params
