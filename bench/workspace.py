@@ -39,14 +39,14 @@ def _environment() -> dict[str, str]:
 
 
 def copy_project(folder: Path, **settings: int | None) -> None:
-    """Copies the files that git knows, without data/, into a new git repository.
+    """Copies the files that git knows, without data/raw/, into a new git repository.
 
     Args:
         settings: values of top-level keys of params.yaml: `limit=512`.
     """
     listing = run_command(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], paths.project())
     for name in filter(None, listing.split("\0")):
-        if (paths.project() / name).is_file() and not name.startswith("data/"):
+        if (paths.project() / name).is_file() and not name.startswith("data/raw/"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(paths.project() / name, folder / name)
     text = (folder / "params.yaml").read_text("utf-8")

@@ -128,7 +128,8 @@ def keep_experiments(clone: Clone, names: Collection[str]) -> None:
 
     yaml = YAML()  # keeps the layout of the file
     yaml.width = 1000
-    content = yaml.load((clone.folder / "params.yaml").read_text("utf-8"))
+    files = clone.folder / "params.yaml", clone.folder / "data" / "catalog.yaml"
+    content, catalog = (yaml.load(file.read_text("utf-8")) for file in files)
 
     def keep(section: str, names: Collection[str]) -> None:
         for name in [name for name in content[section] if name not in names]:
@@ -139,6 +140,8 @@ def keep_experiments(clone: Clone, names: Collection[str]) -> None:
     keep("crossvalidate", names)
     content["features"] = {}
     keep("datasets", {entry["dataset"] for entry in content["experiments"].values()})
-    keep("downloads", {entry["raw"] for entry in content["datasets"].values()})
-    with (clone.folder / "params.yaml").open("w", encoding="utf-8") as file:
-        yaml.dump(content, file)
+    raw = {entry["raw"] for entry in content["datasets"].values()}
+    catalog["downloads"] = {name: entry for name, entry in catalog["downloads"].items() if name in raw}
+    for file, text in zip(files, (content, catalog), strict=True):
+        with file.open("w", encoding="utf-8") as stream:
+            yaml.dump(text, stream)

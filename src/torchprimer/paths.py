@@ -30,6 +30,10 @@ def params() -> Path:
     return project() / "params.yaml"
 
 
+def catalog() -> Path:
+    return project() / "data" / "catalog.yaml"
+
+
 def params_checked() -> Path:
     return project() / "data" / "params.checked"
 

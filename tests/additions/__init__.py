@@ -19,8 +19,9 @@ def add_file(clone: Clone, addition: str, file: str) -> None:
 
 
 def add_entry(clone: Clone, section: str, entry: str) -> None:
-    """Puts an entry first in a section of params.yaml."""
-    clone.replace("params.yaml", f"\n{section}:\n", f"\n{section}:\n\n{entry}")
+    """Puts an entry first in a section of params.yaml, or of data/catalog.yaml."""
+    file = "data/catalog.yaml" if section == "downloads" else "params.yaml"
+    clone.replace(file, f"\n{section}:\n", f"\n{section}:\n\n{entry}")
 
 
 def add_to_union(clone: Clone, module: str, union: str, name: str) -> None:

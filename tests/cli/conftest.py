@@ -19,7 +19,8 @@ STAGES = (
 def finished_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose experiment hours_logistic has been trained, evaluated and exported. Tests work on copies."""
     folder = tmp_path_factory.mktemp("hours")
-    for name in ("dvc.yaml", "params.yaml"):
+    (folder / "data").mkdir()
+    for name in ("dvc.yaml", "params.yaml", "data/catalog.yaml"):
         shutil.copy(PROJECT / name, folder / name)
     shutil.copytree(PROJECT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for stage in STAGES:

@@ -135,7 +135,9 @@ COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the 
     "export MLFLOW_TRACKING_URI=http://...": (
         f"{STOCK}::test_a_tracking_server_by_http", "MLFLOW_TRACKING_URI=address",
     ),
-    "git restore params.yaml": (f"{DOCS}::test_a_try_and_the_way_back", "git restore params.yaml"),
+    "git restore params.yaml data/catalog.yaml": (
+        f"{DOCS}::test_a_try_and_the_way_back", "git restore params.yaml data/catalog.yaml",
+    ),
     "git commit -am 'lr 0.05'": (f"{DOCS}::test_a_try_and_the_way_back", "git commit -am 'lr 0.05'"),
     "dvc exp apply NAME": (f"{DOCS}::test_a_try_and_the_way_back", "dvc exp apply {tried}"),
     "git add": (f"{STOCK}::run_small_project", "git add -A"),
@@ -330,9 +332,10 @@ def test_every_command_is_run_by_a_test() -> None:
         assert words in source_of(test), f"{test} no longer has {words!r}"
 
 
-def stages(numbers_file: Path) -> set[str]:
-    """Names of all stages, from dvc.yaml and the sections of params.yaml."""
-    numbers = YAML(typ="safe").load(numbers_file.read_text("utf-8"))
+def stages(folder: Path) -> set[str]:
+    """Names of all stages, from dvc.yaml and the sections of params.yaml and data/catalog.yaml."""
+    numbers = YAML(typ="safe").load((folder / "params.yaml").read_text("utf-8"))
+    numbers |= YAML(typ="safe").load((folder / "data" / "catalog.yaml").read_text("utf-8"))
     names = set()
     for stage, content in YAML(typ="safe").load(text_of("dvc.yaml"))["stages"].items():
         section = content.get("foreach")
@@ -344,20 +347,24 @@ def stages(numbers_file: Path) -> set[str]:
 def test_settings_are_taken(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dvc.utils.hydra import apply_overrides
 
-    text, copy = text_of("params.yaml"), tmp_path / "params.yaml"
+    text = text_of("params.yaml")
     if "wine" in command:
         for section, block in chapter("A table")[1].items():
             text = text.replace(f"\n{section}:\n", f"\n{section}:\n\n{block}")
-    copy.write_text(text, "utf-8")
-    monkeypatch.setattr(paths, "params", lambda: copy)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "catalog.yaml").write_text(text_of("data/catalog.yaml"), "utf-8")
+    (tmp_path / "params.yaml").write_text(text, "utf-8")
+    monkeypatch.setattr(paths, "project", lambda: tmp_path)
     before = params.load()
     _, _, _, *words = shlex.split(command)
     settings = [value for option, value in itertools.pairwise(words) if option == "-S"]
     targets = [word for word in words if word != "-S" and word not in settings]
     assert words == [*(word for value in settings for word in ("-S", value)), *targets]
-    apply_overrides(copy, settings)
+    for setting in settings:
+        file, _, override = setting.rpartition(":")
+        apply_overrides(tmp_path / (file or "params.yaml"), [override])
     assert params.load() != before
-    assert set(targets) <= stages(copy)
+    assert set(targets) <= stages(tmp_path)
     assert set(command) & set("[]{}*?") == set() or "'" in command, "some shells take these for names of files"
 
 
@@ -366,7 +373,7 @@ def test_targets_are_known_and_up_to_date(reduced_project: Clone) -> None:
     targets = {target for line in found for target in line.split()}
     own = {target for target in targets if re.search("wine|mails|flowers|its_name|NAME", target)}
     assert len(targets - own) > 40
-    assert targets - own <= stages(PROJECT / "params.yaml")
+    assert targets - own <= stages(PROJECT)
     assert "Running" not in reduced_project(f"dvc repro {' '.join(sorted(targets - own))}").stdout
 
 
@@ -402,7 +409,7 @@ def test_a_try_and_the_way_back(unchanged: Clone, tmp_path: Path) -> None:
     unchanged(EXECUTED[0], MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert json.loads(scores.read_text())["mse"] > 0.001
     back = blocks("docs/course.md")[0][1]
-    assert back == "git restore params.yaml\ndvc repro evaluate@line_search\n"
+    assert back == "git restore params.yaml data/catalog.yaml\ndvc repro evaluate@line_search\n"
     done = unchanged(back)
     assert "> python" not in done.stdout
     assert json.loads(scores.read_text())["mse"] == 0

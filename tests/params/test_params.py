@@ -14,7 +14,7 @@ from torchprimer.params.experiments import Supervised
 
 Load = Callable[[str | bytes], params.Params]
 
-TOP = "crossvalidate, datasets, device, downloads, epochs, experiments, features, limit, lr, precision, processes, seed"
+TOP = "crossvalidate, datasets, device, epochs, experiments, features, limit, lr, precision, processes, seed, threads"
 KINDS = "images, tabular, text, sequences"
 MODELS = "linear, mlp, cnn, bag_of_words, rnn, torchvision, efficientnet_lite, autoencoder, gan"
 LOSSES = "cross_entropy, nll_loss, multi_margin_loss, binary_cross_entropy_with_logits, mse_loss, l1_loss"
@@ -178,16 +178,30 @@ BROKEN = [  # a whole file, the message
 
 
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Reads a params.yaml of this text."""
+    """Reads a params.yaml of this text; a section `downloads` becomes data/catalog.yaml."""
 
     def from_text(text: str | bytes) -> params.Params:
         (tmp_path / "dvc.yaml").touch()
-        (tmp_path / "params.yaml").write_bytes(text.encode() if isinstance(text, str) else text)
+        write_params(tmp_path, text)
         monkeypatch.chdir(tmp_path)
         paths.project.cache_clear()
         return params.load()
 
     return from_text
+
+
+def write_params(folder: Path, text: str | bytes) -> None:
+    """Divides a text among params.yaml and data/catalog.yaml."""
+    content = text.encode() if isinstance(text, str) else text
+    catalog = b"".join(re.findall(rb"^downloads:.*\n(?:(?:[ -].*)?\n)*", content, re.MULTILINE))
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / "data" / "catalog.yaml").write_bytes(catalog or b"downloads: {}\n")
+    (folder / "params.yaml").write_bytes(content.replace(catalog, b"") if catalog else content)
+
+
+def file_of(message: str) -> str:
+    """The file that a message about `reader`'s text is about."""
+    return "data/catalog.yaml" if message.startswith("downloads") else "params.yaml"
 
 
 @pytest.fixture
@@ -196,10 +210,11 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
 
 def cut_down(**kept: tuple[str, ...]) -> str:
-    """The project's own params.yaml without comments, and with these entries alone in the sections of entries."""
+    """The project's own catalog and params.yaml without comments, with these entries alone in their sections."""
     sections: dict[str, list[str]] = {}
     section = entry = ""
-    for line in (PROJECT / "params.yaml").read_text("utf-8").splitlines(keepends=True):
+    files = PROJECT / "data" / "catalog.yaml", PROJECT / "params.yaml"
+    for line in "".join(file.read_text("utf-8") for file in files).splitlines(keepends=True):
         if re.match(r"\s*(#|$)", line):
             continue
         if found := re.match(r"(\w+):", line):
@@ -254,7 +269,7 @@ def test_the_projects_own_file_is_right() -> None:
 def test_mistake(load: Load, old: str, new: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         load(edited(old, new))
-    assert str(caught.value) == f"params.yaml: {message}"
+    assert str(caught.value) == f"{file_of(message)}: {message}"
 
 
 @pytest.mark.parametrize(("text", "message"), BROKEN, ids=[repr(text)[:30] for text, _ in BROKEN])
@@ -280,7 +295,7 @@ def test_section_that_is_no_mapping(load: Load, section: str, given: str, shown:
     end = next((i for i in range(start + 1, len(lines)) if re.match(r"[a-z]+:", lines[i])), len(lines))
     with pytest.raises(UserError) as caught:
         load("".join([*lines[:start], f"{section}:{given}\n", *lines[end:]]))
-    assert str(caught.value) == f"params.yaml: {section}: {shown}: {MAPPING}"
+    assert str(caught.value) == f"{file_of(section)}: {section}: {shown}: {MAPPING}"
 
 
 @pytest.mark.parametrize("key", ["datasets.mnist", "experiments.mnist_mlp", "downloads.mnist"])
@@ -291,7 +306,7 @@ def test_item_that_is_empty(load: Load, key: str) -> None:
     end = next(i for i in range(start + 1, len(lines)) if re.match(r" {0,2}[a-z#]", lines[i]))
     with pytest.raises(UserError) as caught:
         load("".join([*lines[: start + 1], *lines[end:]]))
-    assert str(caught.value) == f"params.yaml: {key}: null: {MAPPING}"
+    assert str(caught.value) == f"{file_of(key)}: {key}: null: {MAPPING}"
 
 
 @pytest.mark.parametrize(
@@ -348,7 +363,7 @@ def test_command_line(clone: Clone) -> None:
     assert checked.read_text("utf-8") == "params.yaml was read and checked\n"
     checked.unlink()
 
-    (clone.folder / "params.yaml").write_text(base(), "utf-8")
+    write_params(clone.folder, base())
     clone.replace("params.yaml", "optimizer: SGD", "optimizer: SDG")
     message = (
         f"params.yaml: {MLP}.optimizer: 'SDG' is not allowed; one of: SGD, Adam, AdamW, RMSprop. Did you mean 'SGD'?"
@@ -365,7 +380,7 @@ def test_command_line(clone: Clone) -> None:
     done = clone("python src/torchprimer download minst", fails=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "torchprimer: no 'minst' under downloads: in params.yaml; one of: mnist, cifar10. Did you mean 'mnist'?\n"
+        "torchprimer: no 'minst' under downloads: in data/catalog.yaml; one of: mnist, cifar10. Did you mean 'mnist'?\n"
     )
 
 
@@ -379,11 +394,11 @@ def test_architecture_that_torchvision_does_not_have(clone: Clone) -> None:
 
 def test_raw_source_that_no_one_defined(clone: Clone) -> None:
     """Found before any work, since DVC itself would only say that a file is missing."""
-    (clone.folder / "params.yaml").write_text(edited("raw: cifar10", "raw: cifar01"), "utf-8")
+    write_params(clone.folder, edited("raw: cifar10", "raw: cifar01"))
     done = clone("python src/torchprimer check", fails=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "torchprimer: params.yaml: datasets.dogs_vs_cats.raw: 'cifar01': neither under downloads: (mnist, cifar10) "
+        "torchprimer: params.yaml: datasets.dogs_vs_cats.raw: 'cifar01': neither in data/catalog.yaml (mnist, cifar10) "
         "nor in "
         "data/raw (no data of your own; torchprimer add-photos and add-data import data). Did you mean 'cifar10'?\n"
     )
@@ -403,7 +418,7 @@ def test_raw_source_that_no_one_defined(clone: Clone) -> None:
 def test_weights_to_start_from_that_are_not_there(clone: Clone) -> None:
     """They may be downloaded later; or have to be there, or to be known to DVC."""
     start = "../data/raw/mnist/x.pth"
-    (clone.folder / "params.yaml").write_text(edited("init_from: scratch", f"init_from: {start}"), "utf-8")
+    write_params(clone.folder, edited("init_from: scratch", f"init_from: {start}"))
     clone("python src/torchprimer check")
     clone.replace("params.yaml", start, "weights/best.pth")
     done = clone("python src/torchprimer check", fails=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.params.test_params import KINDS, MODELS, Load, cut_down, edited, reader
+from tests.params.test_params import KINDS, MODELS, Load, cut_down, edited, file_of, reader
 from torchprimer.errors import UserError
 
 CLASSES = "    classes:\n" + "".join(f"    - '{digit}'\n" for digit in range(10))
@@ -408,4 +408,4 @@ def test_mistake_in_an_entry(load: Load, entry: str, old: str, new: str, message
     start = text.index(f"\n  {name}:\n", text.index(f"\n{section}:\n"))
     with pytest.raises(UserError) as caught:
         load(text[:start] + edited(old, new, text[start:]))
-    assert str(caught.value) == f"params.yaml: {message}"
+    assert str(caught.value) == f"{file_of(message)}: {message}"

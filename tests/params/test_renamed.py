@@ -1,4 +1,4 @@
-"""Old names in params.yaml: the error says the new name, wherever the old one stands."""
+"""Old names in params.yaml and data/catalog.yaml: the error says the new name, wherever the old one stands."""
 
 from pathlib import Path
 
@@ -35,6 +35,8 @@ RENAMED = [  # a line of params.yaml, what someone with an old file has in its p
     ("kind: blobs", "kind: clouds", "downloads.gaussians.sources.0.kind: 'clouds' is now called blobs"),
     ("processes: 1\n", "processes: 1\ntensorboard: true\n",
      "params.yaml: tensorboard: this key is gone: set the environment variable TORCHPRIMER_TENSORBOARD=1 instead"),
+    ("\ndatasets:\n", "\ndownloads: {}\n\ndatasets:\n",
+     "params.yaml: downloads: this section is in data/catalog.yaml now: move its entries there"),
 ]  # fmt: skip
 
 
@@ -42,9 +44,12 @@ RENAMED = [  # a line of params.yaml, what someone with an old file has in its p
 def test_an_old_name_is_told_with_the_new_one(
     line: str, old: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = paths.params().read_text("utf-8")
-    assert line in text
-    (tmp_path / "params.yaml").write_text(text.replace(line, old, 1), "utf-8")
+    texts = {"params.yaml": paths.params().read_text("utf-8"), "data/catalog.yaml": paths.catalog().read_text("utf-8")}
+    file = next(file for file, text in texts.items() if line in text)
+    texts[file] = texts[file].replace(line, old, 1)
+    (tmp_path / "data").mkdir()
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, "utf-8")
     (tmp_path / "dvc.yaml").touch()
     monkeypatch.chdir(tmp_path)
     paths.project.cache_clear()

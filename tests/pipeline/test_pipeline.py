@@ -18,7 +18,11 @@ from ruamel.yaml import YAML
 from tests.clone import PROJECT, Clone, clean_environment
 from torchprimer.tracking.views import VIEWS
 
-PARAMS = YAML(typ="safe").load((PROJECT / "params.yaml").read_text("utf-8"))
+PARAMS = {
+    section: content
+    for file in ("params.yaml", "data/catalog.yaml")
+    for section, content in YAML(typ="safe").load((PROJECT / file).read_text("utf-8")).items()
+}
 EXPERIMENTS: dict[str, Any] = PARAMS["experiments"]
 DATASETS: dict[str, Any] = PARAMS["datasets"]
 KINDS = {name: PARAMS["datasets"].get(entry["dataset"], {"kind": "features"}) for name, entry in EXPERIMENTS.items()}

@@ -167,7 +167,7 @@ MISTAKES: list[tuple[list[str], str, str]] = [  # what is given, under which nam
      "{place}/pos.txt and {place}/folder/pos.txt have the same name: each needs its own"),
     (["pos.txt", "folder/Pos.TXT"], "own",
      "{place}/pos.txt and {place}/folder/Pos.TXT have the same name: each needs its own"),
-    (["good.csv"], "mnist", "--name mnist: data/raw/mnist comes from downloads: in params.yaml; choose another name"),
+    (["good.csv"], "mnist", "--name mnist: data/raw/mnist comes from data/catalog.yaml; choose another name"),
     (["good.csv"], "my data", "--name my data: letters, digits and _ only, a letter first"),
     (["good.csv"], "../data", "--name ../data: letters, digits and _ only, a letter first"),
     (["good.csv"], "there",
@@ -200,6 +200,7 @@ def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[s
         "folder/other.csv": good.encode(),
         "project/dvc.yaml": b"",
         "project/params.yaml": paths.params().read_bytes(),
+        "project/data/catalog.yaml": paths.catalog().read_bytes(),
         "project/data/raw/there/mine.csv": b"a\n1\n",
     }.items():
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ MISTAKES: list[tuple[str, str, str]] = [  # what is given, under which name, the
      "a folder of its own"),
     ("text.txt", "photos", "{place} is not a zip that can be read: File is not a zip file"),
     ("good.zip", "mnist",
-     "--name mnist: data/raw/mnist comes from downloads: in params.yaml; choose another name"),
+     "--name mnist: data/raw/mnist comes from data/catalog.yaml; choose another name"),
     ("good.zip", "my photos", "--name my photos: letters, digits and _ only, a letter first"),
     ("good.zip", "../photos", "--name ../photos: letters, digits and _ only, a letter first"),
 ]  # fmt: skip
@@ -69,17 +69,17 @@ def test_add_photos_that_are_none(
     tmp_path: Path, cat: Image.Image, monkeypatch: pytest.MonkeyPatch, given: str, name: str, message: str
 ) -> None:
     """What was there under that name stays."""
-    own_params = paths.params().read_text("utf-8")
     prepared_mistakes(tmp_path, cat)
     here = tmp_path / "project"
-    in_folder(here, {"dvc.yaml": b"", "data/raw/photos/photos.zip": b"as before"})
-    (here / "params.yaml").write_text(own_params, "utf-8")
+    files = {"params.yaml": paths.params().read_bytes(), "data/catalog.yaml": paths.catalog().read_bytes()}
+    in_folder(here, {"dvc.yaml": b"", "data/raw/photos/photos.zip": b"as before", **files})
     monkeypatch.chdir(here)
     paths.project.cache_clear()
     with pytest.raises(UserError) as caught:
         add_photos(tmp_path / given, name)
     assert str(caught.value) == message.format(place=tmp_path / given)
-    assert [path.relative_to(here / "data").as_posix() for path in (here / "data").rglob("*")] == [
+    assert sorted(path.relative_to(here / "data").as_posix() for path in (here / "data").rglob("*")) == [
+        "catalog.yaml",
         "raw",
         "raw/photos",
         "raw/photos/photos.zip",

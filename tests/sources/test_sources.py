@@ -182,7 +182,7 @@ def test_files_that_params_does_not_name_stay(
     (tmp_path / "raw" / "notes.txt").write_text("of the user")
     fetch(download(server.url("{file}")), tmp_path / "raw")
     assert contents(tmp_path / "raw") == FILES | {"notes.txt": b"of the user"}
-    assert capsys.readouterr().out == "raw: not in params.yaml, and left as they are: notes.txt\n"
+    assert capsys.readouterr().out == "raw: not in data/catalog.yaml, and left as they are: notes.txt\n"
 
 
 def test_a_change_of_the_code_fetches_nothing(make_clone: Callable[[], Clone], server: Server) -> None:
@@ -193,7 +193,7 @@ def test_a_change_of_the_code_fetches_nothing(make_clone: Callable[[], Clone], s
     source = f"{{kind: url, url: '{server.address}/table.csv'}}"
     files = f"[{{name: table.csv, sha256: {digest(content)}}}]"
     entry = f"  tiny: {{format: csv, sources: [{source}], files: {files}, expected: {{}}}}\n"
-    clone.replace("params.yaml", "\ndownloads:\n", f"\ndownloads:\n{entry}")
+    clone.replace("data/catalog.yaml", "\ndownloads:\n", f"\ndownloads:\n{entry}")
     (clone.folder / "dvc.lock").unlink()
     repro = "dvc repro download@tiny"
     assert "checksums right" in clone(repro, no_proxy="127.0.0.1").stdout
@@ -430,11 +430,11 @@ CLOUDS = {"kind": "blobs", "seed": 3, "samples": 3000, "centers": [[-2.0, 1.0], 
 
 @pytest.mark.usefixtures("offline", "no_npm")
 def test_inline_table(tmp_path: Path) -> None:
-    """Written anew each time: it follows params.yaml, and whoever edits the file loses."""
-    assert fetch(table(INLINE, expected={"samples": 3}), tmp_path) == "as params.yaml has it"
+    """Written anew each time: it follows the catalog, and whoever edits the file loses."""
+    assert fetch(table(INLINE, expected={"samples": 3}), tmp_path) == "as data/catalog.yaml has it"
     assert contents(tmp_path) == {"table.csv": INLINE_CSV}
     assert json.loads((tmp_path / "source.json").read_text("utf-8")) == {
-        "format": "csv", "expected": {"samples": 3}, "source": "as params.yaml has it",
+        "format": "csv", "expected": {"samples": 3}, "source": "as data/catalog.yaml has it",
     }  # fmt: skip
     (tmp_path / "table.csv").write_text("edited")
     fetch(table(INLINE), tmp_path)
@@ -447,7 +447,9 @@ def test_checksum_of_a_table_made_here_is_compared_if_there_is_one(tmp_path: Pat
     files = [{"name": "table.csv", "sha256": digest(INLINE_CSV)}]
     fetch(table(INLINE, files=files), tmp_path)
     assert fetch(table(INLINE, files=files), tmp_path) == "already there"
-    with pytest.raises(UserError, match=r"^could not get table.csv; as params.yaml has it: SHA-256 of table.csv is "):
+    with pytest.raises(
+        UserError, match=r"^could not get table.csv; as data/catalog.yaml has it: SHA-256 of table.csv is "
+    ):
         fetch(table(INLINE | {"rows": [[7, "c"]]}, files=[{"name": "table.csv", "sha256": WRONG}]), tmp_path)
     assert list(tmp_path.iterdir()) == []
 

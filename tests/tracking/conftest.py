@@ -60,8 +60,9 @@ class SmallProject:
 def prepared_project(tmp_path_factory: pytest.TempPathFactory) -> SmallProject:
     folder = tmp_path_factory.mktemp("small") / "project"
     folder.mkdir()
-    for name in ("dvc.yaml", "params.yaml"):
-        shutil.copy(PROJECT / name, folder)
+    (folder / "data").mkdir()
+    for name in ("dvc.yaml", "params.yaml", "data/catalog.yaml"):
+        shutil.copy(PROJECT / name, folder / name)
     (folder / "src").symlink_to(PROJECT / "src")
     (folder / "models" / "scratch").mkdir(parents=True)
     project = SmallProject(folder)

@@ -340,6 +340,12 @@ def test_the_fingerprint_is_of_all_code_that_decides_the_weights(
     assert fingerprint(other_threads, tmp_path) not in seen  # sums over other parts round differently
 
 
+def test_pytorch_computes_with_as_many_threads_as_params_say() -> None:
+    for threads in (2, 1):
+        make_reproducible(0, threads)
+        assert torch.get_num_threads() == threads
+
+
 def test_augmented_images_are_the_same_images_moved(digits: tuple[SplitArrays, SplitArrays]) -> None:
     images = digits[0].inputs[:40]
     torch.manual_seed(0)

@@ -68,14 +68,15 @@ def repro(
     With -S it runs an experiment, as `dvc exp run` does, and saves it for
     `dvc exp show`.
     """
-    from torchprimer.runner import Options, repro
     from torchprimer.runner.pipeline import Selection
+    from torchprimer.runner.run import Options, repro
 
     selection = Selection(targets or (), force=force, single_item=single_item, downstream=downstream)
     options = Options(jobs, keep_going, dry_run, limits or (), scheduler)
     if not (set_param or name or temp):
         return repro(selection, options)
-    from torchprimer.runner import FOLDER, experiments
+    from torchprimer.runner import experiments
+    from torchprimer.runner.run import FOLDER
 
     if dry_run:
         raise UserError("--dry-run cannot be used with -S, --name or --temp: it changes nothing")

@@ -77,4 +77,5 @@ def require_key(name: str, section: str, names: Collection[str]) -> None:
     """Raises UserError unless `name` is one of `names`, the keys of a section of params.yaml."""
     if name not in names:
         allowed = ", ".join(names) or "none"
-        raise UserError(f"no '{name}' under {section}: in params.yaml; one of: {allowed}.{did_you_mean(name, names)}")
+        file = "data/catalog.yaml" if section == "downloads" else "params.yaml"
+        raise UserError(f"no '{name}' under {section}: in {file}; one of: {allowed}.{did_you_mean(name, names)}")

@@ -1,12 +1,12 @@
-"""The schema of params.yaml: every key, its type and its range, checked before any work is done.
+"""The schema of params.yaml and data/catalog.yaml: every key, its type and its range, checked before any work is done.
 
-`load()` reads and checks the whole file; `Params.resolve(name)` gives one experiment with the run control
+`load()` reads and checks both files; `Params.resolve(name)` gives one experiment with the run control
 (`lr`, `epochs`) applied. Nothing here has a default that changes a result: an optional key left out means "not used".
 """
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -24,6 +24,7 @@ __all__ = [
     "SklearnDataset", "StrictModel", "Tabular", "Texts", "Torchvision", "UrlSource", "load",
 ]  # fmt: skip
 RESERVED_NAMES = ("scratch", "imagenet", "none", "baselines")  # values of init_from and scorer, folders of metrics/
+ModelT = TypeVar("ModelT", bound=StrictModel)
 MAX_DEPTH = 50  # levels of nested values; the schema needs 7
 NO_DATASET, NO_EXPERIMENT = "no such dataset; defined under datasets:", "no such experiment; there are:"
 
@@ -40,8 +41,14 @@ class CrossValidation(StrictModel):
     required: ClassVar[dict[str, object]] = {"init_from": "scratch", "freeze": []}  # of the experiment
 
 
+class Catalog(StrictModel):
+    """All of data/catalog.yaml."""
+
+    downloads: dict[Name, Download]
+
+
 class Params(StrictModel):
-    """All of params.yaml."""
+    """All of params.yaml, and the downloads of data/catalog.yaml."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     lr: Positive | None
@@ -56,6 +63,8 @@ class Params(StrictModel):
     features: dict[Name, Features]
     experiments: dict[Name, AnyExperiment]
     crossvalidate: dict[Name, CrossValidation]
+
+    elsewhere: ClassVar[tuple[str, ...]] = ("downloads",)
 
     @model_validator(mode="after")
     def _check(self) -> "Params":
@@ -186,14 +195,28 @@ def check_name(path: str, name: str, message: str, allowed: Iterable[str]) -> No
 
 
 def load() -> Params:
-    """Reads and checks params.yaml; UserError: the first mistake: its path, the value, what is allowed, a guess."""
-    file = paths.params()
-    content = _read_yaml(file)
-    check_renamed(content, file.name)
+    """Reads and checks params.yaml and data/catalog.yaml, which may be missing: then there are no downloads.
+
+    Raises:
+        UserError: the first mistake: its path, the value, what is allowed, a guess.
+    """
+    catalog = paths.catalog()
+    content = _read_yaml(catalog) if catalog.is_file() else {"downloads": {}}
+    downloads = _validate(Catalog, content, "data/catalog.yaml").downloads
+    content = _read_yaml(paths.params())
+    if isinstance(content, dict):
+        if "downloads" in content:
+            raise UserError("params.yaml: downloads: this section is in data/catalog.yaml now: move its entries there")
+        content["downloads"] = downloads
+    return _validate(Params, content, "params.yaml")
+
+
+def _validate(model: type[ModelT], content: Any, file: str) -> ModelT:
+    check_renamed(content, file)
     try:
-        return Params.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{file.name}: {describe(error, content)}") from None
+        raise UserError(f"{file}: {describe(error, content)}") from None
 
 
 def _read_yaml(file: Path) -> Any:

@@ -1,6 +1,6 @@
 """Base of the schema: checked types, sections that reject unknown keys, and the errors of validators."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -35,18 +35,20 @@ class StrictModel(BaseModel):
     """A part of params.yaml: unknown keys are errors, types are not converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    elsewhere: ClassVar[tuple[str, ...]] = ()  # fields that another file has
 
     @model_validator(mode="before")
     @classmethod
     def _only_known_keys(cls, content: Any) -> Any:
+        known = cls.model_fields.keys() - cls.elsewhere
         unknown = sorted(set(content) - set(cls.model_fields), key=str) if isinstance(content, dict) else []
         loop = cls.model_fields.get("loop")  # with a loop that the model does not have, other keys are wrong, too
         if unknown and (loop is None or content.get("loop") in get_args(loop.annotation)):
-            allowed = ", ".join(sorted(cls.model_fields))
+            allowed = ", ".join(sorted(known))
             raise PydanticCustomError(
                 "unknown_key",
                 "unknown key; allowed here: {allowed}.{guess}",
-                {"key": str(unknown[0]), "allowed": allowed, "guess": did_you_mean(unknown[0], cls.model_fields)},
+                {"key": str(unknown[0]), "allowed": allowed, "guess": did_you_mean(unknown[0], sorted(known))},
             )
         return content
 

@@ -1,4 +1,4 @@
-"""`downloads:` of params.yaml: raw data and its sources."""
+"""`downloads:` of data/catalog.yaml: raw data and its sources."""
 
 from typing import Annotated, Any, Literal
 
@@ -37,7 +37,7 @@ class UrlSource(StrictModel):
 
 
 class Inline(StrictModel):
-    """A table in params.yaml; it becomes a CSV file."""
+    """A table in data/catalog.yaml; it becomes a CSV file."""
 
     kind: Literal["inline"]
     columns: Annotated[list[Text], Field(min_length=1)]
@@ -81,7 +81,7 @@ Source = Annotated[RegistryPackage | UrlSource | Inline | GaussianBlobs | Sklear
 
 
 class File(StrictModel):
-    """A file of data/raw/X; only tables of params.yaml and generated data may lack a checksum."""
+    """A file of data/raw/X; only tables of the catalog and generated data may lack a checksum."""
 
     name: FileName
     sha256: Sha256 | None = None

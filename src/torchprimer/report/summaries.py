@@ -152,7 +152,7 @@ def summarize(params: Params, seconds: Mapping[str, float]) -> list[Summary]:
 
 def commented_keys(section: str) -> Iterator[tuple[str, str, str]]:
     """For each key of a section of params.yaml: the heading of its group, the key, the comment above it."""
-    text = paths.params().read_text("utf-8")
+    text = (paths.catalog() if section == "downloads" else paths.params()).read_text("utf-8")
     text = re.split(rf"^{section}:.*$", text, maxsplit=1, flags=re.MULTILINE)[-1]
     text = re.split(r"^# ====|^\w", text, maxsplit=1, flags=re.MULTILINE)[0]
     heading, comment = "", list[str]()

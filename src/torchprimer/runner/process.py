@@ -50,6 +50,7 @@ PRELOADED = (
     "ruamel.yaml",
     "typer",
     "tqdm",
+    "psutil",
 )
 SHELL_CHARACTERS = frozenset("|&;<>()$`*?[#~\n")
 POLL_SECONDS = 0.2  # how often a running process is asked whether it is to be stopped

@@ -19,7 +19,7 @@ KINDS = {  # kind of source: its module, and its name in messages
     "npm": ("registry", "npm package {package} {version}"),
     "pip": ("registry", "pip package {package} {version}"),
     "url": ("http", "{url}"),
-    "inline": ("generated", "as params.yaml has it"),
+    "inline": ("generated", "as data/catalog.yaml has it"),
     "blobs": ("generated", "drawn from seed {seed}"),
     "sklearn": ("generated", "{dataset} of scikit-learn"),
 }
@@ -33,7 +33,7 @@ class SourceError(Exception):
 def fetch(download: Download, folder: Path) -> str:
     """Fetches the files of `download` that `folder` lacks or has with a wrong checksum; returns the source's name.
 
-    A file without a checksum (a table of params.yaml, or drawn from a seed) is written anew each time. Files that
+    A file without a checksum (a table of the catalog, or drawn from a seed) is written anew each time. Files that
     `download` does not name stay. Raises UserError if no source has the right bytes; no wrong file stays behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def fetch(download: Download, folder: Path) -> str:
         if missing:
             raise UserError(f"could not get {', '.join(missing)}; " + "; ".join(reasons))
     if unexpected := sorted({path.name for path in folder.iterdir()} - {*download.checksums, DESCRIPTION}):
-        print(f"{folder.name}: not in params.yaml, and left as they are: {', '.join(unexpected)}")
+        print(f"{folder.name}: not in data/catalog.yaml, and left as they are: {', '.join(unexpected)}")
     description = download.model_dump(include={"format", "classes", "columns", "expected"}, exclude_none=True)
     description["source"] = source_name(download.sources[0])
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", "utf-8")

@@ -1,4 +1,4 @@
-"""Tables without a download: from params.yaml, drawn from a seed, or shipped with scikit-learn.
+"""Tables without a download: from data/catalog.yaml, drawn from a seed, or shipped with scikit-learn.
 
 Each becomes one CSV file, and is processed like all other data from there on.
 """

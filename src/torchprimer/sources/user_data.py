@@ -104,7 +104,7 @@ def target_dir(name: str) -> Path:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise UserError(f"--name {name}: letters, digits and _ only, a letter first")
     if name in load().downloads:
-        raise UserError(f"--name {name}: data/raw/{name} comes from downloads: in params.yaml; choose another name")
+        raise UserError(f"--name {name}: data/raw/{name} comes from data/catalog.yaml; choose another name")
     return paths.raw(name)
 
 

@@ -12,7 +12,7 @@ class Stage:
     """
 
     name: str
-    section: str | None  # of params.yaml, whose keys are its items; None for a stage that runs once
+    section: str | None  # of params.yaml or data/catalog.yaml, whose keys are its items; None: a stage that runs once
     help: str  # the text of `torchprimer NAME --help`; its first sentence is the line in `torchprimer --help`
     example: str = ""  # an item for the example in the help; empty for a stage that runs once
     tracked: bool = False  # logs to MLflow; `run` then takes a `Tracker`, None on all DDP ranks but the first

@@ -21,7 +21,7 @@ def run(params: Params) -> None:
                 imported = sorted({file.stem for file in paths.raw(raw).parent.glob("*.dvc")} - {*params.downloads})
                 guess = did_you_mean(raw, [*imported, *params.downloads])
                 raise UserError(
-                    f"params.yaml: datasets.{name}.{key}: {raw!r}: neither under downloads: "
+                    f"params.yaml: datasets.{name}.{key}: {raw!r}: neither in data/catalog.yaml "
                     f"({', '.join(params.downloads)}) nor in data/raw ({', '.join(imported) or 'no data of your own'}; "
                     f"torchprimer add-photos and add-data import data).{guess}"
                 )
