@@ -213,7 +213,7 @@ def cut_down(**kept: tuple[str, ...]) -> str:
     """The project's own catalog and params.yaml without comments, with these entries alone in their sections."""
     sections: dict[str, list[str]] = {}
     section = entry = ""
-    files = PROJECT / "data" / "catalog.yaml", PROJECT / "params.yaml"
+    files = PROJECT / "params.yaml", PROJECT / "data" / "catalog.yaml"
     for line in "".join(file.read_text("utf-8") for file in files).splitlines(keepends=True):
         if re.match(r"\s*(#|$)", line):
             continue
