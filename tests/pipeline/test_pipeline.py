@@ -332,7 +332,8 @@ def test_stages_depend_on_the_code_they_run(reduced_project: Clone) -> None:
         f"src/torchprimer/{name}.py"
         for name in (
             "__main__", "errors", "atomic", "paths", "stages/__init__", "stages/train", "datasets/__init__",
-            "loops/__init__", "tasks/__init__", "predictor/__init__", "predictor/errors",
+            "loops/__init__", "tasks/__init__", "predictor/__init__", "predictor/errors", "training/__init__",
+            "training/launch",
         )
     }  # fmt: skip
     infrastructure |= {"src/torchprimer/experiment_results.py"}  # of stages other than the report: tracking/ imports it
