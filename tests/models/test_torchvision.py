@@ -264,7 +264,7 @@ def test_features_once_are_the_whole_net(tmp_path: Path, monkeypatch: pytest.Mon
         dataset, experiment = "pets", "pets_vgg"
 
     class Params:
-        device, precision = "cpu", "float32"
+        device, precision, threads = "cpu", "float32", 1
         features: dict[str, type] = {"pets_features": Section}  # noqa: RUF012
 
     extract_features.run(Params, "pets_features")  # type: ignore[arg-type]

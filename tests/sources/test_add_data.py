@@ -211,4 +211,5 @@ def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[s
         add_data([tmp_path / file for file in given], name)
     assert str(caught.value) == message.format(place=tmp_path)
     kept = sorted(file.relative_to(tmp_path).as_posix() for file in (tmp_path / "project" / "data").rglob("*"))
-    assert kept == ["project/data/raw", "project/data/raw/there", "project/data/raw/there/mine.csv"]
+    there = ["project/data/raw", "project/data/raw/there", "project/data/raw/there/mine.csv"]
+    assert kept == ["project/data/catalog.yaml", *there]

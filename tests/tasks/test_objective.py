@@ -120,6 +120,8 @@ def test_folds_hold_each_row_once_and_never_a_test_row(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, real_raw: Any
 ) -> None:
     """Pima, ten folds: what is fitted to data is fitted to the fold's own training rows."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "catalog.yaml").write_bytes(paths.catalog().read_bytes())
     (tmp_path / "params.yaml").write_bytes(paths.params().read_bytes())
     (tmp_path / "dvc.yaml").touch()
     monkeypatch.chdir(tmp_path)
@@ -171,6 +173,8 @@ def test_folds_hold_each_row_once_and_never_a_test_row(
 def test_baseline_is_cross_validated_on_the_same_folds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_raw: Callable[[str], Path]
 ) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "catalog.yaml").write_bytes(paths.catalog().read_bytes())
     (tmp_path / "params.yaml").write_bytes(paths.params().read_bytes())
     (tmp_path / "dvc.yaml").touch()
     monkeypatch.chdir(tmp_path)
