@@ -131,16 +131,9 @@ def test_help_names_every_command_and_each_has_an_example() -> None:
         assert f" torchprimer {command}" in details.stdout.partition(" Example")[2]
 
 
-def test_help_takes_less_than_half_a_second() -> None:
+def test_help_imports_little() -> None:
     """The command line imports what a command needs when the command runs."""
     command = [sys.executable, str(PROJECT / "src" / "torchprimer"), "--help"]
-    seconds = []
-    for _ in range(3):
-        before = os.times()
-        subprocess.run(command, cwd=PROJECT, env=clean_environment(), capture_output=True, check=True)
-        after = os.times()  # CPU time: other tests may run beside this one
-        seconds.append(sum(after[2:4]) - sum(before[2:4]))
-    assert 0 < min(seconds) < 0.5
     done = subprocess.run(
         [command[0], "-X", "importtime", *command[1:]],
         cwd=PROJECT, env=clean_environment(), capture_output=True, text=True, check=True,

@@ -278,13 +278,6 @@ def test_one_digit_needs_neither_torch_nor_mlflow_nor_pandas(reduced_project: Cl
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert {"onnxruntime", "numpy", "PIL", "torchprimer"} <= imported
     assert not imported & {"torch", "mlflow", "pandas", "sklearn", "matplotlib", "onnx", "scipy"}
-    seconds = []
-    for _ in range(3):
-        before = os.times()
-        subprocess.run(args, cwd=reduced_project.folder, env=clean_environment(), capture_output=True, check=True)
-        after = os.times()  # CPU time: other tests may run beside this one
-        seconds.append(sum(after[2:4]) - sum(before[2:4]))
-    assert 0 < min(seconds) < 1
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ COVERED_BY = {  # command -> the test that runs it (or a script of CI), and the 
     "export MLFLOW_TRACKING_URI=http://...": (
         f"{STOCK}::test_a_tracking_server_by_http", "MLFLOW_TRACKING_URI=address",
     ),
+    "git restore params.yaml": (f"{DOCS}::test_a_try_and_the_way_back", "git restore params.yaml"),
     "git restore params.yaml data/catalog.yaml": (
         f"{DOCS}::test_a_try_and_the_way_back", "git restore params.yaml data/catalog.yaml",
     ),
@@ -354,14 +355,15 @@ def test_settings_are_taken(command: str, tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "catalog.yaml").write_text(text_of("data/catalog.yaml"), "utf-8")
     (tmp_path / "params.yaml").write_text(text, "utf-8")
-    monkeypatch.setattr(paths, "project", lambda: tmp_path)
+    monkeypatch.setattr(paths, "params", lambda: tmp_path / "params.yaml")
+    monkeypatch.setattr(paths, "catalog", lambda: tmp_path / "data" / "catalog.yaml")
     before = params.load()
     _, _, _, *words = shlex.split(command)
     settings = [value for option, value in itertools.pairwise(words) if option == "-S"]
     targets = [word for word in words if word != "-S" and word not in settings]
     assert words == [*(word for value in settings for word in ("-S", value)), *targets]
     for setting in settings:
-        file, _, override = setting.rpartition(":")
+        file, override = re.fullmatch(r"(?:(.*\.yaml):)?(.*)", setting).groups()  # type: ignore[union-attr]
         apply_overrides(tmp_path / (file or "params.yaml"), [override])
     assert params.load() != before
     assert set(targets) <= stages(tmp_path)
