@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from torchprimer.evaluation.image_grid import enlarge, image_grid
+from torchprimer.image_grid import enlarge, image_grid
 
 
 def test_images_are_placed_row_by_row() -> None:

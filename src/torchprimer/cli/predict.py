@@ -12,7 +12,7 @@ from torchprimer.atomic import atomic_write
 from torchprimer.cli import formatting
 from torchprimer.cli.inputs import InputReader, PredictInput, collect_inputs, find_reader
 from torchprimer.errors import UserError, did_you_mean
-from torchprimer.evaluation.image_grid import enlarge, image_grid
+from torchprimer.image_grid import enlarge, image_grid
 
 if TYPE_CHECKING:
     from torchprimer.predictor import Prediction, Predictor

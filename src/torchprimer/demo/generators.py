@@ -8,8 +8,8 @@ import numpy as np
 from torchprimer.demo import components
 from torchprimer.demo.components import Bytes, Floats
 from torchprimer.demo.models import Exports
-from torchprimer.evaluation.image_grid import image_grid
 from torchprimer.experiment_results import ExperimentResults
+from torchprimer.image_grid import image_grid
 from torchprimer.predictor import Predictor
 
 TITLE = "Generators"

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from torchprimer.evaluation.image_grid import Bytes
+from torchprimer.image_grid import Bytes
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]

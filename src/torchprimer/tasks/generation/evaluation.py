@@ -18,7 +18,7 @@ from torch import nn
 from torchprimer.errors import UserError
 from torchprimer.evaluation import EvaluationContext, figures
 from torchprimer.evaluation.figures import Floats, Integers
-from torchprimer.evaluation.image_grid import Bytes, enlarge, image_grid
+from torchprimer.image_grid import Bytes, enlarge, image_grid
 
 Doubles = npt.NDArray[np.float64]
 CONFIDENT = 0.9  # minimum probability of a confident prediction of the scorer
