@@ -280,6 +280,22 @@ def test_broken_file(load: Load, text: bytes, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_broken_catalog(load: Load, tmp_path: Path) -> None:
+    load(base())
+    for text, message in (
+        ("downloads: {", "data/catalog.yaml is not valid YAML: line 2, column 1: did not find expected node content"),
+        ("", f"data/catalog.yaml: null: {MAPPING}"),
+        (
+            "downlods: {}",
+            "data/catalog.yaml: downlods: unknown key; allowed here: downloads. Did you mean 'downloads'?",
+        ),
+    ):
+        (tmp_path / "data" / "catalog.yaml").write_text(text)
+        with pytest.raises(UserError) as caught:
+            params.load()
+        assert str(caught.value) == message
+
+
 def test_no_file(load: Load, tmp_path: Path) -> None:
     load(edited("seed: 0", "seed: 1"))
     (tmp_path / "params.yaml").unlink()

@@ -201,9 +201,9 @@ def load() -> Params:
         UserError: the first mistake: its path, the value, what is allowed, a guess.
     """
     catalog = paths.catalog()
-    content = _read_yaml(catalog) if catalog.is_file() else {"downloads": {}}
+    content = _read_yaml(catalog, "data/catalog.yaml") if catalog.is_file() else {"downloads": {}}
     downloads = _validate(Catalog, content, "data/catalog.yaml").downloads
-    content = _read_yaml(paths.params())
+    content = _read_yaml(paths.params(), "params.yaml")
     if isinstance(content, dict):
         if "downloads" in content:
             raise UserError("params.yaml: downloads: this section is in data/catalog.yaml now: move its entries there")
@@ -219,7 +219,7 @@ def _validate(model: type[ModelT], content: Any, file: str) -> ModelT:
         raise UserError(f"{file}: {describe(error, content)}") from None
 
 
-def _read_yaml(file: Path) -> Any:
+def _read_yaml(file: Path, name: str) -> Any:
     """Reads the file by DVC's parser: `1e-05`, as DVC writes `-S lr=0.00001`, is a number, a string to PyYAML."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -231,14 +231,14 @@ def _read_yaml(file: Path) -> Any:
         for event in YAML(typ="safe").parse(text):  # the parser in C recurses without a limit when it builds objects
             depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
             if depth > MAX_DEPTH:
-                raise UserError(f"{file.name} is not valid: its values are nested more than {MAX_DEPTH} levels deep")
+                raise UserError(f"{name} is not valid: its values are nested more than {MAX_DEPTH} levels deep")
         return YAML(typ="safe").load(text)
     except FileNotFoundError:
-        raise UserError(f"{file.name} is missing beside dvc.yaml in {file.parent}") from None
+        raise UserError(f"{name} is missing beside dvc.yaml in {file.parent}") from None
     except MarkedYAMLError as error:
         mark = error.problem_mark
         position = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         reason = " ".join(f"{error.problem} {error.context or ''}".split())
-        raise UserError(f"{file.name} is not valid YAML: {position}{reason}") from None
+        raise UserError(f"{name} is not valid YAML: {position}{reason}") from None
     except (YAMLError, ValueError) as error:  # also bytes that are not UTF-8, and integers of thousands of digits
-        raise UserError(f"{file.name} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from None

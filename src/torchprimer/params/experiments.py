@@ -116,7 +116,7 @@ class Supervised(BaseExperiment):
         return self
 
 
-# ---- models, each with its loops: `models/<model>.py`, `loops/<loop>` ---------------------------------------
+# ---- models, each with its loops: `models/<model>.py`, `loops/<loop>` ------------------------------------------------
 
 
 class GridRange(StrictModel):
