@@ -1,9 +1,9 @@
 """`python -m bench [LINE ...]`: measures, prints a table, writes bench/results.json.
 
-All lines but `train`, `evaluate`, `export` and `repro` compare sides that run in turns on the same machine; the fastest
-turn of each side counts, since other processes disturbed it least; `pipeline` runs each side once. The targets are for
-two cores. Exit code: 0, all targets are met; 1, some are not; 2, nothing was measured, and one line on standard error
-gives the reason.
+All lines but `train`, `evaluate`, `export`, `help` and `repro` compare sides that run in turns on the same machine; the
+fastest turn of each side counts, since other processes disturbed it least; `pipeline` runs each side once. The targets
+are for two cores. Exit code: 0, all targets are met; 1, some are not; 2, nothing was measured, and one line on standard
+error gives the reason.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from bench.commands import repro, stage
+from bench.commands import help_text, repro, stage
 from bench.measure import Options, Result
 from bench.photos import photos, preprocess
 from bench.pipeline import pipeline
@@ -36,6 +36,7 @@ LINES: dict[str, Callable[[Options], Result]] = {
     "train": stage("train"),
     "evaluate": stage("evaluate"),
     "export": stage("export"),
+    "help": help_text,
     "repro": repro,
     "pipeline": pipeline,
 }

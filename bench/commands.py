@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.data import raw
 from bench.measure import Options, Result, seconds_of, within
 from bench.workspace import DVC, STAGE, copy_project, prepare_dataset, run_command
+from torchprimer import paths
 from torchprimer.errors import UserError
 
 EXPERIMENT, DATASET = "mnist_mlp", "mnist"
@@ -40,6 +41,13 @@ def stage(name: str) -> Callable[[Options], Result]:
         return within(name, overhead, 4.0, note)
 
     return line
+
+
+def help_text(options: Options) -> Result:
+    """`torchprimer --help`: the command line imports what a command needs when the command runs."""
+    rounds = range(options.warm_up_rounds + options.repeat)
+    seconds = [seconds_of(lambda: run_command([*STAGE, "--help"], paths.project())) for _ in rounds]
+    return within("help", min(seconds[options.warm_up_rounds :]), 0.5, "`torchprimer --help`")
 
 
 def repro(options: Options) -> Result:

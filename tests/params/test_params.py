@@ -283,7 +283,11 @@ def test_broken_file(load: Load, text: bytes, message: str) -> None:
 def test_broken_catalog(load: Load, tmp_path: Path) -> None:
     load(base())
     for text, message in (
-        ("downloads: {", "data/catalog.yaml is not valid YAML: line 2, column 1: did not find expected node content"),
+        (
+            "downloads: {\n",
+            "data/catalog.yaml is not valid YAML: line 2, column 1: did not find expected node content "
+            "while parsing a flow node",
+        ),
         ("", f"data/catalog.yaml: null: {MAPPING}"),
         (
             "downlods: {}",
